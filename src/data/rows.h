@@ -1,0 +1,40 @@
+/* rows.h: datasets. A row is {"id", "task", "prompt": [{"role","content"}], "reference": {...}};
+ * extra columns pass through to rewards. `prompt` may also be plain text (one user message). */
+#ifndef DATA_ROWS_H
+#define DATA_ROWS_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "tokenizer/chat.h"
+
+struct row {
+    const char *id;                      /* given, or "line-N" */
+    uint64_t key;                        /* rng_id(id) */
+    const char *task;                    /* "" when absent */
+    const struct chat_message *messages; /* NULL when the row gives prompt_ids only */
+    size_t n_messages;
+    const char *user_text;               /* user messages joined by '\n': what rewards see */
+    json_t *json;                        /* the whole row */
+    long line;
+};
+
+struct dataset {
+    struct row *rows;
+    size_t count;
+    char sha256[65];                     /* of the file's bytes */
+    char *path;
+    void *storage;
+};
+
+/* Errors name file, line and id: not JSON, no prompt, empty dataset, duplicate id. */
+int dataset_open(struct dataset *d, const char *path, struct err *err);
+void dataset_close(struct dataset *d);
+/* Task names in order of first appearance; returns their number. */
+int dataset_tasks(const struct dataset *d, const char **names, int capacity);
+/* ERR_GATE naming the first row of `eval` whose normalised user text or id-independent prompt is
+ * also in `train`. */
+int dataset_disjoint(const struct dataset *train, const struct dataset *eval, struct err *err);
+
+#endif

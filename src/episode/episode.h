@@ -1,0 +1,60 @@
+/* episode.h: the one way from a dataset row to scored completions:
+ *   row → messages → text → ids → rollout → text → rewards → components.
+ * Training, evaluation, audit and `generate` all come through here. */
+#ifndef EPISODE_EPISODE_H
+#define EPISODE_EPISODE_H
+#include <stdbool.h>
+#include "base/err.h"
+#include "data/rows.h"
+#include "reward/reward.h"
+#include "rollout/rollout.h"
+#include "tokenizer/chat.h"
+#include "tokenizer/tokenizer.h"
+
+/* A reward in use: which rewards score which task, with what weight. */
+struct task_reward {
+    const char *task;            /* NULL: every task */
+    reward *reward;
+    const char *label;           /* unique name in metrics: the reward's, or as the recipe says */
+    double weight;               /* 0: shadow metric */
+};
+struct reward_set {
+    struct task_reward *items;
+    int count;
+    void *storage;
+};
+/* From the recipe's `rewards` as JSON: a list of names or {name, weight, params}, or a map from task
+ * to such a list. where: for messages. */
+int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
+                      struct err *err);
+void reward_set_free(struct reward_set *set);
+
+/* What a scored completion is worth under a set. values[i] belongs to set->items[i]; NaN: that
+ * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when any
+ * weighted reward failed (machinery) or none applies. */
+struct scored {
+    double total;
+    bool valid;
+    int failed;                  /* number of machinery failures */
+    double *values;              /* (set->count), caller's */
+    struct reward_result *results; /* (set->count), caller's; NULL: components not wanted */
+};
+void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
+                   size_t length, struct scored *out);
+
+/* Everything text needs: tokenizer, template, EOS set (union of config, generation config,
+ * tokenizer). */
+struct text_codec {
+    tokenizer *tokenizer;
+    const struct chat_template *chat;   /* NULL: prompts must be plain text or ids */
+    int eos[64];
+    int n_eos;
+};
+int text_codec_open(struct text_codec *c, const char *model_folder, const char *chat_template,
+                    const struct hf_config *config, struct err *err);
+void text_codec_close(struct text_codec *c);
+/* Ids of a row's prompt with the generation prompt; rendered text in *text when not NULL. */
+int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
+                      const struct chat_message *messages, size_t n, struct err *err);
+
+#endif

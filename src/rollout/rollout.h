@@ -1,0 +1,69 @@
+/* rollout.h: sampling and batched generation. Token ids in, token ids and log-probabilities out.
+ *
+ * A group is one prompt and its G completions. The prompt is computed once; its completions decode
+ * together, and finished ones leave the batch at once. Token t of completion s of row r is drawn with
+ * the uniform number of (seed, RNG_SAMPLE, step, r, epoch, attempt, s; t): batch neighbours, threads
+ * and order of work do not matter. */
+#ifndef ROLLOUT_ROLLOUT_H
+#define ROLLOUT_ROLLOUT_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/rng.h"
+#include "model/model.h"
+
+enum stop_reason { STOP_EOS, STOP_LENGTH, STOP_STRING };
+const char *stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop" */
+
+struct rollout_options {
+    int max_new_tokens;
+    double temperature;         /* 0: greedy */
+    const int *eos;             /* set of ids that end a completion; the id is kept in it */
+    int n_eos;
+};
+
+struct completion {
+    int *ids;                   /* (length), EOS included */
+    float *logprobs;            /* (length), of the temperature-scaled distribution */
+    int length;
+    enum stop_reason stop;
+};
+
+struct group_request {
+    const int *prompt_ids;
+    int prompt_len;             /* ≥ 1 */
+    int n;                      /* completions */
+    struct rng_key key;         /* .sample is set by the rollout: first_sample + 0 … n−1 */
+    int first_sample;
+    struct completion *out;     /* (n): ids and logprobs point to caller's max_new_tokens each */
+};
+
+typedef struct rollout rollout; /* caches and scratch for up to max_sequences at a time */
+int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
+                   int max_prompts_tokens, int max_new_tokens, struct err *err);
+void rollout_free(rollout *r);
+size_t rollout_bytes(const struct device *d, const struct hf_config *config,
+                     const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
+                     int max_new_tokens);
+/* Several groups decode side by side when their sequences fit; otherwise one after another. A
+ * prompt that does not fit is ERR_INPUT. stop (may be NULL) is polled between tokens: true aborts
+ * with ERR_INTERRUPTED. */
+int rollout_run(rollout *r, const adapter *a, const struct rollout_options *options,
+                struct group_request *groups, int n_groups, bool (*stop)(void), struct err *err);
+
+/* Scores given completions: log-prob and entropy of each of their tokens, by the same forward pass
+ * (prefix shared by the completions of one prompt). Arrays are host, concatenated per completion.
+ * Uses its own scratch sized by `max_rows` rows at a time. */
+struct score_request {
+    const int *prompt_ids;
+    int prompt_len;
+    const int *const *completion_ids;
+    const int *completion_len;
+    int n;
+    float *const *logprobs;     /* (n) arrays */
+    float *const *entropies;    /* (n) arrays, or NULL */
+};
+int rollout_score(rollout *r, const adapter *a, double temperature, const struct score_request *q,
+                  struct err *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* support.h: what the tests share: cmocka, fixtures, assets and numeric comparison. */
+#ifndef TESTS_SUPPORT_H
+#define TESTS_SUPPORT_H
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+/* Path of a committed fixture, e.g. fixture("tokenizer/small.json") → tests/oracle/…; static buffer.
+ * Tests run from the repository's root. */
+const char *fixture(const char *name);
+/* Path below GRPO_ASSETS (default ../shared/assets), or NULL, after printing why the test skips. */
+const char *asset(const char *name);
+/* A fresh temporary folder, removed by temp_folder_remove. */
+char *temp_folder(void);
+void temp_folder_remove(char *path);
+
+/* ‖a−b‖₂ / ‖b‖₂ in double; 0 when both are zero. */
+double relative_l2(const float *a, const float *b, size_t n);
+double max_abs_difference(const float *a, const float *b, size_t n);
+
+#endif

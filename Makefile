@@ -73,6 +73,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 test-bins: $(TEST_BINS)
 
+# The checks of the matrix kernels serve two test programs.
+$(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
+
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) \
          $(BUILD)/src/cli/main.d
 .SECONDARY:

@@ -7,7 +7,7 @@
  *   bf16: panels of 16 columns n; in a panel, pairs along k: [N/16][K/2][16][2], K padded with zeros
  *         to a multiple of 32 and N to a multiple of 16. A 32 × 16 piece is one AMX tile, a pair row
  *         one AVX-512 BF16 register; AVX2 widens it to f32 by shift and mask.
- *   f32:  [N/16][K][16].
+ *   f32:  [N/16][K][16], K and N padded with zeros to multiples of 16.
  * The backward direction transposes the weight panel by panel into a thread's buffer (amortised over
  * M) and runs the same microkernel.
  *
@@ -42,10 +42,14 @@ void packed_fill(struct packed *p, const void *host, enum weight_dtype dtype);
 /* Row `row` of the matrix, as f32 (k values): the embedding table is a packed weight too. */
 void packed_row(float *out, const struct packed *p, int row);
 
+/* isa NULL or "auto": the best this machine has. threads 0: all cores. ERR_MACHINE when the machine
+ * lacks the instruction set; the message lists what it has. */
 int gemm_open(struct gemm **out, const char *isa, enum precision precision, int threads,
               struct err *err);
+const char *gemm_isa(const struct gemm *g); /* the one chosen, e.g. "avx2" */
 void gemm_close(struct gemm *g);
-/* Scratch for up to max_rows rows and inner dimensions up to max_dim. */
+/* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes into
+ * gemm_input); nothing is allocated later. May be called again to grow. */
 int gemm_reserve(struct gemm *g, int max_rows, int max_dim, struct err *err);
 size_t gemm_scratch_bytes(const struct gemm *g, int max_rows, int max_dim);
 

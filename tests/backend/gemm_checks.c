@@ -1,0 +1,339 @@
+/* gemm_checks.c: see gemm_checks.h. Values come from a fixed integer generator, so a failure can be
+ * repeated; the reference is the plain triple loop in double over inputs rounded as the precision
+ * says. Two errors are bounded: that of each element by the textbook bound K·2^-24·Σ|x·w| of a sum
+ * in f32, and the relative L2 error of the whole matrix, which is what catches a lost product. */
+#include "gemm_checks.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../support/support.h"
+#include "base/mem.h"
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static void fill_random(float *out, size_t count, uint32_t seed)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)((int)next_random(&seed) - (1 << 23)) * 0x1p-22f;
+}
+
+/* Nearest-even rounding to bf16 by arithmetic instead of bits: an oracle of its own. */
+static float round_bf16(float value)
+{
+    int exponent;
+    if (value == 0 || !isfinite(value))
+        return value;
+    frexpf(value, &exponent);
+    float unit = ldexpf(1, exponent - 8);
+    return rintf(value / unit) * unit;
+}
+
+static float rounded(float value, enum precision precision)
+{
+    return precision == PRECISION_BF16 ? round_bf16(value) : value;
+}
+
+/* A weight and what it was made of. */
+struct matrix {
+    int n, k;
+    float *host;
+    struct packed packed;
+};
+
+static struct matrix matrix_new(int n, int k, enum precision precision, uint32_t seed)
+{
+    struct matrix w = {.n = n, .k = k, .host = malloc(sizeof(float) * n * k)};
+    void *data = mem_alloc_aligned(packed_bytes(precision, n, k));
+    assert_non_null(w.host);
+    assert_non_null(data);
+    fill_random(w.host, (size_t)n * k, seed);
+    packed_init(&w.packed, precision, n, k, data);
+    packed_fill(&w.packed, w.host, WEIGHT_F32);
+    return w;
+}
+
+static void matrix_free(struct matrix *w)
+{
+    mem_free_aligned(w->packed.data);
+    free(w->host);
+}
+
+static struct gemm *open_subject(const struct gemm_subject *s, int threads, int rows, int dim)
+{
+    struct gemm *g;
+    struct err err = {0};
+    int status = s->kernel ? gemm_open_kernel(&g, s->kernel, threads, &err)
+                           : gemm_open(&g, s->isa, s->precision, threads, &err);
+    if (status)
+        fail_msg("%s: %s", err.where, err.message);
+    assert_int_equal(gemm_reserve(g, rows, dim, &err), 0);
+    return g;
+}
+
+/* One product; backward swaps the roles of n and k. */
+struct problem {
+    const struct matrix *w;
+    bool backward;
+    int m;
+};
+
+static int reduced_of(const struct problem *p)
+{
+    return p->backward ? p->w->n : p->w->k;
+}
+
+static int columns_of(const struct problem *p)
+{
+    return p->backward ? p->w->k : p->w->n;
+}
+
+static void multiply(struct gemm *g, float *y, int ldy, const struct problem *p, const float *x,
+                     int ldx, float alpha, enum gemm_mode mode)
+{
+    gemm_input(g, x, ldx, p->m, reduced_of(p));
+    if (p->backward)
+        gemm_backward(g, y, ldy, &p->w->packed, alpha, mode);
+    else
+        gemm_forward(g, y, ldy, &p->w->packed, alpha, mode);
+}
+
+static float weight_at(const struct problem *p, int column, int i, enum precision precision)
+{
+    size_t index = p->backward ? (size_t)i * p->w->k + column : (size_t)column * p->w->k + i;
+    return rounded(p->w->host[index], precision);
+}
+
+static void check_against_double(const struct problem *p, const float *y, int ldy, const float *x,
+                                 int ldx, enum precision precision)
+{
+    int reduced = reduced_of(p), columns = columns_of(p);
+    double error = 0, norm = 0;
+    /* A large matrix is sampled: every row, every 37th column. */
+    int step = (size_t)p->m * columns * reduced > 4000000 ? 37 : 1;
+    for (int r = 0; r < p->m; r++) {
+        for (int c = 0; c < columns; c += step) {
+            double sum = 0, magnitude = 0;
+            for (int i = 0; i < reduced; i++) {
+                double product = (double)rounded(x[(size_t)r * ldx + i], precision) *
+                                 weight_at(p, c, i, precision);
+                sum += product;
+                magnitude += fabs(product);
+            }
+            double e = y[(size_t)r * ldy + c] - sum;
+            if (!(fabs(e) <= (reduced + 1) * 0x1p-24 * magnitude))
+                fail_msg("M %d N %d K %d %s: element (%d, %d) is %.9g, expected %.9g", p->m, p->w->n,
+                         p->w->k, p->backward ? "backward" : "forward", r, c,
+                         (double)y[(size_t)r * ldy + c], sum);
+            error += e * e;
+            norm += sum * sum;
+        }
+    }
+    if (!(sqrt(error) <= 2e-6 * sqrt(norm)))
+        fail_msg("M %d N %d K %d: relative L2 error %.3g", p->m, p->w->n, p->w->k,
+                 sqrt(error / norm));
+}
+
+/* Values; nothing outside of the M × columns rectangle is touched; alpha and mode are exactly
+ * alpha·r and y + alpha·r. */
+static void check_problem(const struct gemm_subject *s, const struct problem *p, int threads)
+{
+    int reduced = reduced_of(p), columns = columns_of(p);
+    int ldx = reduced + 3, ldy = columns + 5;
+    size_t x_count = (size_t)p->m * ldx, y_count = (size_t)(p->m + 2) * ldy;
+    float *x = malloc(x_count * sizeof *x), *y = malloc(y_count * sizeof *y);
+    float *before = malloc(y_count * sizeof *y), *z = malloc(y_count * sizeof *y);
+    fill_random(x, x_count, 77);
+    for (int r = 0; r < p->m; r++) { /* columns that must not be read as data */
+        for (int i = reduced; i < ldx; i++)
+            x[(size_t)r * ldx + i] = NAN;
+    }
+    fill_random(before, y_count, 5);
+    struct gemm *g = open_subject(s, threads, p->m, reduced);
+    size_t calls = mem_stats().total_calls;
+
+    memcpy(y, before, y_count * sizeof *y);
+    multiply(g, y, ldy, p, x, ldx, 1.0f, GEMM_SET);
+    check_against_double(p, y, ldy, x, ldx, s->precision);
+
+    const float alpha = 0.37f;
+    memcpy(z, before, y_count * sizeof *y);
+    multiply(g, z, ldy, p, x, ldx, alpha, GEMM_ADD);
+    for (size_t i = 0; i < y_count; i++) {
+        bool inside = i / ldy < (size_t)p->m && i % ldy < (size_t)columns;
+        volatile float scaled = alpha * y[i];
+        assert_true(z[i] == (inside ? before[i] + scaled : before[i]));
+        assert_true(inside || y[i] == before[i]);
+    }
+    multiply(g, z, ldy, p, x, ldx, alpha, GEMM_SET);
+    for (size_t i = 0; i < (size_t)p->m * ldy; i++)
+        assert_true(i % ldy >= (size_t)columns || z[i] == alpha * y[i]);
+
+    assert_int_equal(mem_stats().total_calls, calls); /* nothing is allocated after reserve */
+    gemm_close(g);
+    free(x);
+    free(y);
+    free(before);
+    free(z);
+}
+
+/* Sizes on and off every tile, panel, pair and block boundary. */
+static void check_sizes(const struct gemm_subject *s)
+{
+    static const int dims[][2] = {{1, 1},   {7, 3},    {17, 33},  {16, 16},   {1, 16},   {16, 1},
+                                  {48, 32}, {33, 100}, {130, 65}, {513, 40},  {40, 513}, {24, 1100},
+                                  {1100, 24}, {257, 600}, {64, 64}};
+    static const int rows[] = {1, 2, 3, 5, 6, 8, 13, 16, 17, 33, 48};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        struct matrix w = matrix_new(dims[i][0], dims[i][1], s->precision, (uint32_t)i + 1);
+        for (size_t j = 0; j < sizeof rows / sizeof rows[0]; j++) {
+            for (int backward = 0; backward < 2; backward++)
+                check_problem(s, &(struct problem){&w, backward, rows[j]}, 1 + (int)(j % 3));
+        }
+        matrix_free(&w);
+    }
+}
+
+/* A batch above the row chunk, and a weight of the size of real ones. */
+static void check_large(const struct gemm_subject *s)
+{
+    struct matrix narrow = matrix_new(40, 48, s->precision, 21);
+    struct matrix wide = matrix_new(1031, 4096, s->precision, 22);
+    for (int backward = 0; backward < 2; backward++) {
+        check_problem(s, &(struct problem){&narrow, backward, 1100}, 2);
+        check_problem(s, &(struct problem){&wide, backward, 9}, 2);
+    }
+    matrix_free(&narrow);
+    matrix_free(&wide);
+}
+
+enum { ALL_ROWS = 130 };
+
+/* The row rule: rows first … first + m of a batch alone give the bits they have in the batch of
+ * 130, whatever m, the place in the batch and the number of threads. */
+static void check_row_rule(const struct gemm_subject *s, int n, int k, bool backward)
+{
+    struct matrix w = matrix_new(n, k, s->precision, 31);
+    struct problem all = {&w, backward, ALL_ROWS};
+    int reduced = reduced_of(&all), columns = columns_of(&all);
+    float *x = malloc(sizeof(float) * ALL_ROWS * reduced);
+    float *want = malloc(sizeof(float) * ALL_ROWS * columns);
+    float *got = malloc(sizeof(float) * ALL_ROWS * columns);
+    fill_random(x, (size_t)ALL_ROWS * reduced, 32);
+    struct gemm *one = open_subject(s, 1, ALL_ROWS, reduced);
+    struct gemm *two = open_subject(s, 2, ALL_ROWS, reduced);
+    struct gemm *five = open_subject(s, 5, ALL_ROWS, reduced);
+    multiply(one, want, columns, &all, x, reduced, 1, GEMM_SET);
+    for (int m = 1; m <= ALL_ROWS; m++) {
+        struct problem some = {&w, backward, m};
+        int first = (m * 37) % (ALL_ROWS - m + 1);
+        const float *from = x + (size_t)first * reduced;
+        struct gemm *openings[] = {one, two, five};
+        for (int i = 0; i < 3; i++) {
+            memset(got, 0x55, sizeof(float) * ALL_ROWS * columns);
+            multiply(openings[i], got, columns, &some, from, reduced, 1, GEMM_SET);
+            if (memcmp(got, want + (size_t)first * columns, sizeof(float) * m * columns) != 0)
+                fail_msg("%s: N %d K %d %s: rows %d+%d differ with %d threads", s->isa, n, k,
+                         backward ? "backward" : "forward", first, m, i == 2 ? 5 : i + 1);
+        }
+    }
+    gemm_close(one);
+    gemm_close(two);
+    gemm_close(five);
+    free(x);
+    free(want);
+    free(got);
+    matrix_free(&w);
+}
+
+/* Infinity and NaN stay in their row, and no padding turns them (or a finite row) into NaN. */
+static void check_not_finite(const struct gemm_subject *s, bool backward)
+{
+    enum { M = 23, N = 19, K = 37 };
+    struct matrix w = matrix_new(N, K, s->precision, 41);
+    struct problem p = {&w, backward, M};
+    int reduced = reduced_of(&p), columns = columns_of(&p);
+    float x[M * K], clean[M * K], y[M * K];
+    fill_random(x, (size_t)M * reduced, 42);
+    struct gemm *g = open_subject(s, 2, M, reduced);
+    multiply(g, clean, columns, &p, x, reduced, 1, GEMM_SET);
+    for (int i = 0; i < reduced; i++)
+        x[4 * reduced + i] = i ? 0.0f : INFINITY;
+    x[20 * reduced + reduced - 1] = NAN;
+    multiply(g, y, columns, &p, x, reduced, 1, GEMM_SET);
+    for (int i = 0; i < M * columns; i++) {
+        int row = i / columns;
+        if (row == 4)
+            assert_true(isinf(y[i]));
+        else if (row == 20)
+            assert_true(isnan(y[i]));
+        else
+            assert_memory_equal(&y[i], &clean[i], sizeof y[i]);
+    }
+    gemm_close(g);
+    matrix_free(&w);
+}
+
+/* Through an identity matrix a row comes out as it was rounded: nearest, ties to even. */
+static void check_rounding(const struct gemm_subject *s)
+{
+    enum { K = 32 };
+    struct matrix w = matrix_new(K, K, s->precision, 51);
+    for (int i = 0; i < K * K; i++)
+        w.host[i] = i % (K + 1) == 0;
+    packed_fill(&w.packed, w.host, WEIGHT_F32);
+    float x[K], y[K];
+    fill_random(x, K, 52);
+    static const float ties[] = {0x1.01p0f,      0x1.03p0f,      0x1.010002p0f, 0x1.00fffep0f,
+                                 -0x1.01p0f,     -0x1.03p0f,     0x1.ffp5f,     0x1.fefffep5f,
+                                 0x1.fep127f,    0x1.01p-100f,   0.0f,          65504.0f};
+    memcpy(x, ties, sizeof ties);
+    struct gemm *g = open_subject(s, 1, 1, K);
+    gemm_input(g, x, K, 1, K);
+    gemm_forward(g, y, K, &w.packed, 1, GEMM_SET);
+    for (int i = 0; i < K; i++)
+        assert_true(y[i] == rounded(x[i], s->precision));
+    gemm_close(g);
+    matrix_free(&w);
+}
+
+void gemm_check_all(const struct gemm_subject *s)
+{
+    check_rounding(s);
+    check_sizes(s);
+    check_large(s);
+    for (int backward = 0; backward < 2; backward++) {
+        check_not_finite(s, backward);
+        check_row_rule(s, 113, 70, backward);
+        check_row_rule(s, 17, 33, backward);
+        check_row_rule(s, 40, 1030, backward); /* several k blocks forward */
+        check_row_rule(s, 1030, 40, backward); /* and backward */
+    }
+}
+
+void gemm_check_same_bits(const struct gemm_subject *a, const struct gemm_subject *b)
+{
+    enum { M = 21, N = 1050, K = 77 };
+    for (int backward = 0; backward < 2; backward++) {
+        struct matrix w = matrix_new(N, K, a->precision, 61);
+        struct problem p = {&w, backward, M};
+        int reduced = reduced_of(&p), columns = columns_of(&p);
+        float *x = malloc(sizeof(float) * M * reduced), *y[2];
+        fill_random(x, (size_t)M * reduced, 62);
+        for (int i = 0; i < 2; i++) {
+            struct gemm *g = open_subject(i ? b : a, 2, M, reduced);
+            y[i] = malloc(sizeof(float) * M * columns);
+            multiply(g, y[i], columns, &p, x, reduced, 1, GEMM_SET);
+            gemm_close(g);
+        }
+        assert_memory_equal(y[0], y[1], sizeof(float) * M * columns);
+        free(x);
+        free(y[0]);
+        free(y[1]);
+        matrix_free(&w);
+    }
+}

@@ -1,0 +1,249 @@
+/* test_gemm.c: packing, the choice of kernels, and every microkernel this machine can run; which
+ * could not be run is printed (test_gemm_emulated.c runs those without the hardware). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../support/support.h"
+#include "base/mem.h"
+#include "gemm_checks.h"
+
+static void check_isa(const char *isa)
+{
+    if (!device_isa_available(isa)) {
+        print_message("gemm: %s is not available on this machine\n", isa);
+        skip();
+    }
+    gemm_check_all(&(struct gemm_subject){isa, NULL, PRECISION_BF16});
+    gemm_check_all(&(struct gemm_subject){isa, NULL, PRECISION_F32});
+    print_message("gemm: %s ran in bf16 and f32\n", isa);
+}
+
+static void test_c(void **state)
+{
+    (void)state;
+    check_isa("c");
+}
+
+static void test_avx2(void **state)
+{
+    (void)state;
+    check_isa("avx2");
+}
+
+static void test_avx512(void **state)
+{
+    (void)state;
+    check_isa("avx512");
+    for (int p = PRECISION_BF16; p <= PRECISION_F32; p++)
+        gemm_check_same_bits(&(struct gemm_subject){"avx2", NULL, p},
+                             &(struct gemm_subject){"avx512", NULL, p});
+}
+
+static void test_avx512bf16(void **state)
+{
+    (void)state;
+    check_isa("avx512bf16");
+}
+
+static void test_amx(void **state)
+{
+    (void)state;
+    check_isa("amx");
+}
+
+/* The names, "auto", and the message for a set that is not there. */
+static void test_choice(void **state)
+{
+    (void)state;
+    struct gemm *g;
+    struct err err = {0};
+    assert_int_equal(gemm_open(&g, "auto", PRECISION_BF16, 1, &err), 0);
+    const char *const *names = device_isa_names();
+    size_t best = 0;
+    while (!device_isa_available(names[best]))
+        best++;
+    assert_string_equal(gemm_isa(g), names[best]);
+    gemm_close(g);
+    assert_int_equal(gemm_open(&g, "sse9", PRECISION_BF16, 1, &err), ERR_MACHINE);
+    assert_null(g);
+    assert_non_null(strstr(err.message, "\"sse9\""));
+    assert_non_null(strstr(err.message, "c")); /* always there */
+    assert_false(device_isa_available("sse9"));
+}
+
+/* The n-th allocation fails: an error, and nothing leaks. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    size_t live = mem_stats().live_blocks;
+    for (int n = 0; n < 3; n++) {
+        struct gemm *g = NULL;
+        struct err err = {0};
+        mem_fail_after(n);
+        int status = gemm_open(&g, "c", PRECISION_F32, 2, &err);
+        if (status == 0)
+            status = gemm_reserve(g, 10, 100, &err);
+        mem_fail_after(-1);
+        assert_int_equal(status, ERR_MACHINE);
+        gemm_close(g);
+    }
+    assert_int_equal(mem_stats().live_blocks, live);
+}
+
+/* All dtypes come back through packed_row; bf16 bits survive; padding is zero. */
+static void test_packing(void **state)
+{
+    (void)state;
+    enum { N = 19, K = 35 };
+    uint16_t bf16[N * K], f16[N * K];
+    float f32[N * K], row[K];
+    for (int i = 0; i < N * K; i++) {
+        f32[i] = (float)(i - 300) / 8; /* exact in f16; rounded in bf16 beyond 8 bits */
+        uint32_t bits;
+        memcpy(&bits, &f32[i], sizeof bits);
+        bf16[i] = (uint16_t)(bits >> 16);
+        _Float16 half = (_Float16)f32[i];
+        memcpy(&f16[i], &half, sizeof half);
+    }
+    for (int p = PRECISION_BF16; p <= PRECISION_F32; p++) {
+        size_t bytes = packed_bytes(p, N, K);
+        uint8_t *data = mem_alloc_aligned(bytes);
+        struct packed w;
+        packed_init(&w, p, N, K, data);
+        packed_fill(&w, f32, WEIGHT_F32);
+        float sum = 0; /* every value once, the padding nothing */
+        for (int r = 0; r < N; r++) {
+            packed_row(row, &w, r);
+            for (int k = 0; k < K; k++) {
+                sum += fabsf(row[k]);
+                assert_true(fabsf(row[k] - f32[r * K + k]) <=
+                            (p == PRECISION_F32 ? 0 : fabsf(f32[r * K + k]) / 256));
+            }
+        }
+        float stored = 0;
+        for (size_t i = 0; i < bytes / (p == PRECISION_F32 ? 4 : 2); i++) {
+            uint32_t bits = p == PRECISION_F32 ? ((uint32_t *)(void *)data)[i]
+                                               : (uint32_t)((uint16_t *)(void *)data)[i] << 16;
+            float value;
+            memcpy(&value, &bits, sizeof value);
+            stored += fabsf(value);
+        }
+        assert_true(fabsf(stored - sum) <= 1e-5f * sum);
+        uint8_t *copy = malloc(bytes);
+        memcpy(copy, data, bytes);
+        packed_fill(&w, f16, WEIGHT_F16);
+        assert_memory_equal(copy, data, bytes);
+        packed_fill(&w, bf16, WEIGHT_BF16);
+        for (int r = 0; r < N; r++) {
+            packed_row(row, &w, r);
+            for (int k = 0; k < K; k++) {
+                uint32_t bits;
+                memcpy(&bits, &row[k], sizeof bits);
+                assert_int_equal(bits, (uint32_t)bf16[r * K + k] << 16);
+            }
+        }
+        free(copy);
+        mem_free_aligned(data);
+    }
+}
+
+/* Every f16 there is, against the compiler's conversion; NaN stays NaN and infinity infinity. */
+static void test_f16(void **state)
+{
+    (void)state;
+    enum { N = 256, K = 256 };
+    uint16_t *f16 = malloc(2 * N * K);
+    for (int i = 0; i < N * K; i++)
+        f16[i] = (uint16_t)i;
+    struct packed w;
+    void *data = mem_alloc_aligned(packed_bytes(PRECISION_F32, N, K));
+    packed_init(&w, PRECISION_F32, N, K, data);
+    packed_fill(&w, f16, WEIGHT_F16);
+    float row[K];
+    for (int i = 0; i < N * K; i++) {
+        if (i % K == 0)
+            packed_row(row, &w, i / K);
+        _Float16 half;
+        memcpy(&half, &f16[i], sizeof half);
+        float want = (float)half;
+        assert_true(isnan(want) ? isnan(row[i % K]) : memcmp(&want, &row[i % K], 4) == 0);
+    }
+    mem_free_aligned(data);
+    free(f16);
+}
+
+/* NaN in an f32 weight must not be rounded into infinity or zero. */
+static void test_nan_weight(void **state)
+{
+    (void)state;
+    static const uint32_t bits[] = {0x7f800001u, 0x7fffffffu, 0xffffffffu, 0x7f800000u};
+    float host[4], row[4];
+    memcpy(host, bits, sizeof host);
+    struct packed w;
+    void *data = mem_alloc_aligned(packed_bytes(PRECISION_BF16, 1, 4));
+    packed_init(&w, PRECISION_BF16, 1, 4, data);
+    packed_fill(&w, host, WEIGHT_F32);
+    packed_row(row, &w, 0);
+    assert_true(isnan(row[0]) && isnan(row[1]) && isnan(row[2]) && isinf(row[3]));
+    mem_free_aligned(data);
+}
+
+/* The vocabulary's matrix, best kernel: 49,152 × 1,024, both directions at sampled places, and sizes
+ * beyond 2³¹ elements in the arithmetic. */
+static void test_vocabulary(void **state)
+{
+    (void)state;
+    enum { N = 49152, K = 1024, M = 2 };
+    assert_true(packed_bytes(PRECISION_F32, 300000, 8192) == (size_t)300000 * 8192 * 4);
+    uint16_t *host = malloc(sizeof *host * N * K);
+    float *x = malloc(sizeof *x * M * N), *y = malloc(sizeof *y * M * N);
+    for (size_t i = 0; i < (size_t)N * K; i++) /* ±1 to ±1.98, by a multiplicative hash */
+        host[i] = (uint16_t)(0x3f80u + ((uint32_t)i * 2654435761u >> 25) +
+                             (((uint32_t)i * 40503u >> 15 & 1) << 15));
+    for (int i = 0; i < M * N; i++)
+        x[i] = (float)(i % 255 - 127) / 128;
+    struct packed w;
+    void *data = mem_alloc_aligned(packed_bytes(PRECISION_BF16, N, K));
+    packed_init(&w, PRECISION_BF16, N, K, data);
+    packed_fill(&w, host, WEIGHT_BF16);
+    struct gemm *g;
+    struct err err = {0};
+    assert_int_equal(gemm_open(&g, "auto", PRECISION_BF16, 2, &err), 0);
+    assert_int_equal(gemm_reserve(g, M, N, &err), 0);
+    for (int backward = 0; backward < 2; backward++) {
+        int reduced = backward ? N : K, columns = backward ? K : N;
+        gemm_input(g, x, reduced, M, reduced);
+        (backward ? gemm_backward : gemm_forward)(g, y, columns, &w, 1, GEMM_SET);
+        for (int c = 0; c < columns; c += columns / 16 - 1) {
+            double want = 0, magnitude = 0;
+            for (int i = 0; i < reduced; i++) {
+                uint32_t bits = (uint32_t)host[backward ? (size_t)i * K + c : (size_t)c * K + i]
+                                << 16;
+                float value;
+                memcpy(&value, &bits, sizeof value);
+                want += (double)value * x[reduced + i];
+                magnitude += fabs((double)value * x[reduced + i]);
+            }
+            assert_true(fabs(y[columns + c] - want) <= 2e-6 * magnitude);
+        }
+    }
+    gemm_close(g);
+    mem_free_aligned(data);
+    free(host);
+    free(x);
+    free(y);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_packing),    cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_nan_weight), cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_c),
+        cmocka_unit_test(test_avx2),       cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_avx512bf16), cmocka_unit_test(test_amx),
+        cmocka_unit_test(test_vocabulary),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -21,6 +21,9 @@ struct rng_key {
     uint64_t step, row, epoch, attempt, sample; /* row: rng_id of the row's id */
 };
 
+/* The bare generator, for known-answer tests: counter is replaced by its image under key. */
+void rng_philox(uint32_t counter[4], const uint32_t key[2]);
+
 /* 64 random bits, number `index` of the stream `key`. */
 uint64_t rng_bits(const struct rng_key *key, uint64_t index);
 /* Uniform in [0, 1) with 53 bits. */

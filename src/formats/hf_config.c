@@ -1,0 +1,253 @@
+/* hf_config.c: config.json to struct hf_config; see hf_config.h.
+ *
+ * Everything that would change the mathematics and is not built is refused by name. Keys that only
+ * concern training or other software (dropout, initializer_range, use_cache …) are ignored. */
+#include "formats/hf_config.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+enum { MAX_SIZE = 1 << 20, MAX_VOCAB = 1 << 24, MAX_LAYERS = 1024 };
+
+struct source {
+    const json_t *root;
+    const char *where;
+    struct err *err;
+};
+
+static int get_size(const struct source *s, int *out, const char *key, bool required, int max)
+{
+    long long value = *out;
+    int status = json_get_int(&value, s->root, key, required, s->where, s->err);
+    if (status)
+        return status;
+    if (value < 1 || value > max)
+        return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %lld, expected 1 to %d", key, value, max);
+    *out = (int)value;
+    return ERR_NONE;
+}
+
+static int get_architecture(const struct source *s, struct hf_config *c)
+{
+    const char *type;
+    int status = json_get_string(&type, s->root, "model_type", true, s->where, s->err);
+    if (status)
+        return status;
+    if (strcmp(type, "llama") == 0) {
+        c->arch = ARCH_LLAMA;
+    } else if (strcmp(type, "qwen3") == 0) {
+        c->arch = ARCH_QWEN3;
+        c->qk_norm = true;
+    } else {
+        return err_set(s->err, ERR_INPUT, s->where, "model_type \"%.60s\" is not built; this version knows llama "
+                       "(Llama, SmolLM) and qwen3", type);
+    }
+    return ERR_NONE;
+}
+
+/* A key that must be absent, null, false or have this one value. */
+static int refuse_unless(const struct source *s, const char *key, const char *accepted)
+{
+    const json_t *value = json_object_get(s->root, key);
+    if (!value || json_is_null(value) || json_is_false(value))
+        return ERR_NONE;
+    if (accepted && json_is_string(value) && strcmp(json_string_value(value), accepted) == 0)
+        return ERR_NONE;
+    return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is set in a way that is not built%s%s: the model would be "
+                   "computed wrongly", key, accepted ? "; expected " : "", accepted ? accepted : "");
+}
+
+static int get_rope(const struct source *s, struct hf_config *c)
+{
+    c->rope_theta = 10000.0;
+    int status = json_get_double(&c->rope_theta, s->root, "rope_theta", false, s->where, s->err);
+    if (status)
+        return status;
+    /* transformers 5: {"rope_theta": …, "rope_type": "default"}; transformers 4: rope_scaling. */
+    static const char *const keys[] = {"rope_parameters", "rope_scaling"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *rope = json_object_get(s->root, keys[i]);
+        if (!rope || json_is_null(rope))
+            continue;
+        if (!json_is_object(rope))
+            return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %s, expected an object", keys[i],
+                           json_type_name(rope));
+        const char *type = "default";
+        double partial = 1.0;
+        if ((status = json_get_string(&type, rope, "type", false, s->where, s->err)) ||
+            (status = json_get_string(&type, rope, "rope_type", false, s->where, s->err)) ||
+            (status = json_get_double(&c->rope_theta, rope, "rope_theta", false, s->where, s->err)) ||
+            (status = json_get_double(&partial, rope, "partial_rotary_factor", false, s->where, s->err)))
+            return status;
+        if (strcmp(type, "default") != 0 || partial != 1.0)
+            return err_set(s->err, ERR_INPUT, s->where, "rope scaling \"%.40s\" (%s) is not built; this version knows "
+                           "the default rotary embedding", type, keys[i]);
+    }
+    if (!(c->rope_theta > 0 && c->rope_theta < 1e15))
+        return err_set(s->err, ERR_INPUT, s->where, "rope_theta is %g, expected a positive number", c->rope_theta);
+    return ERR_NONE;
+}
+
+static int add_eos(const struct source *s, struct hf_config *c, const json_t *id)
+{
+    if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= c->vocab_size)
+        return err_set(s->err, ERR_INPUT, s->where, "eos_token_id holds %s that is no id of the vocabulary (0 to %d)",
+                       json_type_name(id), c->vocab_size - 1);
+    int value = (int)json_integer_value(id);
+    for (int i = 0; i < c->n_eos; i++)
+        if (c->eos[i] == value)
+            return ERR_NONE;
+    if (c->n_eos == HF_MAX_EOS)
+        return err_set(s->err, ERR_INPUT, s->where, "has more than %d EOS ids", (int)HF_MAX_EOS);
+    c->eos[c->n_eos++] = value;
+    return ERR_NONE;
+}
+
+static int get_eos(const struct source *s, struct hf_config *c)
+{
+    const json_t *eos = json_object_get(s->root, "eos_token_id");
+    if (!eos || json_is_null(eos))
+        return ERR_NONE;
+    if (!json_is_array(eos))
+        return add_eos(s, c, eos);
+    for (size_t i = 0; i < json_array_size(eos); i++) {
+        int status = add_eos(s, c, json_array_get(eos, i));
+        if (status)
+            return status;
+    }
+    return ERR_NONE;
+}
+
+static int get_sizes(const struct source *s, struct hf_config *c)
+{
+    int status;
+    if ((status = get_size(s, &c->vocab_size, "vocab_size", true, MAX_VOCAB)) ||
+        (status = get_size(s, &c->hidden_size, "hidden_size", true, MAX_SIZE)) ||
+        (status = get_size(s, &c->intermediate_size, "intermediate_size", true, MAX_SIZE)) ||
+        (status = get_size(s, &c->layers, "num_hidden_layers", true, MAX_LAYERS)) ||
+        (status = get_size(s, &c->heads, "num_attention_heads", true, MAX_SIZE)))
+        return status;
+    c->kv_heads = c->heads;
+    if ((status = get_size(s, &c->kv_heads, "num_key_value_heads", false, MAX_SIZE)))
+        return status;
+    if (c->heads % c->kv_heads)
+        return err_set(s->err, ERR_INPUT, s->where, "%d attention heads are no multiple of %d key-value heads",
+                       c->heads, c->kv_heads);
+    /* Qwen3's default head_dim is 128, Llama's is hidden_size / heads. */
+    c->head_dim = c->arch == ARCH_QWEN3 ? 128 : c->hidden_size / c->heads;
+    if (c->head_dim < 1)
+        c->head_dim = 1;
+    c->max_position_embeddings = c->arch == ARCH_QWEN3 ? 32768 : 2048;
+    if ((status = get_size(s, &c->head_dim, "head_dim", false, 4096)) ||
+        (status = get_size(s, &c->max_position_embeddings, "max_position_embeddings", false, 1 << 28)))
+        return status;
+    if (c->head_dim % 2 || c->head_dim < 2)
+        return err_set(s->err, ERR_INPUT, s->where, "head_dim is %d, expected an even number", c->head_dim);
+    return ERR_NONE;
+}
+
+static int get_rest(const struct source *s, struct hf_config *c)
+{
+    c->rms_norm_eps = 1e-6;
+    c->tie_word_embeddings = false;
+    c->bos = -1;
+    int status;
+    long long bos = -1;
+    if ((status = json_get_double(&c->rms_norm_eps, s->root, "rms_norm_eps", false, s->where, s->err)) ||
+        (status = json_get_bool(&c->tie_word_embeddings, s->root, "tie_word_embeddings", false, s->where, s->err)) ||
+        (status = json_get_int(&bos, s->root, "bos_token_id", false, s->where, s->err)) ||
+        (status = get_rope(s, c)) || (status = get_eos(s, c)) ||
+        (status = refuse_unless(s, "hidden_act", "silu")) ||
+        (status = refuse_unless(s, "attention_bias", NULL)) ||
+        (status = refuse_unless(s, "mlp_bias", NULL)) ||
+        (status = refuse_unless(s, "use_sliding_window", NULL)) ||
+        (status = refuse_unless(s, "quantization_config", NULL)))
+        return status;
+    if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))
+        return err_set(s->err, ERR_INPUT, s->where, "rms_norm_eps is %g, expected 0 to 1", c->rms_norm_eps);
+    double partial = 1.0, multiplier = 1.0;
+    if ((status = json_get_double(&partial, s->root, "partial_rotary_factor", false, s->where, s->err)) ||
+        (status = json_get_double(&multiplier, s->root, "logit_scale", false, s->where, s->err)))
+        return status;
+    if (partial != 1.0 || multiplier != 1.0)
+        return err_set(s->err, ERR_INPUT, s->where, "partial_rotary_factor and logit_scale are not built");
+    c->bos = bos >= 0 && bos < c->vocab_size ? (int)bos : -1;
+    return ERR_NONE;
+}
+
+int hf_config_parse(struct hf_config *config, const void *json, size_t size, const char *where,
+                    struct err *err)
+{
+    *config = (struct hf_config){0};
+    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS, where, err);
+    if (!root)
+        return err && err->code == ERR_MACHINE ? ERR_MACHINE : ERR_INPUT;
+    struct source s = {root, where, err};
+    int status = json_is_object(root) ? ERR_NONE
+                                      : err_set(err, ERR_INPUT, where, "is %s, expected an object",
+                                                json_type_name(root));
+    if (!status)
+        status = get_architecture(&s, config);
+    if (!status)
+        status = get_sizes(&s, config);
+    if (!status)
+        status = get_rest(&s, config);
+    json_decref(root);
+    return status;
+}
+
+/* EOS ids are taken from generation_config.json; the sampling settings in it never are. */
+static int read_generation_config(struct hf_config *config, const char *path, char *ignored,
+                                  size_t ignored_size, struct err *err)
+{
+    struct str text = {0};
+    int status = file_read(&text, path, err);
+    json_t *root = status ? NULL : json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, path, err);
+    if (!status && !root)
+        status = ERR_INPUT;
+    if (!status) {
+        struct source s = {root, path, err};
+        status = get_eos(&s, config);
+        const char *key;
+        json_t *value;
+        size_t used = 0;
+        json_object_foreach(root, key, value)
+        {
+            static const char *const sampling[] = {"temperature", "top_p", "top_k", "min_p", "do_sample",
+                                                   "repetition_penalty", "max_new_tokens", "max_length",
+                                                   "no_repeat_ngram_size", "suppress_tokens"};
+            for (size_t i = 0; ignored && i < sizeof sampling / sizeof *sampling; i++) {
+                if (strcmp(key, sampling[i]) != 0)
+                    continue;
+                char *number = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+                int n = snprintf(ignored + used, ignored_size - used, "%s%s %.40s", used ? ", " : "", key,
+                                 number ? number : "?");
+                if (n > 0 && used + (size_t)n < ignored_size)
+                    used += (size_t)n;
+                mem_free(number);
+            }
+        }
+    }
+    json_decref(root);
+    str_free(&text);
+    return status;
+}
+
+int hf_config_open(struct hf_config *config, const char *folder, char *ignored, size_t ignored_size,
+                   struct err *err)
+{
+    struct str path = {0}, text = {0};
+    if (ignored && ignored_size)
+        ignored[0] = 0;
+    path_join(&path, folder, "config.json");
+    int status = file_read(&text, str_text(&path), err);
+    if (!status)
+        status = hf_config_parse(config, str_text(&text), text.length, str_text(&path), err);
+    if (!status && file_exists(path_join(&path, folder, "generation_config.json")))
+        status = read_generation_config(config, str_text(&path), ignored, ignored_size, err);
+    str_free(&path);
+    str_free(&text);
+    return status;
+}

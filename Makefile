@@ -70,11 +70,22 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 
 # Tests: one program a file, over cmocka; tests/run adds up their counts.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 test-bins: $(TEST_BINS)
 
-# The checks of the matrix kernels serve two test programs.
+# The checks of the matrix kernels serve two test programs; the second runs the kernels of every
+# instruction set, compiled once more over emulated intrinsics. (Optimised always: -O0 takes minutes.)
+EMULATED := $(foreach isa,avx2 avx512 avx512bf16 amx,$(BUILD)/emulated/gemm_$(isa).o)
+$(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
+$(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
+-include $(EMULATED:.o=.d)
+
+# Measurements: one program a file.
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
+	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) \
          $(BUILD)/src/cli/main.d

@@ -222,6 +222,9 @@ static const struct gemm_kernel *find_kernel(const char *isa, enum precision pre
         const char *isa;
         const struct gemm_kernel *bf16, *f32;
     } table[] = {
+        {"amx", &gemm_amx_bf16, &gemm_avx512_f32},
+        {"avx512bf16", &gemm_avx512bf16_bf16, &gemm_avx512_f32},
+        {"avx512", &gemm_avx512_bf16, &gemm_avx512_f32},
         {"avx2", &gemm_avx2_bf16, &gemm_avx2_f32},
         {"c", &gemm_c_bf16, &gemm_c_f32},
     };

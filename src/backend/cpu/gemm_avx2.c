@@ -13,8 +13,6 @@
 #include "backend/cpu/gemm_kernel.h"
 #include "backend/cpu/intrin.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { ROWS = 6, LANES = 8, MAX_VECTORS = 8 }; /* vectors of a tile's row: 2 per panel */
 
 static int panels(int rows)
@@ -30,9 +28,9 @@ struct sums {
 
 INLINE void load(struct sums *s, const struct gemm_tile *t, int rows, int vectors)
 {
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
+        UNROLL
         for (int c = 0; c < vectors; c++)
             s->v[r][c] = t->resume ? _mm256_loadu_ps(t->acc + r * t->acc_ld + c * LANES)
                                    : _mm256_setzero_ps();
@@ -41,32 +39,26 @@ INLINE void load(struct sums *s, const struct gemm_tile *t, int rows, int vector
 
 INLINE void store(const struct gemm_tile *t, const struct sums *s, int rows, int vectors)
 {
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 8
+        UNROLL
         for (int c = 0; c < vectors; c++)
             _mm256_storeu_ps(t->acc + r * t->acc_ld + c * LANES, s->v[r][c]);
     }
 }
 
-/* s += x (rows) · w (vectors · 8) for one k. Many rows keep W in registers and broadcast one X
- * after another; few rows the other way round: 16 registers suffice for either. */
+/* s += x (rows) · w (vectors · 8) for one k. Sixteen registers are just enough, and left alone the
+ * compilers parked sums in memory between the two halves of a pair (a third slower): KEEP_REGISTER
+ * tells them that each sum is wanted now. */
 INLINE void rank_one(struct sums *s, const float *x, const __m256 *w, int rows, int vectors)
 {
-    if (rows > 3) {
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            __m256 broadcast = _mm256_broadcast_ss(x + r);
-#pragma GCC unroll 8
-            for (int c = 0; c < vectors; c++)
-                s->v[r][c] = _mm256_fmadd_ps(broadcast, w[c], s->v[r][c]);
-        }
-    } else {
-#pragma GCC unroll 8
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        __m256 broadcast = _mm256_broadcast_ss(x + r);
+        UNROLL
         for (int c = 0; c < vectors; c++) {
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++)
-                s->v[r][c] = _mm256_fmadd_ps(_mm256_broadcast_ss(x + r), w[c], s->v[r][c]);
+            s->v[r][c] = _mm256_fmadd_ps(broadcast, w[c], s->v[r][c]);
+            KEEP_REGISTER(s->v[r][c]);
         }
     }
 }
@@ -78,9 +70,9 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
     int vectors = 2 * count;
     struct sums s;
     load(&s, t, rows, vectors);
-    for (int k = 0; k < t->k; k++) {
+    for (int k = 0, end = t->k; k < end; k++) {
         __m256 row[MAX_VECTORS];
-#pragma GCC unroll 8
+        UNROLL
         for (int c = 0; c < vectors; c++)
             row[c] = _mm256_load_ps((const float *)(w + (c / 2) * t->w_stride) + c % 2 * LANES);
         rank_one(&s, x, row, rows, vectors);
@@ -90,28 +82,35 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
     store(t, &s, rows, vectors);
 }
 
+/* In memory and not in a register: sixteen are just enough for the sums. */
+static const _Alignas(32) uint32_t upper_halves[LANES] = {
+    0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u,
+    0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u};
+
 INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
     const char *w = t->w;
     int vectors = 2 * count;
-    const __m256i upper = _mm256_set1_epi32((int)0xffff0000u);
+    const uint32_t *upper = upper_halves;
     struct sums s;
     load(&s, t, rows, vectors);
-    for (int k = 0; k < t->k; k += 2) {
+    for (int k = 0, end = t->k; k < end; k += 2) {
         __m256 row[MAX_VECTORS];
-#pragma GCC unroll 8
+        UNROLL
         for (int c = 0; c < vectors; c++) {
             __m256i pair =
                 _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
             row[c] = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
         }
         rank_one(&s, x, row, rows, vectors);
-#pragma GCC unroll 8
+        FORGET(upper);
+        UNROLL
         for (int c = 0; c < vectors; c++) {
             __m256i pair =
                 _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
-            row[c] = _mm256_castsi256_ps(_mm256_and_si256(pair, upper));
+            row[c] = _mm256_castsi256_ps(
+                _mm256_and_si256(_mm256_load_si256((const __m256i *)upper), pair));
         }
         rank_one(&s, x + rows, row, rows, vectors);
         x += 2 * rows;

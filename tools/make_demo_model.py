@@ -102,7 +102,7 @@ def main():
     print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05, betas=(0.9, 0.95))
     started, step, mean = time.time(), 0, None
-    for ids, labels in batches(examples, generator, 4096):
+    for ids, labels in batches(examples, generator, 2048):
         progress = (time.time() - started) / (60 * minutes)
         if progress >= 1:
             break

@@ -1,0 +1,26 @@
+/* pretokenize.h: cutting text into words before BPE, as tokenizer.json's pre_tokenizer says. */
+#ifndef TOKENIZER_PRETOKENIZE_H
+#define TOKENIZER_PRETOKENIZE_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/err.h"
+#include "base/str.h"
+
+struct pretokenizer;
+
+/* spec: the JSON value of "pre_tokenizer". Components: Sequence, Split, ByteLevel, Digits. The last one
+ * must be a ByteLevel (this room's BPE works on bytes). */
+int pretokenizer_create(struct pretokenizer **out, const json_t *spec, const char *where,
+                        struct err *err);
+void pretokenizer_free(struct pretokenizer *p);
+
+/* Calls word(context, …) for each word in order; a non-zero return stops and is returned. */
+typedef int pretokenize_word(void *context, const char *text, size_t length);
+int pretokenize(const struct pretokenizer *p, const char *text, size_t length,
+                pretokenize_word *word, void *context, struct err *err);
+
+/* \s as the reference's regex engine has it (Unicode White_Space), for lstrip and rstrip. */
+bool is_unicode_space(int32_t codepoint);
+
+#endif

@@ -9,15 +9,18 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/check.h"
 #include "base/mem.h"
 
 /* A full or broken disk is the machine's fault; anything else is about the path given. */
 static int io_error(struct err *err, const char *path, const char *doing)
 {
     int e = errno;
-    bool machine = e == ENOSPC || e == EIO || e == EDQUOT || e == EMFILE || e == ENFILE || e == EROFS;
-    return err_set(err, machine ? ERR_MACHINE : ERR_INPUT, path, "cannot %s: %s%s", doing, strerror(e),
-                   e == ENOSPC || e == EDQUOT ? " (free some space and run again with --resume)" : "");
+    bool machine =
+        e == ENOSPC || e == EIO || e == EDQUOT || e == EMFILE || e == ENFILE || e == EROFS;
+    return err_set(
+        err, machine ? ERR_MACHINE : ERR_INPUT, path, "cannot %s: %s%s", doing, strerror(e),
+        e == ENOSPC || e == EDQUOT ? " (free some space and run again with --resume)" : "");
 }
 
 /* As io_error, for writing: whatever fails, the machine could not do it. */
@@ -78,6 +81,8 @@ int file_read(struct str *out, const char *path, struct err *err)
         if (n <= 0)
             break;
         str_append(out, buffer, (size_t)n);
+        if (out->failed)
+            break;
     }
     if (!standard)
         close(fd);
@@ -104,12 +109,12 @@ int dir_make(const char *path, struct err *err)
     if (!copy)
         return err_no_memory(err, path, strlen(path) + 1);
     int status = ERR_NONE;
-    for (char *p = copy + 1; !status; p++) {
+    for (char *p = copy + (*copy != 0); !status; p++) {
         if (*p && *p != '/')
             continue;
         char saved = *p;
         *p = 0;
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST && !dir_exists(copy))
             status = write_error(err, copy, "make the folder");
         *p = saved;
         if (!saved)
@@ -125,7 +130,7 @@ bool dir_is_empty(const char *path)
 {
     DIR *dir = opendir(path);
     if (!dir)
-        return !file_exists(path);
+        return errno == ENOENT;
     bool empty = true;
     struct dirent *entry;
     while (empty && (entry = readdir(dir)))
@@ -208,8 +213,8 @@ static int sync_parent(const char *path, struct err *err)
 {
     struct str parent = {0};
     parent_of(&parent, path);
-    int status = parent.failed ? err_no_memory(err, path, strlen(path))
-                               : file_sync(str_text(&parent), err);
+    int status =
+        parent.failed ? err_no_memory(err, path, strlen(path)) : file_sync(str_text(&parent), err);
     str_free(&parent);
     return status;
 }
@@ -243,9 +248,35 @@ int file_write_atomic(const char *path, const void *data, size_t size, struct er
     return status;
 }
 
+/* Syncs every file below a folder, then the folder itself: nothing may be renamed into place whose
+ * content is still on its way to the disk. */
+static int sync_tree(const char *path, struct err *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return write_error(err, path, "list");
+    int status = ERR_NONE;
+    struct str child = {0};
+    struct dirent *entry;
+    while (!status && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        path_join(&child, path, entry->d_name);
+        if (child.failed)
+            status = err_no_memory(err, path, child.length);
+        else if (dir_exists(str_text(&child)))
+            status = sync_tree(str_text(&child), err);
+        else if (file_exists(str_text(&child)))
+            status = file_sync(str_text(&child), err);
+    }
+    closedir(dir);
+    str_free(&child);
+    return status ? status : file_sync(path, err);
+}
+
 int dir_replace_atomic(const char *fresh, const char *target, struct err *err)
 {
-    int status = file_sync(fresh, err);
+    int status = sync_tree(fresh, err);
     if (status)
         return status;
     struct stat st;
@@ -303,7 +334,8 @@ int file_log_open(struct file_log *log, const char *path, uint64_t truncate_to, 
     if (log->fd < 0 || fstat(log->fd, &st) != 0)
         status = write_error(err, path, "open");
     else if ((uint64_t)st.st_size < truncate_to)
-        status = err_set(err, ERR_INPUT, path, "has %lld bytes but the checkpoint expects at least %llu: it was "
+        status = err_set(err, ERR_INPUT, path,
+                         "has %lld bytes but the checkpoint expects at least %llu: it was "
                          "cut or replaced since; start anew in another folder",
                          (long long)st.st_size, (unsigned long long)truncate_to);
     else if (ftruncate(log->fd, (off_t)truncate_to) != 0 ||
@@ -318,8 +350,13 @@ int file_log_open(struct file_log *log, const char *path, uint64_t truncate_to, 
 
 int file_log_write(struct file_log *log, const void *data, size_t size, struct err *err)
 {
-    if (write_all(log->fd, data, size) != 0)
-        return write_error(err, log->path, "write");
+    if (write_all(log->fd, data, size) != 0) {
+        int status = write_error(err, log->path, "write");
+        /* Half a line helps nobody: best effort, the reader of a log copes with one anyway. */
+        if (ftruncate(log->fd, (off_t)log->offset) == 0)
+            (void)lseek(log->fd, (off_t)log->offset, SEEK_SET);
+        return status;
+    }
     log->offset += size;
     return ERR_NONE;
 }
@@ -343,9 +380,11 @@ void sha256_hex(char out[65], const void *data, size_t size)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
-    EVP_Digest(data, size, digest, &length, EVP_sha256(), NULL);
-    for (unsigned int i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", i < length ? digest[i] : 0u);
+    /* Fails only when libcrypto is without memory or without SHA-256; a wrong hash would be worse.
+     */
+    CHECK(EVP_Digest(data, size, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
+    for (unsigned int i = 0; i < length; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
 int sha256_file(char out[65], const char *path, struct err *err)

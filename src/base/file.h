@@ -18,8 +18,8 @@ void file_map_close(struct file_map *map);
 int file_read(struct str *out, const char *path, struct err *err); /* appends; "-" is stdin */
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
-int dir_make(const char *path, struct err *err); /* with parents, like mkdir -p */
-bool dir_is_empty(const char *path);             /* true also when it does not exist */
+int dir_make(const char *path, struct err *err);   /* with parents, like mkdir -p */
+bool dir_is_empty(const char *path);               /* true also when it does not exist */
 int dir_remove(const char *path, struct err *err); /* recursively; symlinks are not followed */
 
 /* Write through a temporary in the same folder, fsync, rename, fsync of the folder. */

@@ -34,7 +34,8 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
     json_t *value = json_loadb(data, size, how, &error);
     if (value)
         return value;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    /* jansson reports most failed allocations as an error without a text. */
+    if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
         err_no_memory(err, where, size);
     else
         err_set(err, ERR_INPUT, where, "is not valid JSON: line %d, column %d: %s", error.line,
@@ -99,8 +100,8 @@ int json_get_int(long long *out, const json_t *o, const char *key, bool required
     return ERR_NONE;
 }
 
-int json_get_double(double *out, const json_t *o, const char *key, bool required,
-                    const char *where, struct err *err)
+int json_get_double(double *out, const json_t *o, const char *key, bool required, const char *where,
+                    struct err *err)
 {
     int status;
     const json_t *value = lookup(o, key, required, where, err, &status);
@@ -249,7 +250,8 @@ void jw_float(struct json_writer *w, float value)
     char digits[40];
     for (int precision = 6; precision <= 9; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        if (strtof(digits, NULL) == value)
+        /* Readers either round once (strtof) or by way of a double. */
+        if (strtof(digits, NULL) == value && (float)strtod(digits, NULL) == value)
             break;
     }
     put_real(w->out, digits);

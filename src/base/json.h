@@ -18,8 +18,8 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
  * what was found. When not required and absent or null, *out is left as it was. */
 int json_get_int(long long *out, const json_t *o, const char *key, bool required, const char *where,
                  struct err *err);
-int json_get_double(double *out, const json_t *o, const char *key, bool required,
-                    const char *where, struct err *err);
+int json_get_double(double *out, const json_t *o, const char *key, bool required, const char *where,
+                    struct err *err);
 int json_get_bool(bool *out, const json_t *o, const char *key, bool required, const char *where,
                   struct err *err);
 int json_get_string(const char **out, const json_t *o, const char *key, bool required,
@@ -40,8 +40,8 @@ void jw_key(struct json_writer *w, const char *key);
 void jw_string(struct json_writer *w, const char *text, size_t length); /* invalid UTF-8 → U+FFFD */
 void jw_text(struct json_writer *w, const char *text);
 void jw_int(struct json_writer *w, long long value);
-void jw_float(struct json_writer *w, float value);   /* %.9g: reads back the same float32 */
-void jw_double(struct json_writer *w, double value); /* shortest of %.15g/%.17g that reads back */
+void jw_float(struct json_writer *w, float value);   /* shortest of %.6g…%.9g that reads back */
+void jw_double(struct json_writer *w, double value); /* shortest of %.15g…%.17g that reads back */
 void jw_bool(struct json_writer *w, bool value);
 void jw_null(struct json_writer *w);
 void jw_value(struct json_writer *w, const json_t *value); /* any parsed value, keys in order */

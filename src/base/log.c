@@ -41,7 +41,7 @@ void log_warn(const char *format, ...)
 /* Characters that could move the cursor, change colours, or reorder what is read. */
 static bool is_dangerous(int32_t c)
 {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200E && c <= 0x200F) ||
+    return c < 0x20 || c == 0x061C || (c >= 0x7F && c < 0xA0) || (c >= 0x200E && c <= 0x200F) ||
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 
@@ -49,12 +49,13 @@ void log_printable(struct str *out, const char *text, size_t length, size_t max_
 {
     size_t columns = 0;
     while (length) {
-        if (max_columns && columns + 1 >= max_columns) {
+        int32_t c;
+        int n = utf8_decode(text, length, &c);
+        /* The last column goes to the ellipsis, unless exactly one code point is left for it. */
+        if (max_columns && columns + 1 >= max_columns && (size_t)n < length) {
             str_puts(out, "…");
             return;
         }
-        int32_t c;
-        int n = utf8_decode(text, length, &c);
         if (c < 0)
             str_printf(out, "\\x%02x", (unsigned char)text[0]);
         else if (c == '\n')

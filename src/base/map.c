@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 struct map_slot {
-    uint64_t hash;  /* 0: empty */
+    uint64_t hash; /* 0: empty */
     uint64_t offset;
     uint32_t length;
     int32_t value;
@@ -50,7 +50,7 @@ static struct map_slot *probe(const struct map *map, const void *key, size_t len
         if (!slot->hash)
             return slot;
         if (slot->hash == hash && slot->length == length &&
-            memcmp(map->keys->bytes + slot->offset, key, length) == 0)
+            (!length || memcmp(map->keys->bytes + slot->offset, key, length) == 0))
             return slot;
     }
 }
@@ -101,9 +101,10 @@ bool map_put(struct map *map, const void *key, size_t length, int32_t value)
     uint64_t hash = slot_hash(key, length);
     struct map_slot *slot = probe(map, key, length, hash);
     if (!slot->hash) {
-        *slot = (struct map_slot){.hash = hash, .offset = map->keys->used,
-                                  .length = (uint32_t)length};
-        memcpy(map->keys->bytes + map->keys->used, key, length);
+        *slot =
+            (struct map_slot){.hash = hash, .offset = map->keys->used, .length = (uint32_t)length};
+        if (length)
+            memcpy(map->keys->bytes + map->keys->used, key, length);
         map->keys->used += length;
         map->count++;
     }

@@ -1,5 +1,5 @@
-/* map.h: a hash map from byte strings to 32-bit integers (vocabularies, names, ids). Keys are copied.
- * Open addressing; insertion only. Zero-initialise. */
+/* map.h: a hash map from byte strings to 32-bit integers (vocabularies, names, ids). Keys are
+ * copied. Open addressing; insertion only. Zero-initialise. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 #include <stdbool.h>

@@ -147,9 +147,9 @@ void *mem_alloc_aligned(size_t size)
     const size_t huge = (size_t)4 << 20;
     const size_t alignment = size >= huge ? (size_t)2 << 20 : 64;
     size_t total;
-    if (injected_failure() || !mem_add(&total, size, alignment + TAIL + 64))
+    if (injected_failure() || !mem_add(&total, size, alignment + TAIL + sizeof(struct header)))
         return NULL;
-    char *block = malloc(total + sizeof(struct header));
+    char *block = malloc(total);
     if (!block)
         return NULL;
     uintptr_t start = (uintptr_t)block + sizeof(struct header);

@@ -27,7 +27,8 @@ struct mem_stats {
     size_t live_blocks, live_bytes, peak_bytes, total_calls;
 };
 struct mem_stats mem_stats(void);
-void mem_fail_after(long calls); /* the call numbered `calls` from now (0 = next) fails; -1: never */
+void mem_fail_after(
+    long calls); /* the call numbered `calls` from now (0 = next) fails; -1: never */
 
 /* Arena: bump allocation, freed as a whole. Zero-initialise; block size grows on demand. */
 struct arena_block;

@@ -1,9 +1,9 @@
 /* rng.c: Philox4x32-10 behind a structured key; see rng.h.
  *
- * Philox (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) maps a
- * 128-bit counter under a 64-bit key to 128 random bits. The key here is the mix of (seed, purpose);
- * the counter is the stream's 64-bit mix of the remaining fields, and the index. Two different
- * structured keys could only meet by a 64-bit collision. */
+ * Philox (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) maps
+ * a 128-bit counter under a 64-bit key to 128 random bits. The key here is the mix of (seed,
+ * purpose); the counter is the stream's 64-bit mix of the remaining fields, and the index. Two
+ * different structured keys could only meet by a 64-bit collision. */
 #include "base/rng.h"
 #include <math.h>
 #include "base/map.h"

@@ -5,10 +5,12 @@
 #include <yaml.h>
 #include "base/mem.h"
 
-enum { MAX_DEPTH = 32 };
+enum { MAX_DEPTH = 32, MAX_KEYS = 10000 }; /* keys are compared pairwise: bound the square */
 
 struct reader {
     yaml_parser_t parser;
+    const char *data; /* the whole text, to find the line of an invalid byte */
+    size_t size;
     const char *name;
     struct err *err;
 };
@@ -31,16 +33,49 @@ static int next(struct reader *r, yaml_event_t *event)
         return ERR_NONE;
     if (r->parser.error == YAML_MEMORY_ERROR)
         return no_memory(r);
-    return fail(r, (int)r->parser.problem_mark.line + 1,
-                r->parser.problem ? r->parser.problem : "is not valid YAML");
+    /* The reader (encoding) knows an offset only, the scanner and parser know the line. */
+    int line = (int)r->parser.problem_mark.line + 1;
+    if (r->parser.error == YAML_READER_ERROR) {
+        line = 1;
+        for (size_t i = 0; i < r->parser.problem_offset && i < r->size; i++)
+            line += r->data[i] == '\n';
+    }
+    return fail(r, line, r->parser.problem ? r->parser.problem : "is not valid YAML");
 }
 
 static int read_node(struct reader *r, struct yaml_node *node, yaml_event_t *event, int depth);
 
+/* "!!str" and its kin say what plain YAML says anyway; "!name" and "!!python/…" ask for a program.
+ */
+static int check_tag(struct reader *r, int line, const yaml_char_t *tag,
+                     const char *const *accepted)
+{
+    if (!tag || strcmp((const char *)tag, "!") == 0)
+        return ERR_NONE;
+    static const char core[] = "tag:yaml.org,2002:";
+    const char *name = (const char *)tag;
+    if (strncmp(name, core, sizeof core - 1) == 0)
+        for (; *accepted; accepted++)
+            if (strcmp(name + sizeof core - 1, *accepted) == 0)
+                return ERR_NONE;
+    char message[300];
+    snprintf(message, sizeof message, "the tag %.200s is not supported here", name);
+    return fail(r, line, message);
+}
+
+static const char *const scalar_tags[] = {"str", "int", "float", "bool", "null", NULL};
+static const char *const list_tags[] = {"seq", NULL}, *const mapping_tags[] = {"map", NULL};
+
 static int set_scalar(struct reader *r, struct yaml_node *node, const yaml_event_t *event)
 {
     node->kind = YAML_SCALAR;
-    node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    const yaml_char_t *tag = event->data.scalar.tag;
+    int status = check_tag(r, node->line, tag, scalar_tags);
+    if (status)
+        return status;
+    node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+                   (tag && (strcmp((const char *)tag, "!") == 0 ||
+                            strcmp((const char *)tag, "tag:yaml.org,2002:str") == 0));
     const char *text = (const char *)event->data.scalar.value;
     if (strlen(text) != event->data.scalar.length)
         return fail(r, node->line, "a value holds a NUL character");
@@ -80,6 +115,8 @@ static int read_key(struct reader *r, struct yaml_node *mapping, struct yaml_nod
         snprintf(message, sizeof message, "the key \"%.200s\" appears twice", key);
         return fail(r, line, message);
     }
+    if (mapping->n_children > MAX_KEYS)
+        return fail(r, line, "a mapping holds more keys than any recipe needs");
     child->key = mem_strdup(key);
     child->line = line;
     return child->key ? ERR_NONE : no_memory(r);
@@ -123,14 +160,19 @@ static int read_node(struct reader *r, struct yaml_node *node, yaml_event_t *eve
         node->line = line;
     if (depth > MAX_DEPTH)
         return fail(r, line, "is nested too deeply");
+    int status;
     switch (event->type) {
     case YAML_SCALAR_EVENT:
         return set_scalar(r, node, event);
     case YAML_SEQUENCE_START_EVENT:
         node->kind = YAML_LIST;
+        if ((status = check_tag(r, line, event->data.sequence_start.tag, list_tags)))
+            return status;
         return read_children(r, node, depth);
     case YAML_MAPPING_START_EVENT:
         node->kind = YAML_MAPPING;
+        if ((status = check_tag(r, line, event->data.mapping_start.tag, mapping_tags)))
+            return status;
         return read_children(r, node, depth);
     case YAML_ALIAS_EVENT:
         return fail(r, line, "aliases (*name) are not supported in a recipe: write the value out");
@@ -170,13 +212,18 @@ int yaml_parse(struct yaml_node *root, const char *data, size_t size, const char
 {
     memset(root, 0, sizeof *root);
     root->kind = YAML_MAPPING;
-    struct reader r = {.name = name, .err = err};
+    struct reader r = {.name = name, .err = err, .data = data, .size = size};
     if (!yaml_parser_initialize(&r.parser))
         return no_memory(&r);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)(data ? data : ""), size);
     int status = read_document(&r, root);
     yaml_parser_delete(&r.parser);
+    /* "---" alone, or only comments after it: an empty document, too. */
+    if (!status && root->kind == YAML_SCALAR && !root->quoted && !root->text[0]) {
+        yaml_free(root);
+        root->kind = YAML_MAPPING;
+    }
     if (status)
         yaml_free(root);
     return status;

@@ -1,10 +1,15 @@
 /* yaml.h: a YAML document as a tree that remembers lines, over libyaml. No aliases, no tags beyond
- * the core ones, no merge keys, no duplicate keys: a recipe is data, not a program. JSON is YAML. */
+ * the core ones, no merge keys, no duplicate keys: a recipe is data, not a program. JSON is YAML.
+ */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/err.h"
+
+/* libyaml exports a function called yaml_free too, for its own blocks: ours must stay invisible to
+ * the dynamic linker or libyaml would call it. */
+#pragma GCC visibility push(hidden)
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAPPING };
 
@@ -23,5 +28,7 @@ int yaml_parse(struct yaml_node *root, const char *data, size_t size, const char
                struct err *err);
 void yaml_free(struct yaml_node *root); /* frees what root points to, not root itself */
 const struct yaml_node *yaml_find(const struct yaml_node *mapping, const char *key);
+
+#pragma GCC visibility pop
 
 #endif

@@ -5,6 +5,7 @@
 #include "formats/hf_config.h"
 #include <stdio.h>
 #include <string.h>
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -24,7 +25,8 @@ static int get_size(const struct source *s, int *out, const char *key, bool requ
     if (status)
         return status;
     if (value < 1 || value > max)
-        return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %lld, expected 1 to %d", key, value, max);
+        return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %lld, expected 1 to %d", key, value,
+                       max);
     *out = (int)value;
     return ERR_NONE;
 }
@@ -41,8 +43,10 @@ static int get_architecture(const struct source *s, struct hf_config *c)
         c->arch = ARCH_QWEN3;
         c->qk_norm = true;
     } else {
-        return err_set(s->err, ERR_INPUT, s->where, "model_type \"%.60s\" is not built; this version knows llama "
-                       "(Llama, SmolLM) and qwen3", type);
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "model_type \"%.60s\" is not built; this version knows llama "
+                       "(Llama, SmolLM) and qwen3",
+                       type);
     }
     return ERR_NONE;
 }
@@ -55,14 +59,56 @@ static int refuse_unless(const struct source *s, const char *key, const char *ac
         return ERR_NONE;
     if (accepted && json_is_string(value) && strcmp(json_string_value(value), accepted) == 0)
         return ERR_NONE;
-    return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is set in a way that is not built%s%s: the model would be "
-                   "computed wrongly", key, accepted ? "; expected " : "", accepted ? accepted : "");
+    const char *found = json_is_string(value) ? json_string_value(value) : json_type_name(value);
+    return err_set(s->err, ERR_INPUT, s->where,
+                   "\"%s\" is %s%.60s%s, which is not built: the model would be "
+                   "computed wrongly; expected %s",
+                   key, json_is_string(value) ? "\"" : "", json_is_true(value) ? "true" : found,
+                   json_is_string(value) ? "\"" : "", accepted ? accepted : "false or nothing");
+}
+
+/* rope_parameters or rope_scaling: only the plain rotary embedding, whatever the spelling. A key
+ * not known here (a factor, one object per kind of layer) would change the angles, so it is
+ * refused. */
+static int read_rope_object(const struct source *s, const json_t *rope, const char *name,
+                            double *theta)
+{
+    if (!json_is_object(rope))
+        return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %s, expected an object", name,
+                       json_type_name(rope));
+    const char *type = "default";
+    double partial = 1.0;
+    int status;
+    if ((status = json_get_string(&type, rope, "type", false, s->where, s->err)) ||
+        (status = json_get_string(&type, rope, "rope_type", false, s->where, s->err)) ||
+        (status = json_get_double(theta, rope, "rope_theta", false, s->where, s->err)) ||
+        (status =
+             json_get_double(&partial, rope, "partial_rotary_factor", false, s->where, s->err)))
+        return status;
+    if (strcmp(type, "default") != 0 || partial != 1.0)
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "rope scaling \"%.40s\" (%s) is not built; this version knows "
+                       "the default rotary embedding",
+                       type, name);
+    static const char *const known[] = {"type", "rope_type", "rope_theta", "partial_rotary_factor"};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)rope, key, value)
+    {
+        bool found = json_is_null(value);
+        for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+            found = found || strcmp(key, known[i]) == 0;
+        if (!found)
+            return err_set(s->err, ERR_INPUT, s->where,
+                           "\"%s\" holds \"%.60s\", which is not built", name, key);
+    }
+    return ERR_NONE;
 }
 
 static int get_rope(const struct source *s, struct hf_config *c)
 {
-    c->rope_theta = 10000.0;
-    int status = json_get_double(&c->rope_theta, s->root, "rope_theta", false, s->where, s->err);
+    double top = 0, theta = 0;
+    int status = json_get_double(&top, s->root, "rope_theta", false, s->where, s->err);
     if (status)
         return status;
     /* transformers 5: {"rope_theta": …, "rope_type": "default"}; transformers 4: rope_scaling. */
@@ -71,29 +117,27 @@ static int get_rope(const struct source *s, struct hf_config *c)
         const json_t *rope = json_object_get(s->root, keys[i]);
         if (!rope || json_is_null(rope))
             continue;
-        if (!json_is_object(rope))
-            return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %s, expected an object", keys[i],
-                           json_type_name(rope));
-        const char *type = "default";
-        double partial = 1.0;
-        if ((status = json_get_string(&type, rope, "type", false, s->where, s->err)) ||
-            (status = json_get_string(&type, rope, "rope_type", false, s->where, s->err)) ||
-            (status = json_get_double(&c->rope_theta, rope, "rope_theta", false, s->where, s->err)) ||
-            (status = json_get_double(&partial, rope, "partial_rotary_factor", false, s->where, s->err)))
+        if ((status = read_rope_object(s, rope, keys[i], &theta)))
             return status;
-        if (strcmp(type, "default") != 0 || partial != 1.0)
-            return err_set(s->err, ERR_INPUT, s->where, "rope scaling \"%.40s\" (%s) is not built; this version knows "
-                           "the default rotary embedding", type, keys[i]);
     }
+    if (top != 0 && theta != 0 && top != theta)
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "rope_theta is %g at the top and %g in rope_parameters: "
+                       "remove one",
+                       top, theta);
+    c->rope_theta = theta != 0 ? theta : top != 0 ? top : 10000.0;
     if (!(c->rope_theta > 0 && c->rope_theta < 1e15))
-        return err_set(s->err, ERR_INPUT, s->where, "rope_theta is %g, expected a positive number", c->rope_theta);
+        return err_set(s->err, ERR_INPUT, s->where, "rope_theta is %g, expected a positive number",
+                       c->rope_theta);
     return ERR_NONE;
 }
 
 static int add_eos(const struct source *s, struct hf_config *c, const json_t *id)
 {
-    if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= c->vocab_size)
-        return err_set(s->err, ERR_INPUT, s->where, "eos_token_id holds %s that is no id of the vocabulary (0 to %d)",
+    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+        json_integer_value(id) >= c->vocab_size)
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "eos_token_id holds %s that is no id of the vocabulary (0 to %d)",
                        json_type_name(id), c->vocab_size - 1);
     int value = (int)json_integer_value(id);
     for (int i = 0; i < c->n_eos; i++)
@@ -133,18 +177,41 @@ static int get_sizes(const struct source *s, struct hf_config *c)
     if ((status = get_size(s, &c->kv_heads, "num_key_value_heads", false, MAX_SIZE)))
         return status;
     if (c->heads % c->kv_heads)
-        return err_set(s->err, ERR_INPUT, s->where, "%d attention heads are no multiple of %d key-value heads",
-                       c->heads, c->kv_heads);
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "%d attention heads are no multiple of %d key-value heads", c->heads,
+                       c->kv_heads);
     /* Qwen3's default head_dim is 128, Llama's is hidden_size / heads. */
     c->head_dim = c->arch == ARCH_QWEN3 ? 128 : c->hidden_size / c->heads;
     if (c->head_dim < 1)
         c->head_dim = 1;
     c->max_position_embeddings = c->arch == ARCH_QWEN3 ? 32768 : 2048;
     if ((status = get_size(s, &c->head_dim, "head_dim", false, 4096)) ||
-        (status = get_size(s, &c->max_position_embeddings, "max_position_embeddings", false, 1 << 28)))
+        (status =
+             get_size(s, &c->max_position_embeddings, "max_position_embeddings", false, 1 << 28)))
         return status;
     if (c->head_dim % 2 || c->head_dim < 2)
-        return err_set(s->err, ERR_INPUT, s->where, "head_dim is %d, expected an even number", c->head_dim);
+        return err_set(s->err, ERR_INPUT, s->where, "head_dim is %d, expected an even number",
+                       c->head_dim);
+    return ERR_NONE;
+}
+
+/* transformers 5 lists each layer's kind of attention; only full attention is built. */
+static int check_layer_types(const struct source *s, const struct hf_config *c)
+{
+    const json_t *types = json_object_get(s->root, "layer_types");
+    if (!types || json_is_null(types))
+        return ERR_NONE;
+    if (!json_is_array(types) || json_array_size(types) != (size_t)c->layers)
+        return err_set(s->err, ERR_INPUT, s->where, "\"layer_types\" is no list of %d names",
+                       c->layers);
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+        if (!type || strcmp(type, "full_attention") != 0)
+            return err_set(s->err, ERR_INPUT, s->where,
+                           "\"layer_types\" says \"%.60s\" for layer %zu; only "
+                           "full_attention is built",
+                           type ? type : "(no string)", i);
+    }
     return ERR_NONE;
 }
 
@@ -155,24 +222,31 @@ static int get_rest(const struct source *s, struct hf_config *c)
     c->bos = -1;
     int status;
     long long bos = -1;
-    if ((status = json_get_double(&c->rms_norm_eps, s->root, "rms_norm_eps", false, s->where, s->err)) ||
-        (status = json_get_bool(&c->tie_word_embeddings, s->root, "tie_word_embeddings", false, s->where, s->err)) ||
+    if ((status =
+             json_get_double(&c->rms_norm_eps, s->root, "rms_norm_eps", false, s->where, s->err)) ||
+        (status = json_get_bool(&c->tie_word_embeddings, s->root, "tie_word_embeddings", false,
+                                s->where, s->err)) ||
         (status = json_get_int(&bos, s->root, "bos_token_id", false, s->where, s->err)) ||
         (status = get_rope(s, c)) || (status = get_eos(s, c)) ||
         (status = refuse_unless(s, "hidden_act", "silu")) ||
         (status = refuse_unless(s, "attention_bias", NULL)) ||
         (status = refuse_unless(s, "mlp_bias", NULL)) ||
         (status = refuse_unless(s, "use_sliding_window", NULL)) ||
+        (status = refuse_unless(s, "rope_interleaved", NULL)) ||
+        (status = check_layer_types(s, c)) ||
         (status = refuse_unless(s, "quantization_config", NULL)))
         return status;
     if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))
-        return err_set(s->err, ERR_INPUT, s->where, "rms_norm_eps is %g, expected 0 to 1", c->rms_norm_eps);
+        return err_set(s->err, ERR_INPUT, s->where, "rms_norm_eps is %g, expected 0 to 1",
+                       c->rms_norm_eps);
     double partial = 1.0, multiplier = 1.0;
-    if ((status = json_get_double(&partial, s->root, "partial_rotary_factor", false, s->where, s->err)) ||
+    if ((status = json_get_double(&partial, s->root, "partial_rotary_factor", false, s->where,
+                                  s->err)) ||
         (status = json_get_double(&multiplier, s->root, "logit_scale", false, s->where, s->err)))
         return status;
     if (partial != 1.0 || multiplier != 1.0)
-        return err_set(s->err, ERR_INPUT, s->where, "partial_rotary_factor and logit_scale are not built");
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "partial_rotary_factor and logit_scale are not built");
     c->bos = bos >= 0 && bos < c->vocab_size ? (int)bos : -1;
     return ERR_NONE;
 }
@@ -181,9 +255,10 @@ int hf_config_parse(struct hf_config *config, const void *json, size_t size, con
                     struct err *err)
 {
     *config = (struct hf_config){0};
-    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS, where, err);
+    struct err local = {0}; /* the caller may have passed none, and the code is needed */
+    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS, where, &local);
     if (!root)
-        return err && err->code == ERR_MACHINE ? ERR_MACHINE : ERR_INPUT;
+        return err_set(err, local.code, where, "%s", local.message);
     struct source s = {root, where, err};
     int status = json_is_object(root) ? ERR_NONE
                                       : err_set(err, ERR_INPUT, where, "is %s, expected an object",
@@ -203,10 +278,12 @@ static int read_generation_config(struct hf_config *config, const char *path, ch
                                   size_t ignored_size, struct err *err)
 {
     struct str text = {0};
+    struct err local = {0};
     int status = file_read(&text, path, err);
-    json_t *root = status ? NULL : json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, path, err);
+    json_t *root =
+        status ? NULL : json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, path, &local);
     if (!status && !root)
-        status = ERR_INPUT;
+        status = err_set(err, local.code, path, "%s", local.message);
     if (!status) {
         struct source s = {root, path, err};
         status = get_eos(&s, config);
@@ -215,15 +292,17 @@ static int read_generation_config(struct hf_config *config, const char *path, ch
         size_t used = 0;
         json_object_foreach(root, key, value)
         {
-            static const char *const sampling[] = {"temperature", "top_p", "top_k", "min_p", "do_sample",
-                                                   "repetition_penalty", "max_new_tokens", "max_length",
-                                                   "no_repeat_ngram_size", "suppress_tokens"};
+            static const char *const sampling[] = {
+                "temperature",    "top_p",      "top_k",
+                "min_p",          "do_sample",  "repetition_penalty",
+                "max_new_tokens", "max_length", "no_repeat_ngram_size",
+                "suppress_tokens"};
             for (size_t i = 0; ignored && i < sizeof sampling / sizeof *sampling; i++) {
                 if (strcmp(key, sampling[i]) != 0)
                     continue;
                 char *number = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-                int n = snprintf(ignored + used, ignored_size - used, "%s%s %.40s", used ? ", " : "", key,
-                                 number ? number : "?");
+                int n = snprintf(ignored + used, ignored_size - used, "%s%s %.40s",
+                                 used ? ", " : "", key, number ? number : "?");
                 if (n > 0 && used + (size_t)n < ignored_size)
                     used += (size_t)n;
                 mem_free(number);
@@ -238,16 +317,19 @@ static int read_generation_config(struct hf_config *config, const char *path, ch
 int hf_config_open(struct hf_config *config, const char *folder, char *ignored, size_t ignored_size,
                    struct err *err)
 {
-    struct str path = {0}, text = {0};
+    struct str path = {0}, generation = {0}, text = {0};
     if (ignored && ignored_size)
         ignored[0] = 0;
     path_join(&path, folder, "config.json");
-    int status = file_read(&text, str_text(&path), err);
+    path_join(&generation, folder, "generation_config.json");
+    int status = path.failed || generation.failed ? err_no_memory(err, folder, strlen(folder))
+                                                  : file_read(&text, str_text(&path), err);
     if (!status)
         status = hf_config_parse(config, str_text(&text), text.length, str_text(&path), err);
-    if (!status && file_exists(path_join(&path, folder, "generation_config.json")))
-        status = read_generation_config(config, str_text(&path), ignored, ignored_size, err);
+    if (!status && file_exists(str_text(&generation)))
+        status = read_generation_config(config, str_text(&generation), ignored, ignored_size, err);
     str_free(&path);
+    str_free(&generation);
     str_free(&text);
     return status;
 }

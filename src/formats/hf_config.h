@@ -14,10 +14,10 @@ struct hf_config {
     int vocab_size, hidden_size, intermediate_size, layers, heads, kv_heads, head_dim;
     int max_position_embeddings;
     bool tie_word_embeddings;
-    bool qk_norm;          /* Qwen3 */
+    bool qk_norm; /* Qwen3 */
     double rms_norm_eps, rope_theta;
     int eos[HF_MAX_EOS], n_eos; /* from config.json and, when read, generation_config.json */
-    int bos;               /* -1: none */
+    int bos;                    /* -1: none */
 };
 
 /* An unknown architecture, activation, rope scaling, bias, sliding window in use or quantisation is

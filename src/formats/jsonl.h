@@ -11,7 +11,7 @@
 struct jsonl_reader {
     FILE *file;
     char *name;
-    long line;            /* number of the line last returned, 1-based */
+    long line; /* number of the line last returned, 1-based */
     struct str buffer;
 };
 

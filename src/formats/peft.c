@@ -23,7 +23,8 @@ static int find_projection(const char *name)
     return -1;
 }
 
-static int add_target(struct peft_config *config, const char *name, const char *where, struct err *err)
+static int add_target(struct peft_config *config, const char *name, const char *where,
+                      struct err *err)
 {
     if (strcmp(name, "all-linear") == 0) {
         for (int p = 0; p < N_PROJECTIONS; p++)
@@ -32,8 +33,10 @@ static int add_target(struct peft_config *config, const char *name, const char *
     }
     int p = find_projection(name);
     if (p < 0)
-        return err_set(err, ERR_INPUT, where, "target module \"%.80s\" is not one of q_proj, k_proj, v_proj, o_proj, "
-                       "gate_proj, up_proj, down_proj (or all-linear)", name);
+        return err_set(err, ERR_INPUT, where,
+                       "target module \"%.80s\" is not one of q_proj, k_proj, v_proj, o_proj, "
+                       "gate_proj, up_proj, down_proj (or all-linear)",
+                       name);
     config->targets[p] = true;
     return ERR_NONE;
 }
@@ -50,7 +53,8 @@ static int read_targets(struct peft_config *config, const json_t *root, const ch
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const char *name = json_string_value(json_array_get(targets, i));
         if (!name)
-            return err_set(err, ERR_INPUT, where, "\"target_modules\" holds something that is no string");
+            return err_set(err, ERR_INPUT, where,
+                           "\"target_modules\" holds something that is no string");
         int status = add_target(config, name, where, err);
         if (status)
             return status;
@@ -74,23 +78,49 @@ static bool is_set(const json_t *value)
 
 static int refuse_unsupported(const json_t *root, const char *where, struct err *err)
 {
-    static const char *const keys[] = {
-        "use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
-        "layers_pattern", "layer_replication", "trainable_token_indices", "exclude_modules",
-        "fan_in_fan_out", "lora_bias", "target_parameters", "use_qalora", "alora_invocation_tokens",
-        "megatron_config", "arrow_config", "eva_config", "corda_config"};
+    static const char *const keys[] = {"use_dora",
+                                       "rank_pattern",
+                                       "alpha_pattern",
+                                       "modules_to_save",
+                                       "layers_to_transform",
+                                       "layers_pattern",
+                                       "layer_replication",
+                                       "trainable_token_indices",
+                                       "exclude_modules",
+                                       "fan_in_fan_out",
+                                       "lora_bias",
+                                       "target_parameters",
+                                       "use_qalora",
+                                       "alora_invocation_tokens",
+                                       "megatron_config",
+                                       "arrow_config",
+                                       "eva_config",
+                                       "corda_config"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (is_set(json_object_get(root, keys[i])))
-            return err_set(err, ERR_INPUT, where, "\"%s\" is set, which is not supported: the adapter would be "
-                           "computed wrongly", keys[i]);
+            return err_set(err, ERR_INPUT, where,
+                           "\"%s\" is set, which is not supported: the adapter would be "
+                           "computed wrongly",
+                           keys[i]);
+    /* PiSSA, OLoRA, CorDA and LoftQ also change the base weights: B·A alone is not the adapter. */
+    const char *start = json_string_value(json_object_get(root, "init_lora_weights"));
+    if (start && strcmp(start, "gaussian") != 0 && strcmp(start, "orthogonal") != 0 &&
+        strcmp(start, "eva") != 0)
+        return err_set(err, ERR_INPUT, where,
+                       "\"init_lora_weights\" is \"%.40s\", which also changes the base "
+                       "weights; save the adapter as plain LoRA (PEFT: "
+                       "path_initial_model_for_weight_conversion)",
+                       start);
     const char *bias = "none", *type = "LORA";
     int status = json_get_string(&bias, root, "bias", false, where, err);
     if (!status)
         status = json_get_string(&type, root, "peft_type", false, where, err);
     if (!status && strcmp(bias, "none") != 0)
-        status = err_set(err, ERR_INPUT, where, "\"bias\" is \"%.40s\", only \"none\" is supported", bias);
+        status = err_set(err, ERR_INPUT, where, "\"bias\" is \"%.40s\", only \"none\" is supported",
+                         bias);
     if (!status && strcmp(type, "LORA") != 0)
-        status = err_set(err, ERR_INPUT, where, "\"peft_type\" is \"%.40s\", only LORA is supported", type);
+        status = err_set(err, ERR_INPUT, where,
+                         "\"peft_type\" is \"%.40s\", only LORA is supported", type);
     return status;
 }
 
@@ -104,7 +134,8 @@ static int read_config(struct peft_config *config, const json_t *root, const cha
     if ((status = refuse_unsupported(root, where, err)) ||
         (status = json_get_int(&r, root, "r", true, where, err)) ||
         (status = json_get_double(&config->lora_alpha, root, "lora_alpha", false, where, err)) ||
-        (status = json_get_double(&config->lora_dropout, root, "lora_dropout", false, where, err)) ||
+        (status =
+             json_get_double(&config->lora_dropout, root, "lora_dropout", false, where, err)) ||
         (status = json_get_bool(&config->use_rslora, root, "use_rslora", false, where, err)) ||
         (status = json_get_string(&base, root, "base_model_name_or_path", false, where, err)) ||
         (status = read_targets(config, root, where, err)))
@@ -113,6 +144,13 @@ static int read_config(struct peft_config *config, const json_t *root, const cha
         return err_set(err, ERR_INPUT, where, "\"r\" is %lld, expected 1 to 65536", r);
     if (!isfinite(config->lora_alpha))
         return err_set(err, ERR_INPUT, where, "\"lora_alpha\" is not finite");
+    if (!(config->lora_dropout >= 0 && config->lora_dropout < 1))
+        return err_set(err, ERR_INPUT, where, "\"lora_dropout\" is %g, expected 0 to 1",
+                       config->lora_dropout);
+    if (strlen(base) >= sizeof config->base_model)
+        return err_set(err, ERR_INPUT, where,
+                       "\"base_model_name_or_path\" has %zu bytes, at most %zu are supported",
+                       strlen(base), sizeof config->base_model - 1);
     config->r = (int)r;
     snprintf(config->base_model, sizeof config->base_model, "%s", base);
     return ERR_NONE;
@@ -122,20 +160,25 @@ int peft_open(struct peft_config *config, struct tensor_set *tensors, const char
               struct err *err)
 {
     *config = (struct peft_config){0};
-    struct str path = {0}, text = {0};
+    struct str path = {0}, tensors_path = {0}, text = {0};
+    struct err local = {0};
     path_join(&path, folder, "adapter_config.json");
-    int status = file_read(&text, str_text(&path), err);
+    path_join(&tensors_path, folder, "adapter_model.safetensors");
+    int status = path.failed || tensors_path.failed ? err_no_memory(err, folder, strlen(folder))
+                                                    : file_read(&text, str_text(&path), err);
     if (!status) {
-        json_t *root = json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), err);
+        json_t *root =
+            json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), &local);
         if (!root)
-            status = ERR_INPUT;
+            status = err_set(err, local.code, str_text(&path), "%s", local.message);
         else
             status = read_config(config, root, str_text(&path), err);
         json_decref(root);
     }
     if (!status)
-        status = safetensors_open(tensors, path_join(&path, folder, "adapter_model.safetensors"), err);
+        status = safetensors_open(tensors, str_text(&tensors_path), err);
     str_free(&path);
+    str_free(&tensors_path);
     str_free(&text);
     return status;
 }

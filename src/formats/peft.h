@@ -15,7 +15,7 @@ struct peft_config {
     double lora_alpha, lora_dropout;
     bool use_rslora;
     bool targets[N_PROJECTIONS];
-    char base_model[512];   /* base_model_name_or_path, as written */
+    char base_model[512]; /* base_model_name_or_path, as written */
 };
 
 /* Scale of the branch: alpha/r, or alpha/√r with rsLoRA. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/check.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -18,21 +19,23 @@ static int read_shape(struct tensor *t, const json_t *entry, const char *where, 
 {
     const json_t *shape = json_object_get(entry, "shape");
     if (!json_is_array(shape))
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\": \"shape\" is %s, expected a list", t->name,
-                       json_type_name(shape));
+        return err_set(err, ERR_INPUT, where, "tensor \"%s\": \"shape\" is %s, expected a list",
+                       t->name, json_type_name(shape));
     if (json_array_size(shape) > TENSOR_MAX_DIMS)
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\" has %zu dimensions, at most %d are supported",
-                       t->name, json_array_size(shape), TENSOR_MAX_DIMS);
+        return err_set(err, ERR_INPUT, where,
+                       "tensor \"%s\" has %zu dimensions, at most %d are supported", t->name,
+                       json_array_size(shape), TENSOR_MAX_DIMS);
     t->n_dims = (int)json_array_size(shape);
     size_t elements = 1;
     for (int i = 0; i < t->n_dims; i++) {
         const json_t *dim = json_array_get(shape, (size_t)i);
         if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return err_set(err, ERR_INPUT, where, "tensor \"%s\": dimension %d is no non-negative integer",
-                           t->name, i);
+            return err_set(err, ERR_INPUT, where,
+                           "tensor \"%s\": dimension %d is no non-negative integer", t->name, i);
         t->shape[i] = (uint64_t)json_integer_value(dim);
         if (!mem_mul(&elements, elements, (size_t)t->shape[i]))
-            return err_set(err, ERR_INPUT, where, "tensor \"%s\": its shape's product overflows", t->name);
+            return err_set(err, ERR_INPUT, where, "tensor \"%s\": its shape's product overflows",
+                           t->name);
     }
     if (!mem_mul(&t->size, elements, dtype_size(t->dtype)))
         return err_set(err, ERR_INPUT, where, "tensor \"%s\": its size overflows", t->name);
@@ -45,27 +48,34 @@ static int read_entry(struct tensor *t, const json_t *entry, const uint8_t *data
     if (!json_is_object(entry))
         return err_set(err, ERR_INPUT, where, "tensor \"%s\" is %s, expected an object", t->name,
                        json_type_name(entry));
-    const char *dtype;
-    int status = json_get_string(&dtype, entry, "dtype", true, where, err);
-    if (status)
-        return status;
+    const json_t *dtype_value = json_object_get(entry, "dtype");
+    const char *dtype = json_string_value(dtype_value);
+    if (!dtype)
+        return err_set(err, ERR_INPUT, where, "tensor \"%s\": \"dtype\" is %s, expected a string",
+                       t->name, json_type_name(dtype_value));
     if (dtype_parse(&t->dtype, dtype) != 0)
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\" has the unknown dtype \"%.40s\"", t->name, dtype);
-    status = read_shape(t, entry, where, err);
+        return err_set(err, ERR_INPUT, where, "tensor \"%s\" has the unknown dtype \"%.40s\"",
+                       t->name, dtype);
+    int status = read_shape(t, entry, where, err);
     if (status)
         return status;
     const json_t *offsets = json_object_get(entry, "data_offsets");
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
-        !json_is_integer(json_array_get(offsets, 0)) || !json_is_integer(json_array_get(offsets, 1)))
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\": \"data_offsets\" is no pair of integers", t->name);
+        !json_is_integer(json_array_get(offsets, 0)) ||
+        !json_is_integer(json_array_get(offsets, 1)))
+        return err_set(err, ERR_INPUT, where,
+                       "tensor \"%s\": \"data_offsets\" is no pair of integers", t->name);
     long long begin = json_integer_value(json_array_get(offsets, 0));
     long long end = json_integer_value(json_array_get(offsets, 1));
     if (begin < 0 || end < begin || (unsigned long long)end > data_size)
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\" lies at bytes %lld to %lld of %zu: the file is "
-                       "truncated or its header lies", t->name, begin, end, data_size);
+        return err_set(err, ERR_INPUT, where,
+                       "tensor \"%s\" lies at bytes %lld to %lld of %zu: the file is "
+                       "truncated or its header lies",
+                       t->name, begin, end, data_size);
     if ((size_t)(end - begin) != t->size)
-        return err_set(err, ERR_INPUT, where, "tensor \"%s\" has %lld bytes but its shape and dtype need %zu",
-                       t->name, end - begin, t->size);
+        return err_set(err, ERR_INPUT, where,
+                       "tensor \"%s\" has %lld bytes but its shape and dtype need %zu", t->name,
+                       end - begin, t->size);
     t->data = data + begin;
     return ERR_NONE;
 }
@@ -109,10 +119,14 @@ static int by_address(const void *a, const void *b)
 }
 
 /* The tensors from `first` on must tile the data exactly: no overlap, no gap. */
-static int check_tiling(const struct tensor_set *set, size_t first, const uint8_t *data, size_t size,
-                        const char *where, struct err *err)
+static int check_tiling(const struct tensor_set *set, size_t first, const uint8_t *data,
+                        size_t size, const char *where, struct err *err)
 {
     size_t n = set->count - first;
+    if (n == 0)
+        return size == 0
+                   ? ERR_NONE
+                   : err_set(err, ERR_INPUT, where, "%zu bytes of data belong to no tensor", size);
     struct tensor *sorted = mem_alloc(n * sizeof *sorted);
     if (!sorted)
         return err_no_memory(err, where, n * sizeof *sorted);
@@ -123,8 +137,8 @@ static int check_tiling(const struct tensor_set *set, size_t first, const uint8_
     for (size_t i = 0; i < n && !status; i++) {
         const uint8_t *begin = sorted[i].data;
         if (begin != expected)
-            status = err_set(err, ERR_INPUT, where, "tensor \"%s\" %s the tensor before it", sorted[i].name,
-                             begin < expected ? "overlaps" : "leaves a gap after");
+            status = err_set(err, ERR_INPUT, where, "tensor \"%s\" %s the tensor before it",
+                             sorted[i].name, begin < expected ? "overlaps" : "leaves a gap after");
         expected = begin + sorted[i].size;
     }
     if (!status && expected != data + size)
@@ -134,17 +148,34 @@ static int check_tiling(const struct tensor_set *set, size_t first, const uint8_
     return status;
 }
 
-static int read_header(struct tensor_set *set, const json_t *header, const uint8_t *data, size_t size,
-                       const char *where, struct err *err)
+/* Text for tools; nothing here depends on it, but the format says strings. */
+static int check_metadata(const json_t *metadata, const char *where, struct err *err)
+{
+    if (!json_is_object(metadata))
+        return err_set(err, ERR_INPUT, where, "__metadata__ is %s, expected an object",
+                       json_type_name(metadata));
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
+    {
+        if (!json_is_string(value))
+            return err_set(err, ERR_INPUT, where, "__metadata__ \"%s\" is %s, expected a string",
+                           key, json_type_name(value));
+    }
+    return ERR_NONE;
+}
+
+static int read_header(struct tensor_set *set, const json_t *header, const uint8_t *data,
+                       size_t size, const char *where, struct err *err)
 {
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)header, name, entry)
     {
         if (strcmp(name, "__metadata__") == 0) {
-            if (!json_is_object(entry))
-                return err_set(err, ERR_INPUT, where, "__metadata__ is %s, expected an object",
-                               json_type_name(entry));
+            int status = check_metadata(entry, where, err);
+            if (status)
+                return status;
             continue;
         }
         if (map_get(&set->index, name, strlen(name), NULL))
@@ -165,24 +196,27 @@ int safetensors_parse(struct tensor_set *set, const uint8_t *data, size_t size, 
                       struct err *err)
 {
     if (size < 8)
-        return err_set(err, ERR_INPUT, name, "has %zu bytes: too short for a safetensors file", size);
+        return err_set(err, ERR_INPUT, name, "has %zu bytes: too short for a safetensors file",
+                       size);
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
         length = length << 8 | data[i];
     if (length > HEADER_CAP || length > size - 8)
-        return err_set(err, ERR_INPUT, name, "claims a header of %llu bytes but has %zu (cap %d): truncated, or no "
-                       "safetensors file", (unsigned long long)length, size - 8, (int)HEADER_CAP);
+        return err_set(err, ERR_INPUT, name,
+                       "claims a header of %llu bytes but has %zu (cap %d): truncated, or no "
+                       "safetensors file",
+                       (unsigned long long)length, size - 8, (int)HEADER_CAP);
     if (length == 0 || data[8] != '{')
         return err_set(err, ERR_INPUT, name, "header does not start with '{': no safetensors file");
-    json_t *header = json_read(data + 8, (size_t)length, JSON_UNIQUE_KEYS, name, err);
+    struct err local = {0}; /* the caller may have passed none, and the code is needed */
+    json_t *header = json_read(data + 8, (size_t)length, JSON_UNIQUE_KEYS, name, &local);
     if (!header)
-        return err && err->code == ERR_MACHINE ? ERR_MACHINE : ERR_INPUT;
+        return err_set(err, local.code, name, "header %s", local.message);
     size_t first = set->count;
     const uint8_t *body = data + 8 + length;
     size_t body_size = size - 8 - (size_t)length;
-    int status = json_is_object(header)
-                     ? read_header(set, header, body, body_size, name, err)
-                     : err_set(err, ERR_INPUT, name, "header is no JSON object");
+    int status = json_is_object(header) ? read_header(set, header, body, body_size, name, err)
+                                        : err_set(err, ERR_INPUT, name, "header is no JSON object");
     if (!status)
         status = check_tiling(set, first, body, body_size, name, err);
     json_decref(header);
@@ -223,14 +257,17 @@ static int open_shards(struct tensor_set *set, const char *folder, const json_t 
     {
         const char *name = json_string_value(shard);
         if (!name || !plain_name(name)) {
-            status = err_set(err, ERR_INPUT, index_path, "the shard of \"%.100s\" is \"%.100s\": expected a file name "
-                             "inside the folder", tensor, name ? name : json_type_name(shard));
+            status = err_set(err, ERR_INPUT, index_path,
+                             "the shard of \"%.100s\" is \"%.100s\": expected a file name "
+                             "inside the folder",
+                             tensor, name ? name : json_type_name(shard));
             break;
         }
         if (map_get(&seen, name, strlen(name), NULL))
             continue;
         if (seen.count >= MAX_SHARDS) {
-            status = err_set(err, ERR_INPUT, index_path, "names more than %d shards", (int)MAX_SHARDS);
+            status =
+                err_set(err, ERR_INPUT, index_path, "names more than %d shards", (int)MAX_SHARDS);
             break;
         }
         path_join(&path, folder, name);
@@ -245,8 +282,9 @@ static int open_shards(struct tensor_set *set, const char *folder, const json_t 
         json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, shard)
         {
             if (!tensor_find(set, tensor)) {
-                status = err_set(err, ERR_INPUT, index_path, "names the tensor \"%.200s\" but %.100s does not hold it",
-                                 tensor, json_string_value(shard));
+                status = err_set(err, ERR_INPUT, index_path,
+                                 "names the tensor \"%.200s\" but %.100s does not hold it", tensor,
+                                 json_string_value(shard));
                 break;
             }
         }
@@ -256,34 +294,50 @@ static int open_shards(struct tensor_set *set, const char *folder, const json_t 
     return status;
 }
 
+static int open_index(struct tensor_set *set, const char *folder, const char *path, struct err *err)
+{
+    struct str text = {0};
+    struct err local = {0};
+    int status = file_read(&text, path, err);
+    if (!status) {
+        json_t *index = json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, path, &local);
+        const json_t *weight_map = json_object_get(index, "weight_map");
+        if (!index)
+            status = err_set(err, local.code, path, "%s", local.message);
+        else if (!json_is_object(weight_map))
+            status = err_set(err, ERR_INPUT, path, "\"weight_map\" is %s, expected an object",
+                             json_type_name(weight_map));
+        else
+            status = open_shards(set, folder, weight_map, path, err);
+        json_decref(index);
+    }
+    str_free(&text);
+    return status;
+}
+
 int safetensors_open_folder(struct tensor_set *set, const char *folder, struct err *err)
 {
-    struct str path = {0}, text = {0};
+    struct str one = {0}, index = {0};
+    path_join(&one, folder, "model.safetensors");
+    path_join(&index, folder, "model.safetensors.index.json");
     int status = ERR_NONE;
-    if (file_exists(path_join(&path, folder, "model.safetensors"))) {
-        status = safetensors_open(set, str_text(&path), err);
-    } else if (file_exists(path_join(&path, folder, "model.safetensors.index.json"))) {
-        status = file_read(&text, str_text(&path), err);
-        if (!status) {
-            json_t *index = json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), err);
-            const json_t *weight_map = json_object_get(index, "weight_map");
-            if (!index)
-                status = ERR_INPUT;
-            else if (!json_is_object(weight_map))
-                status = err_set(err, ERR_INPUT, str_text(&path), "\"weight_map\" is %s, expected an object",
-                                 json_type_name(weight_map));
-            else
-                status = open_shards(set, folder, weight_map, str_text(&path), err);
-            json_decref(index);
-        }
+    if (one.failed || index.failed) {
+        status = err_no_memory(err, folder, strlen(folder));
+    } else if (file_exists(str_text(&one))) {
+        status = safetensors_open(set, str_text(&one), err);
+    } else if (file_exists(str_text(&index))) {
+        status = open_index(set, folder, str_text(&index), err);
     } else {
-        status = err_set(err, ERR_INPUT, folder, "%s", dir_exists(folder)
-                         ? "holds neither model.safetensors nor model.safetensors.index.json (other formats such as "
-                           ".bin are never read; convert them with transformers' save_pretrained)"
-                         : "is no folder");
+        status =
+            err_set(err, ERR_INPUT, folder, "%s",
+                    dir_exists(folder)
+                        ? "holds neither model.safetensors nor model.safetensors.index.json (other "
+                          "formats such as "
+                          ".bin are never read; convert them with transformers' save_pretrained)"
+                        : "is no folder");
     }
-    str_free(&path);
-    str_free(&text);
+    str_free(&one);
+    str_free(&index);
     return status;
 }
 
@@ -319,6 +373,7 @@ float tensor_element(const struct tensor *t, size_t i)
     const uint8_t *p = (const uint8_t *)t->data + i * dtype_size(t->dtype); /* may be unaligned */
     uint16_t half;
     float value;
+    CHECK(t->dtype == DTYPE_F32 || t->dtype == DTYPE_F16 || t->dtype == DTYPE_BF16);
     if (t->dtype == DTYPE_F32) {
         memcpy(&value, p, 4);
         return value;

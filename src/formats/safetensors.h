@@ -14,18 +14,18 @@
 enum { TENSOR_MAX_DIMS = 8 };
 
 struct tensor {
-    const char *name;     /* owned by the set */
+    const char *name; /* owned by the set */
     enum dtype dtype;
     int n_dims;
     uint64_t shape[TENSOR_MAX_DIMS];
-    const void *data;     /* into the caller's bytes (parse) or the mapping (open) */
-    size_t size;          /* bytes */
+    const void *data; /* into the caller's bytes (parse) or the mapping (open) */
+    size_t size;      /* bytes */
 };
 
 struct tensor_set {
     struct tensor *tensors;
     size_t count, capacity;
-    struct map index;     /* name to position */
+    struct map index; /* name to position */
     struct file_map *maps;
     size_t n_maps;
     char **names;
@@ -34,12 +34,12 @@ struct tensor_set {
 /* Adds the tensors of one file's bytes to a (zero-initialised or partly filled) set. */
 int safetensors_parse(struct tensor_set *set, const uint8_t *data, size_t size, const char *name,
                       struct err *err);
-int safetensors_open(struct tensor_set *set, const char *path, struct err *err);   /* one file */
+int safetensors_open(struct tensor_set *set, const char *path, struct err *err); /* one file */
 /* model.safetensors, or the shards named by model.safetensors.index.json, in a folder. */
 int safetensors_open_folder(struct tensor_set *set, const char *folder, struct err *err);
 void tensor_set_close(struct tensor_set *set);
 const struct tensor *tensor_find(const struct tensor_set *set, const char *name);
-uint64_t tensor_count(const struct tensor *t);     /* elements */
+uint64_t tensor_count(const struct tensor *t);          /* elements */
 float tensor_element(const struct tensor *t, size_t i); /* f32, f16 or bf16 element as float */
 
 /* Writing: the header (sorted by name, metadata {"format":"pt"}, padded with spaces to 8 bytes) and

@@ -25,7 +25,7 @@
 /* This sum is in a vector register now. clang needs to hear it (it parks sums in memory otherwise);
  * gcc schedules better without. */
 #if defined(__clang__) && !defined(GRPO_EMULATE_ISA)
-#define KEEP_REGISTER(value) __asm__("" : "+x"(value))
+#define KEEP_REGISTER(value) __asm__("" : "+v"(value))
 #else
 #define KEEP_REGISTER(value) (void)0
 #endif

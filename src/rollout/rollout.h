@@ -40,7 +40,7 @@ struct group_request {
 
 typedef struct rollout rollout; /* caches and scratch for up to max_sequences at a time */
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
-                   int max_prompts_tokens, int max_new_tokens, struct err *err);
+                   int max_prompt_tokens, int max_new_tokens, struct err *err);
 void rollout_free(rollout *r);
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,

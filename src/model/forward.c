@@ -1,0 +1,115 @@
+/* forward.c: the one forward pass; see model.h.
+ *
+ *   x ── norm ── q,k,v ── head norm, rotation ── attention ── o ──(+)── norm ── gate,up ── SwiGLU ── down ──(+)── out
+ *   └───────────────────────────────────────────────────────────┘└──────────────────────────────────────────┘
+ *
+ * Prompts, decoding and training run this same function over a ragged batch: which tokens, at which
+ * positions, seeing which cached keys, is all in `struct batch`. Training differs only in where the
+ * intermediate results go: to a layer's own block that backward reads later, instead of one block that
+ * every layer overwrites. */
+#include <string.h>
+#include "base/check.h"
+#include "base/mem.h"
+#include "model/internal.h"
+
+static void run_linear(const struct layer_call *c, enum projection p, const struct layer_acts *acts,
+                       float *y, const float *x, bool add)
+{
+    struct linear l = model_linear(c->m, c->a, c->layer, p);
+    struct device *d = c->m->d;
+    /* u is kept where there is a backward pass to come (and the adapter is the trained one). */
+    d->ops->linear(d, y, l.rank ? acts->u[p] : NULL, x, &l, c->batch->rows, add);
+}
+
+void layer_forward(const struct layer_call *c, struct layer_acts *acts,
+                   const struct layer_scratch *s, float *out, bool keys_only)
+{
+    const model *m = c->m;
+    const struct hf_config *config = &m->config;
+    const struct layer_weights *w = &m->layers[c->layer];
+    const struct batch *batch = c->batch;
+    struct device *d = m->d;
+    const struct backend *ops = d->ops;
+    int rows = batch->rows, hidden = config->hidden_size;
+    float eps = (float)config->rms_norm_eps;
+    struct attn_dims dims = model_dims(config);
+    void *k_cache = c->kv->k[c->layer], *v_cache = c->kv->v[c->layer];
+    size_t stream = (size_t)rows * (size_t)hidden * sizeof(float);
+
+    ops->rmsnorm(d, s->normed, acts->inv1, acts->x, w->input_norm, eps, rows, hidden);
+    float *q = acts->q ? acts->q : s->q, *k = acts->k ? acts->k : s->k;
+    run_linear(c, PROJ_Q, acts, q, s->normed, false);
+    run_linear(c, PROJ_K, acts, k, s->normed, false);
+    run_linear(c, PROJ_V, acts, s->v, s->normed, false);
+    ops->qk_rope(d, acts->q_rot, k_cache, v_cache, q, k, s->v, w->q_norm, w->k_norm, eps, m->cos, m->sin,
+                 batch->positions, batch->kv_rows, dims, rows);
+    if (keys_only)
+        return;
+
+    ops->attention(d, acts->attn, acts->lse, acts->q_rot, k_cache, v_cache, batch->spans, batch->n_spans,
+                   dims, rows);
+    ops->copy(d, acts->mid, acts->x, stream);
+    run_linear(c, PROJ_O, acts, acts->mid, acts->attn, true);
+
+    ops->rmsnorm(d, s->normed, acts->inv2, acts->mid, w->post_norm, eps, rows, hidden);
+    run_linear(c, PROJ_GATE, acts, acts->gate, s->normed, false);
+    run_linear(c, PROJ_UP, acts, acts->up, s->normed, false);
+    ops->swiglu(d, s->act, acts->gate, acts->up, rows, config->intermediate_size);
+    ops->copy(d, out, acts->mid, stream);
+    run_linear(c, PROJ_DOWN, acts, out, s->act, true);
+}
+
+static void check_batch(const model *m, const struct kv_cache *kv, const struct batch *b, int max_rows)
+{
+    CHECK(b->rows > 0 && b->rows <= max_rows && b->n_spans > 0);
+    for (int r = 0; r < b->rows; r++)
+        CHECK(b->positions[r] >= 0 && b->positions[r] < m->max_context && b->kv_rows[r] >= 0 &&
+              b->kv_rows[r] < kv->rows);
+}
+
+void model_forward(model *m, const adapter *a, struct kv_cache *kv, workspace *w, float *hidden,
+                   const struct batch *batch)
+{
+    struct device *d = m->d;
+    check_batch(m, kv, batch, w->max_rows);
+    d->ops->embedding(d, w->acts.x, batch->ids, m->embedding, batch->rows);
+    for (int i = 0; i < m->config.layers; i++) {
+        struct layer_call call = {m, a, kv, batch, i};
+        bool last = i == m->config.layers - 1;
+        /* Every layer reads and writes the same stream: its output is the next one's input. */
+        layer_forward(&call, &w->acts, &w->scratch, w->acts.x, last && !hidden);
+    }
+    if (hidden)
+        d->ops->rmsnorm(d, hidden, NULL, w->acts.x, m->final_norm, (float)m->config.rms_norm_eps,
+                        batch->rows, m->config.hidden_size);
+}
+
+static void keep_batch(activations *acts, const struct batch *batch, bool prefix_only)
+{
+    acts->rows = batch->rows;
+    acts->n_spans = batch->n_spans;
+    acts->prefix_only = prefix_only;
+    CHECK(batch->n_spans <= acts->max_rows);
+    memcpy(acts->positions, batch->positions, (size_t)batch->rows * sizeof *acts->positions);
+    memcpy(acts->kv_rows, batch->kv_rows, (size_t)batch->rows * sizeof *acts->kv_rows);
+    memcpy(acts->spans, batch->spans, (size_t)batch->n_spans * sizeof *acts->spans);
+}
+
+void model_forward_train(model *m, const adapter *a, struct kv_cache *kv, activations *acts,
+                         float *hidden, const struct batch *batch)
+{
+    struct device *d = m->d;
+    check_batch(m, kv, batch, acts->max_rows);
+    keep_batch(acts, batch, !hidden);
+    int layers = m->config.layers;
+    d->ops->embedding(d, acts->layers[0].x, batch->ids, m->embedding, batch->rows);
+    for (int i = 0; i < layers; i++) {
+        struct layer_call call = {m, a, kv, batch, i};
+        bool last = i == layers - 1;
+        layer_forward(&call, &acts->layers[i], &acts->scratch, last ? acts->final_x : acts->layers[i + 1].x,
+                      last && !hidden);
+    }
+    if (hidden)
+        d->ops->rmsnorm(d, hidden, acts->final_inv, acts->final_x, m->final_norm,
+                        (float)m->config.rms_norm_eps, batch->rows, m->config.hidden_size);
+}

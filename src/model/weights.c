@@ -1,0 +1,308 @@
+/* weights.c: from tensors in a file to prepared weights; see model.h.
+ *
+ * The list of tensors an architecture needs is walked once; each must be there with its shape and
+ * finite values, and at the end no tensor of the file may be left unknown: a model is either exactly
+ * what its config says or an error. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/mem.h"
+#include "model/internal.h"
+
+int projection_in(const struct hf_config *c, enum projection p)
+{
+    if (p == PROJ_O)
+        return c->heads * c->head_dim;
+    return p == PROJ_DOWN ? c->intermediate_size : c->hidden_size;
+}
+
+int projection_out(const struct hf_config *c, enum projection p)
+{
+    switch (p) {
+    case PROJ_Q:
+        return c->heads * c->head_dim;
+    case PROJ_K:
+    case PROJ_V:
+        return c->kv_heads * c->head_dim;
+    case PROJ_GATE:
+    case PROJ_UP:
+        return c->intermediate_size;
+    default:
+        return c->hidden_size;
+    }
+}
+
+struct attn_dims model_dims(const struct hf_config *c)
+{
+    return (struct attn_dims){c->heads, c->kv_heads, c->head_dim};
+}
+
+struct loader {
+    model *m;
+    const struct tensor_set *set;
+    struct map seen;
+    struct err *err;
+};
+
+/* Finds a tensor, checks shape (cols 0: a vector) and values, and marks it as known. */
+static const struct tensor *take(struct loader *l, const char *name, int rows, int cols)
+{
+    const struct tensor *t = tensor_find(l->set, name);
+    if (!t) {
+        err_set(l->err, ERR_INPUT, name, "this tensor is missing from the model's safetensors");
+        return NULL;
+    }
+    bool shape_ok = t->n_dims == (cols ? 2 : 1) && t->shape[0] == (uint64_t)rows &&
+                    (!cols || t->shape[1] == (uint64_t)cols);
+    if (!shape_ok) {
+        err_set(l->err, ERR_INPUT, name, "has shape (%llu%s%.0llu), config.json asks for (%d, %d)",
+                (unsigned long long)(t->n_dims ? t->shape[0] : 0), t->n_dims > 1 ? ", " : "",
+                (unsigned long long)(t->n_dims > 1 ? t->shape[1] : 0), rows, cols);
+        return NULL;
+    }
+    if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_F16 && t->dtype != DTYPE_BF16) {
+        err_set(l->err, ERR_INPUT, name, "has dtype %s; weights may be F32, F16 or BF16 (quantised "
+                "safetensors are not supported)", dtype_name(t->dtype));
+        return NULL;
+    }
+    size_t n = (size_t)tensor_count(t), bad = 0;
+#pragma omp parallel for reduction(+ : bad) if (n > 65536)
+    for (size_t i = 0; i < n; i++)
+        bad += !isfinite(tensor_element(t, i));
+    if (bad) {
+        err_set(l->err, ERR_INPUT, name, "holds %zu values that are NaN or infinite", bad);
+        return NULL;
+    }
+    if (!map_put(&l->seen, name, strlen(name), 1)) {
+        err_no_memory(l->err, name, strlen(name));
+        return NULL;
+    }
+    return t;
+}
+
+static int load_matrix(struct loader *l, weight **out, const char *name, int n, int k)
+{
+    const struct tensor *t = take(l, name, n, k);
+    if (!t)
+        return l->err ? (int)l->err->code : ERR_INPUT;
+    struct device *d = l->m->d;
+    *out = d->ops->weight_prepare(d, t->data, (enum weight_dtype)t->dtype, n, k, l->err);
+    return *out ? ERR_NONE : ERR_MACHINE;
+}
+
+static int load_vector(struct loader *l, float **out, const char *name, int n)
+{
+    const struct tensor *t = take(l, name, n, 0);
+    if (!t)
+        return l->err ? (int)l->err->code : ERR_INPUT;
+    struct device *d = l->m->d;
+    float *host = mem_alloc((size_t)n * sizeof *host);
+    *out = d->ops->alloc(d, (size_t)n * sizeof **out, l->err);
+    if (host && *out) {
+        for (int i = 0; i < n; i++)
+            host[i] = tensor_element(t, (size_t)i);
+        d->ops->upload(d, *out, host, (size_t)n * sizeof *host);
+    }
+    int status = host && *out ? ERR_NONE : err_no_memory(l->err, name, (size_t)n * sizeof *host);
+    mem_free(host);
+    return status;
+}
+
+static int load_layer(struct loader *l, int i)
+{
+    const struct hf_config *c = &l->m->config;
+    struct layer_weights *w = &l->m->layers[i];
+    char name[160];
+    int status;
+    for (int p = 0; p < N_PROJECTIONS; p++) {
+        snprintf(name, sizeof name, "model.layers.%d.%s.%s.weight", i, p <= PROJ_O ? "self_attn" : "mlp",
+                 projection_names[p]);
+        status = load_matrix(l, &w->proj[p], name, projection_out(c, (enum projection)p),
+                             projection_in(c, (enum projection)p));
+        if (status)
+            return status;
+    }
+    const struct {
+        const char *suffix;
+        float **out;
+        int n;
+    } vectors[] = {{"input_layernorm", &w->input_norm, c->hidden_size},
+                   {"post_attention_layernorm", &w->post_norm, c->hidden_size},
+                   {"self_attn.q_norm", &w->q_norm, c->head_dim},
+                   {"self_attn.k_norm", &w->k_norm, c->head_dim}};
+    for (int v = 0; v < (c->qk_norm ? 4 : 2); v++) {
+        snprintf(name, sizeof name, "model.layers.%d.%s.weight", i, vectors[v].suffix);
+        status = load_vector(l, vectors[v].out, name, vectors[v].n);
+        if (status)
+            return status;
+    }
+    return ERR_NONE;
+}
+
+static int load_head(struct loader *l)
+{
+    model *m = l->m;
+    const struct hf_config *c = &m->config;
+    int status = load_matrix(l, &m->embedding, "model.embed_tokens.weight", c->vocab_size, c->hidden_size);
+    if (!status)
+        status = load_vector(l, &m->final_norm, "model.norm.weight", c->hidden_size);
+    if (status)
+        return status;
+    if (!c->tie_word_embeddings)
+        return load_matrix(l, &m->head, "lm_head.weight", c->vocab_size, c->hidden_size);
+    m->head = m->embedding;
+    /* Some writers store the tied head as well: accept it only as the same numbers. */
+    const struct tensor *head = tensor_find(l->set, "lm_head.weight");
+    if (!head)
+        return ERR_NONE;
+    if (!take(l, "lm_head.weight", c->vocab_size, c->hidden_size))
+        return l->err ? (int)l->err->code : ERR_INPUT;
+    const struct tensor *embedding = tensor_find(l->set, "model.embed_tokens.weight");
+    if (head->dtype != embedding->dtype || memcmp(head->data, embedding->data, head->size) != 0)
+        return err_set(l->err, ERR_INPUT, "lm_head.weight", "differs from the embedding although config.json says "
+                       "tie_word_embeddings: one of the two is wrong");
+    return ERR_NONE;
+}
+
+static int check_no_stranger(struct loader *l)
+{
+    for (size_t i = 0; i < l->set->count; i++) {
+        const char *name = l->set->tensors[i].name;
+        /* Old Llama files carry the rotary frequencies as a buffer; they are derived from the config. */
+        if (strstr(name, "rotary_emb.inv_freq") || map_get(&l->seen, name, strlen(name), NULL))
+            continue;
+        return err_set(l->err, ERR_INPUT, name, "this tensor is not part of the architecture in config.json");
+    }
+    return ERR_NONE;
+}
+
+/* cos and sin as transformers computes them in float32: inv_freq is rounded to float32, so is its
+ * product with the position, and so are the results. */
+static int make_rotary(model *m, struct err *err)
+{
+    struct device *d = m->d;
+    int half = m->config.head_dim / 2;
+    size_t bytes = (size_t)m->max_context * (size_t)half * sizeof(float);
+    float *host = mem_alloc(bytes);
+    m->cos = d->ops->alloc(d, bytes, err);
+    m->sin = d->ops->alloc(d, bytes, err);
+    if (!host || !m->cos || !m->sin) {
+        mem_free(host);
+        return err_no_memory(err, "rotary tables", bytes);
+    }
+    for (int table = 0; table < 2; table++) {
+        for (int i = 0; i < half; i++) {
+            float inv_freq = (float)(1.0 / pow(m->config.rope_theta, 2.0 * i / m->config.head_dim));
+            for (int p = 0; p < m->max_context; p++) {
+                double angle = (double)((float)p * inv_freq);
+                host[(size_t)p * (size_t)half + (size_t)i] = (float)(table ? sin(angle) : cos(angle));
+            }
+        }
+        d->ops->upload(d, table ? m->sin : m->cos, host, bytes);
+    }
+    mem_free(host);
+    return ERR_NONE;
+}
+
+int model_create(model **out, struct device *d, const struct hf_config *config,
+                 const struct tensor_set *weights, int max_context, struct err *err)
+{
+    *out = NULL;
+    model *m = mem_calloc(1, sizeof *m);
+    if (!m)
+        return err_no_memory(err, "the model", sizeof *m);
+    m->d = d;
+    m->config = *config;
+    m->max_context = config->max_position_embeddings;
+    if (max_context > 0 && max_context < m->max_context)
+        m->max_context = max_context;
+    m->layers = mem_calloc((size_t)config->layers, sizeof *m->layers);
+    struct loader l = {.m = m, .set = weights, .err = err};
+    int status = m->layers ? load_head(&l) : err_no_memory(err, "the model", sizeof *m->layers);
+    for (int i = 0; i < config->layers && !status; i++)
+        status = load_layer(&l, i);
+    if (!status)
+        status = check_no_stranger(&l);
+    if (!status)
+        status = make_rotary(m, err);
+    map_free(&l.seen);
+    if (status)
+        model_close(m);
+    else
+        *out = m;
+    return status;
+}
+
+int model_open(model **out, struct device *d, const char *folder, int max_context, struct err *err)
+{
+    struct hf_config config;
+    struct tensor_set set = {0};
+    int status = hf_config_open(&config, folder, NULL, 0, err);
+    if (!status)
+        status = safetensors_open_folder(&set, folder, err);
+    if (!status) {
+        status = model_create(out, d, &config, &set, max_context, err);
+        if (status)
+            err_prefix(err, folder);
+    }
+    tensor_set_close(&set);
+    return status;
+}
+
+void model_close(model *m)
+{
+    if (!m)
+        return;
+    const struct backend *ops = m->d->ops;
+    for (int i = 0; m->layers && i < m->config.layers; i++) {
+        struct layer_weights *w = &m->layers[i];
+        for (int p = 0; p < N_PROJECTIONS; p++)
+            ops->weight_free(m->d, w->proj[p]);
+        ops->free(m->d, w->input_norm);
+        ops->free(m->d, w->post_norm);
+        ops->free(m->d, w->q_norm);
+        ops->free(m->d, w->k_norm);
+    }
+    if (m->head != m->embedding)
+        ops->weight_free(m->d, m->head);
+    ops->weight_free(m->d, m->embedding);
+    ops->free(m->d, m->final_norm);
+    ops->free(m->d, m->cos);
+    ops->free(m->d, m->sin);
+    mem_free(m->layers);
+    mem_free(m);
+}
+
+const struct hf_config *model_config(const model *m)
+{
+    return &m->config;
+}
+
+struct device *model_device(const model *m)
+{
+    return m->d;
+}
+
+int model_max_context(const model *m)
+{
+    return m->max_context;
+}
+
+const weight *model_head(const model *m)
+{
+    return m->head;
+}
+
+size_t model_weight_bytes(const struct device *d, const struct hf_config *c)
+{
+    size_t bytes = d->ops->weight_bytes(d, c->vocab_size, c->hidden_size) *
+                   (c->tie_word_embeddings ? 1 : 2);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        bytes += (size_t)c->layers * d->ops->weight_bytes(d, projection_out(c, (enum projection)p),
+                                                          projection_in(c, (enum projection)p));
+    size_t norms = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
+    if (c->qk_norm)
+        norms += 2 * (size_t)c->head_dim * (size_t)c->layers;
+    return bytes + norms * sizeof(float);
+}

@@ -1,0 +1,377 @@
+/* rollout.c: batched generation and scoring; see rollout.h.
+ *
+ * Keys and values live in one cache, cut into a prompt region and one stretch of rows per sequence:
+ *
+ *   | prefixes of the wave's groups … | own rows of sequence 0 | own rows of sequence 1 | …
+ *
+ * A prefix is the prompt without its last token; a sequence's own rows start with that last token (its
+ * first decoding step feeds it), then hold the tokens it has drawn. Groups are taken in waves: as many
+ * as fit side by side. Within a wave every pass decodes one token of every sequence still alive; one that
+ * ends leaves the tables, its cache rows stay where they are. */
+#include "rollout/rollout.h"
+#include <math.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep the kernels busy */
+
+struct sequence {
+    int group, sample;      /* index into the requests, and within the group */
+    int prefix_row, prefix_len, own_row;
+    int length;             /* tokens drawn */
+    int last;               /* the token to feed next */
+};
+
+struct rollout {
+    model *m;
+    struct kv_cache kv;
+    workspace *w;
+    float *hidden;          /* (pass_rows, H) device */
+    int max_sequences, max_prompt_tokens, max_new_tokens, pass_rows;
+    /* host tables of a pass, (pass_rows) */
+    int *ids, *positions, *kv_rows, *targets;
+    struct attn_span *spans;
+    float *logp, *entropy;
+    double *uniforms;
+    struct sequence *live;  /* (max_sequences) */
+};
+
+const char *stop_reason_name(enum stop_reason reason)
+{
+    static const char *const names[] = {"eos", "length", "stop"};
+    return names[reason];
+}
+
+static int pass_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tokens)
+{
+    int rows = max_prompt_tokens > max_new_tokens ? max_prompt_tokens : max_new_tokens;
+    rows = rows < PASS_ROWS ? rows : PASS_ROWS;
+    return rows > max_sequences ? rows : max_sequences;
+}
+
+static int kv_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tokens)
+{
+    return max_prompt_tokens + max_sequences * max_new_tokens;
+}
+
+size_t rollout_bytes(const struct device *d, const struct hf_config *config,
+                     const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
+                     int max_new_tokens)
+{
+    int rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
+    return kv_cache_bytes(d, config, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens)) +
+           workspace_bytes(d, config, lora, rows) +
+           (size_t)rows * (size_t)config->hidden_size * sizeof(float);
+}
+
+int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
+                   int max_prompt_tokens, int max_new_tokens, struct err *err)
+{
+    *out = NULL;
+    CHECK(max_sequences > 0 && max_prompt_tokens > 0 && max_new_tokens > 0);
+    rollout *r = mem_calloc(1, sizeof *r);
+    if (!r)
+        return err_no_memory(err, "the rollout", sizeof *r);
+    r->m = m;
+    r->max_sequences = max_sequences;
+    r->max_prompt_tokens = max_prompt_tokens;
+    r->max_new_tokens = max_new_tokens;
+    r->pass_rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
+    size_t n = (size_t)r->pass_rows;
+    r->ids = mem_alloc(n * sizeof *r->ids);
+    r->positions = mem_alloc(n * sizeof *r->positions);
+    r->kv_rows = mem_alloc(n * sizeof *r->kv_rows);
+    r->targets = mem_alloc(n * sizeof *r->targets);
+    r->spans = mem_alloc(n * sizeof *r->spans);
+    r->logp = mem_alloc(n * sizeof *r->logp);
+    r->entropy = mem_alloc(n * sizeof *r->entropy);
+    r->uniforms = mem_alloc(n * sizeof *r->uniforms);
+    r->live = mem_alloc((size_t)max_sequences * sizeof *r->live);
+    int status = ERR_NONE;
+    if (!r->ids || !r->positions || !r->kv_rows || !r->targets || !r->spans || !r->logp ||
+        !r->entropy || !r->uniforms || !r->live)
+        status = err_no_memory(err, "the rollout", n);
+    if (!status)
+        status = kv_cache_create(&r->kv, m, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens),
+                                 err);
+    if (!status)
+        status = workspace_create(&r->w, m, lora, r->pass_rows, err);
+    if (!status) {
+        struct device *d = model_device(m);
+        r->hidden = d->ops->alloc(d, n * (size_t)model_config(m)->hidden_size * sizeof(float), err);
+        status = r->hidden ? ERR_NONE : ERR_MACHINE;
+    }
+    if (status)
+        rollout_free(r);
+    else
+        *out = r;
+    return status;
+}
+
+void rollout_free(rollout *r)
+{
+    if (!r)
+        return;
+    struct device *d = model_device(r->m);
+    d->ops->free(d, r->hidden);
+    workspace_free(r->w);
+    kv_cache_free(&r->kv);
+    mem_free(r->ids);
+    mem_free(r->positions);
+    mem_free(r->kv_rows);
+    mem_free(r->targets);
+    mem_free(r->spans);
+    mem_free(r->logp);
+    mem_free(r->entropy);
+    mem_free(r->uniforms);
+    mem_free(r->live);
+    mem_free(r);
+}
+
+/* Keys and values of ids[0 … len) at positions 0 … into cache rows from `row`. */
+static void prefill(rollout *r, const adapter *a, const int *ids, int len, int row)
+{
+    for (int from = 0; from < len; from += r->pass_rows) {
+        int n = len - from < r->pass_rows ? len - from : r->pass_rows;
+        for (int i = 0; i < n; i++) {
+            r->positions[i] = from + i;
+            r->kv_rows[i] = row + from + i;
+        }
+        struct attn_span span = {.q_row = 0, .n_q = n, .own_row = row, .own_pos = from};
+        struct batch batch = {n, ids + from, r->positions, r->kv_rows, &span, 1};
+        model_forward(r->m, a, &r->kv, r->w, NULL, &batch);
+    }
+}
+
+static int check_prompt(const rollout *r, const int *ids, int len, int more, struct err *err)
+{
+    const struct hf_config *c = model_config(r->m);
+    if (len < 1)
+        return err_set(err, ERR_INPUT, "prompt", "has no tokens; at least one is needed");
+    for (int i = 0; i < len; i++)
+        if (ids[i] < 0 || ids[i] >= c->vocab_size)
+            return err_set(err, ERR_INPUT, "prompt", "token %d is id %d, the model's vocabulary is 0 to %d", i,
+                           ids[i], c->vocab_size - 1);
+    if (len - 1 > r->max_prompt_tokens)
+        return err_set(err, ERR_INPUT, "prompt", "has %d tokens, room was made for %d", len,
+                       r->max_prompt_tokens);
+    if (len - 1 + more > model_max_context(r->m))
+        return err_set(err, ERR_INPUT, "prompt", "%d prompt tokens and %d new ones exceed the model's context of %d: "
+                       "shorten the prompt or max_completion_length", len, more, model_max_context(r->m));
+    return ERR_NONE;
+}
+
+/* --- generation --- */
+
+static bool is_eos(const struct rollout_options *o, int id)
+{
+    for (int i = 0; i < o->n_eos; i++)
+        if (o->eos[i] == id)
+            return true;
+    return false;
+}
+
+/* One pass: feeds each live sequence's last token, draws its next, and drops those that end. */
+static int decode_pass(rollout *r, const adapter *a, const struct rollout_options *o,
+                       struct group_request *groups, int *n_live, struct err *err)
+{
+    int n = *n_live;
+    for (int i = 0; i < n; i++) {
+        const struct sequence *s = &r->live[i];
+        r->ids[i] = s->last;
+        r->positions[i] = s->prefix_len + s->length;
+        r->kv_rows[i] = s->own_row + s->length;
+        r->spans[i] = (struct attn_span){i, 1, s->prefix_row, s->prefix_len, s->own_row, s->length};
+        struct rng_key key = groups[s->group].key;
+        key.sample = (uint64_t)(groups[s->group].first_sample + s->sample);
+        r->uniforms[i] = rng_uniform(&key, (uint64_t)s->length);
+    }
+    struct batch batch = {n, r->ids, r->positions, r->kv_rows, r->spans, n};
+    struct device *d = model_device(r->m);
+    model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
+    d->ops->next_token(d, r->targets, r->logp, r->hidden, model_head(r->m), r->uniforms,
+                       (float)o->temperature, n);
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        struct sequence s = r->live[i];
+        int id = r->targets[i];
+        if (id < 0 || !isfinite(r->logp[i]))
+            return err_set(err, ERR_MACHINE, "rollout", "logits are not finite at token %d of sample %d (row key %016llx): "
+                           "the weights or the adapter have diverged", s.length, s.sample,
+                           (unsigned long long)groups[s.group].key.row);
+        struct completion *c = &groups[s.group].out[s.sample];
+        c->ids[s.length] = id;
+        c->logprobs[s.length] = r->logp[i];
+        s.length++;
+        s.last = id;
+        bool eos = is_eos(o, id);
+        if (eos || s.length == o->max_new_tokens) {
+            c->length = s.length;
+            c->stop = eos ? STOP_EOS : STOP_LENGTH;
+        } else {
+            r->live[kept++] = s;
+        }
+    }
+    *n_live = kept;
+    return ERR_NONE;
+}
+
+/* Where the next wave starts: a group and a sample in it (a group may be larger than a wave). */
+struct cursor {
+    int group, sample;
+};
+
+/* Fills the live table from the cursor on, computing each group's prefix; returns the number. */
+static int begin_wave(rollout *r, const adapter *a, struct group_request *groups, int n_groups,
+                      struct cursor *at)
+{
+    int n = 0, prompt_rows = 0;
+    while (at->group < n_groups && n < r->max_sequences) {
+        const struct group_request *g = &groups[at->group];
+        int prefix_len = g->prompt_len - 1;
+        if (prompt_rows + prefix_len > r->max_prompt_tokens)
+            break;
+        prefill(r, a, g->prompt_ids, prefix_len, prompt_rows);
+        while (at->sample < g->n && n < r->max_sequences) {
+            r->live[n] = (struct sequence){.group = at->group,
+                                           .sample = at->sample++,
+                                           .prefix_row = prompt_rows,
+                                           .prefix_len = prefix_len,
+                                           .own_row = r->max_prompt_tokens + n * r->max_new_tokens,
+                                           .last = g->prompt_ids[prefix_len]};
+            n++;
+        }
+        prompt_rows += prefix_len;
+        if (at->sample == g->n)
+            *at = (struct cursor){at->group + 1, 0};
+    }
+    return n;
+}
+
+int rollout_run(rollout *r, const adapter *a, const struct rollout_options *options,
+                struct group_request *groups, int n_groups, bool (*stop)(void), struct err *err)
+{
+    CHECK(options->max_new_tokens > 0 && options->max_new_tokens <= r->max_new_tokens);
+    for (int g = 0; g < n_groups; g++) {
+        int status = check_prompt(r, groups[g].prompt_ids, groups[g].prompt_len, options->max_new_tokens,
+                                  err);
+        if (status)
+            return status;
+    }
+    struct cursor at = {0, 0};
+    while (at.group < n_groups) {
+        int n_live = begin_wave(r, a, groups, n_groups, &at);
+        while (n_live > 0) {
+            if (stop && stop())
+                return err_set(err, ERR_INTERRUPTED, "rollout", "interrupted");
+            int status = decode_pass(r, a, options, groups, &n_live, err);
+            if (status)
+                return status;
+        }
+    }
+    return ERR_NONE;
+}
+
+/* --- scoring --- */
+
+/* Rows gathered for one pass: whole completions, or a stretch of one that is longer than a pass. */
+struct gathered {
+    int rows, spans;
+    int next_row;      /* first free cache row */
+};
+
+static void gather(rollout *r, struct gathered *g, const struct score_request *q, int c, int from,
+                   int n, int own_row)
+{
+    int prefix_len = q->prompt_len - 1;
+    r->spans[g->spans++] = (struct attn_span){g->rows, n, 0, prefix_len, own_row, from};
+    for (int t = from; t < from + n; t++, g->rows++) {
+        r->ids[g->rows] = t ? q->completion_ids[c][t - 1] : q->prompt_ids[prefix_len];
+        r->targets[g->rows] = q->completion_ids[c][t];
+        r->positions[g->rows] = prefix_len + t;
+        r->kv_rows[g->rows] = own_row + t;
+    }
+}
+
+static void score_pass(rollout *r, const adapter *a, float temperature, const struct gathered *g)
+{
+    struct batch batch = {g->rows, r->ids, r->positions, r->kv_rows, r->spans, g->spans};
+    struct device *d = model_device(r->m);
+    model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
+    d->ops->logprob(d, r->logp, r->entropy, NULL, r->hidden, model_head(r->m), r->targets, temperature,
+                    g->rows);
+}
+
+static void keep_scores(const rollout *r, const struct score_request *q, int row, int c, int from, int n)
+{
+    memcpy(q->logprobs[c] + from, r->logp + row, (size_t)n * sizeof *r->logp);
+    if (q->entropies)
+        memcpy(q->entropies[c] + from, r->entropy + row, (size_t)n * sizeof *r->entropy);
+}
+
+/* A completion longer than a pass, in stretches. */
+static void score_long(rollout *r, const adapter *a, float temperature, const struct score_request *q,
+                       int c)
+{
+    int length = q->completion_len[c];
+    for (int from = 0; from < length; from += r->pass_rows) {
+        int n = length - from < r->pass_rows ? length - from : r->pass_rows;
+        struct gathered g = {0};
+        gather(r, &g, q, c, from, n, q->prompt_len - 1);
+        score_pass(r, a, temperature, &g);
+        keep_scores(r, q, 0, c, from, n);
+    }
+}
+
+static int check_request(const rollout *r, const struct score_request *q, struct err *err)
+{
+    int longest = 0, vocab = model_config(r->m)->vocab_size;
+    for (int c = 0; c < q->n; c++) {
+        longest = q->completion_len[c] > longest ? q->completion_len[c] : longest;
+        for (int t = 0; t < q->completion_len[c]; t++)
+            if (q->completion_ids[c][t] < 0 || q->completion_ids[c][t] >= vocab)
+                return err_set(err, ERR_INPUT, "completion", "token %d is id %d, the model's vocabulary is 0 to %d", t,
+                               q->completion_ids[c][t], vocab - 1);
+    }
+    int status = check_prompt(r, q->prompt_ids, q->prompt_len, longest, err);
+    if (!status && q->prompt_len - 1 + longest > r->kv.rows)
+        status = err_set(err, ERR_INPUT, "completion", "%d prompt and %d completion tokens need more than the %d cache rows "
+                         "that were planned", q->prompt_len, longest, r->kv.rows);
+    return status;
+}
+
+int rollout_score(rollout *r, const adapter *a, double temperature, const struct score_request *q,
+                  struct err *err)
+{
+    int status = check_request(r, q, err);
+    if (status)
+        return status;
+    float t = temperature > 0 ? (float)temperature : 1.0f;
+    int prefix_len = q->prompt_len - 1;
+    prefill(r, a, q->prompt_ids, prefix_len, 0);
+    for (int c = 0; c < q->n;) {
+        if (q->completion_len[c] > r->pass_rows) {
+            score_long(r, a, t, q, c++);
+            continue;
+        }
+        struct gathered g = {.next_row = prefix_len};
+        int first = c;
+        for (; c < q->n && g.rows + q->completion_len[c] <= r->pass_rows &&
+               g.next_row + q->completion_len[c] <= r->kv.rows;
+             c++) {
+            if (!q->completion_len[c])
+                continue;
+            int length = q->completion_len[c];
+            gather(r, &g, q, c, 0, length, g.next_row);
+            g.next_row += length;
+        }
+        if (g.rows)
+            score_pass(r, a, t, &g);
+        for (int row = 0; first < c; first++) {
+            keep_scores(r, q, row, first, 0, q->completion_len[first]);
+            row += q->completion_len[first];
+        }
+    }
+    return ERR_NONE;
+}

@@ -159,8 +159,8 @@ static void bench_precision(const char *isa, enum precision precision, int threa
             for (size_t j = 0; j < sizeof rows / sizeof rows[0]; j++) {
                 double time = time_product(g, &set, x, y, rows[j], backward);
                 double rate = 2e-9 * rows[j] * shapes[i][0] * shapes[i][1] / time;
-                double weight = (double)packed_bytes(precision, shapes[i][0], shapes[i][1]);
-                double reading = rate * time / (weight / machine.gbytes * 1e-9);
+                double stored = (double)packed_bytes(precision, shapes[i][0], shapes[i][1]);
+                double reading = rate * time / (stored / machine.gbytes * 1e-9);
                 double roof = reading < machine.gflops ? reading : machine.gflops;
                 printf(" %6.1f %3.0f%%", rate, 100 * rate / roof);
                 fflush(stdout);

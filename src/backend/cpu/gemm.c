@@ -20,7 +20,6 @@
  *
  * Threads divide panels first, then rows (a LoRA matrix has one panel only), never the reduced
  * dimension. */
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 #include "backend/cpu/gemm.h"
@@ -95,7 +94,8 @@ static uint16_t bf16_round(float value)
     uint32_t bits = float_bits(value);
     uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
     uint32_t nan = bits >> 16 | 0x40u;
-    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+    int32_t magnitude = (int32_t)(bits & 0x7fffffffu); /* signed: SSE2 compares no other way */
+    return (uint16_t)(magnitude > 0x7f800000 ? nan : rounded);
 }
 
 static float bf16_widen(uint16_t value)
@@ -302,8 +302,7 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
     }
     const struct gemm_kernel *kernel = find_kernel(isa, precision);
     CHECK(kernel != NULL);
-    int status = gemm_open_kernel(out, kernel, threads, err);
-    return status;
+    return gemm_open_kernel(out, kernel, threads, err);
 }
 
 void gemm_close(struct gemm *g)
@@ -395,48 +394,72 @@ static void round_slice(uint16_t *out, const float *x, int count)
         out[i] = bf16_round(x[i]);
 }
 
-/* One row's columns [k0, k0 + SLICE) as f32, rounded to bf16 in bf16 mode. */
-static void slice_f32(float *out, const float *x, int inside, enum precision precision)
+/* out [words][rows] = slice [rows][words]; rows is a constant at each call below. */
+static inline __attribute__((always_inline)) void
+interleave_rows(uint32_t *restrict out, uint32_t (*restrict slice)[SLICE], int words, int rows)
 {
-    memset(out, 0, SLICE * sizeof *out);
-    if (precision == PRECISION_F32) {
-        memcpy(out, x, inside * sizeof *out);
-        return;
-    }
-    uint16_t rounded[SLICE];
-    round_slice(rounded, x, inside);
-    for (int i = 0; i < inside; i++)
-        out[i] = bf16_widen(rounded[i]);
-}
-
-static void lay_out_f32(const struct gemm *g, float *out, const float *x, int ldx, int rows)
-{
-    float slice[GEMM_MAX_ROWS][SLICE];
-    for (int k0 = 0; k0 < g->k_padded; k0 += SLICE) {
-        int width = min_int(SLICE, g->k_padded - k0), inside = min_int(width, g->k - k0);
-        inside = inside < 0 ? 0 : inside;
+    for (int i = 0; i < words; i++) {
         for (int r = 0; r < rows; r++)
-            slice_f32(slice[r], x + (size_t)r * ldx + k0, inside, g->kernel->precision);
-        for (int i = 0; i < width; i++) {
-            for (int r = 0; r < rows; r++)
-                *out++ = slice[r][i];
-        }
+            out[i * rows + r] = slice[r][i];
     }
 }
 
-static void lay_out_pairs(const struct gemm *g, uint32_t *out, const float *x, int ldx, int rows)
+static void interleave(uint32_t *out, uint32_t (*slice)[SLICE], int words, int rows)
 {
-    uint16_t slice[GEMM_MAX_ROWS][SLICE];
+    switch (rows) {
+    case 1:
+        memcpy(out, slice[0], words * sizeof *out);
+        break;
+    case 4:
+        interleave_rows(out, slice, words, 4);
+        break;
+    case 5:
+        interleave_rows(out, slice, words, 5);
+        break;
+    case 6:
+        interleave_rows(out, slice, words, 6);
+        break;
+    case 7:
+        interleave_rows(out, slice, words, 7);
+        break;
+    case 8:
+        interleave_rows(out, slice, words, 8);
+        break;
+    default:
+        interleave_rows(out, slice, words, rows);
+    }
+}
+
+/* One row's columns [k0, k0 + SLICE), zeros beyond `inside`, as the kernel wants them: f32, f32
+ * rounded to bf16, or pairs of bf16. */
+static void fill_slice(uint32_t out[SLICE], const float *x, int inside,
+                       const struct gemm_kernel *kernel)
+{
+    if (inside < SLICE)
+        memset(out, 0, SLICE * sizeof *out);
+    if (kernel->precision == PRECISION_F32) {
+        memcpy(out, x, inside * sizeof *x);
+    } else if (kernel->x_layout == GEMM_X_PAIRS) {
+        round_slice((uint16_t *)out, x, inside);
+    } else {
+        for (int i = 0; i < inside; i++)
+            out[i] = (uint32_t)bf16_round(x[i]) << 16;
+    }
+}
+
+/* GEMM_X_F32 and GEMM_X_PAIRS: [K or K/2][rows] words of 32 bits. */
+static void lay_out_words(const struct gemm *g, uint32_t *out, const float *x, int ldx, int rows)
+{
+    uint32_t slice[GEMM_MAX_ROWS][SLICE];
+    int per_word = g->kernel->x_layout == GEMM_X_PAIRS ? 2 : 1;
     for (int k0 = 0; k0 < g->k_padded; k0 += SLICE) {
-        int width = min_int(SLICE, g->k_padded - k0), inside = min_int(width, g->k - k0);
+        int words = min_int(SLICE, g->k_padded - k0) / per_word;
+        int inside = min_int(SLICE, g->k - k0);
         inside = inside < 0 ? 0 : inside;
-        memset(slice, 0, rows * sizeof slice[0]);
         for (int r = 0; r < rows; r++)
-            round_slice(slice[r], x + (size_t)r * ldx + k0, inside);
-        for (int i = 0; i < width; i += 2) {
-            for (int r = 0; r < rows; r++)
-                *out++ = slice[r][i] | (uint32_t)slice[r][i + 1] << 16;
-        }
+            fill_slice(slice[r], x + (size_t)r * ldx + k0, inside, g->kernel);
+        interleave(out, slice, words, rows);
+        out += (size_t)words * rows;
     }
 }
 
@@ -469,12 +492,10 @@ void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
     for (int b = 0; b < g->blocks; b++) {
         int start = block_start(g, b), rows = block_start(g, b + 1) - start;
         const float *from = x + (size_t)start * ldx;
-        if (g->kernel->x_layout == GEMM_X_F32)
-            lay_out_f32(g, (float *)block_data(g, b), from, ldx, rows);
-        else if (g->kernel->x_layout == GEMM_X_PAIRS)
-            lay_out_pairs(g, (uint32_t *)block_data(g, b), from, ldx, rows);
-        else
+        if (g->kernel->x_layout == GEMM_X_TILES)
             lay_out_tiles(g, (uint16_t *)block_data(g, b), from, ldx, rows);
+        else
+            lay_out_words(g, (uint32_t *)block_data(g, b), from, ldx, rows);
     }
 }
 

@@ -15,8 +15,10 @@ INLINE void rank_one(struct zmm_sums *s, const float *x, const __m512 *w, int ro
     for (int r = 0; r < rows; r++) {
         __m512 broadcast = _mm512_set1_ps(x[r]);
         UNROLL
-        for (int c = 0; c < count; c++)
+        for (int c = 0; c < count; c++) {
             s->v[r][c] = _mm512_fmadd_ps(broadcast, w[c], s->v[r][c]);
+            KEEP_REGISTER(s->v[r][c]);
+        }
     }
 }
 

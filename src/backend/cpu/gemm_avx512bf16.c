@@ -34,8 +34,10 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         for (int r = 0; r < rows; r++) {
             __m512bh broadcast = as_bf16(_mm512_set1_epi32((int)x[r]));
             UNROLL
-            for (int c = 0; c < count; c++)
+            for (int c = 0; c < count; c++) {
                 s.v[r][c] = _mm512_dpbf16_ps(s.v[r][c], broadcast, row[c]);
+                KEEP_REGISTER(s.v[r][c]);
+            }
         }
         x += rows;
         w += GEMM_PANEL * sizeof(uint32_t);

@@ -5,12 +5,17 @@
 #ifndef BACKEND_CPU_INTRIN_H
 #define BACKEND_CPU_INTRIN_H
 
+/* Tiles of constant size, inlined; and full unrolling, before an array of accumulators becomes
+ * registers: each compiler has its word for it. Emulated, the sizes stay variables and the loops
+ * loops: the same code, and compiling takes seconds instead of minutes. */
+#ifdef GRPO_EMULATE_ISA
+#define INLINE static __attribute__((noinline, unused))
+#define UNROLL
+#elif defined(__clang__)
 #define INLINE static inline __attribute__((always_inline))
-
-/* Full unrolling, before an array of accumulators becomes registers; each compiler has its word. */
-#ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
+#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
@@ -20,7 +25,7 @@
 /* This sum is in a vector register now. clang needs to hear it (it parks sums in memory otherwise);
  * gcc schedules better without. */
 #if defined(__clang__) && !defined(GRPO_EMULATE_ISA)
-#define KEEP_REGISTER(value) __asm__("" : "+x"(value))
+#define KEEP_REGISTER(value) __asm__("" : "+v"(value))
 #else
 #define KEEP_REGISTER(value) (void)0
 #endif

@@ -28,6 +28,8 @@ struct reward_set {
 int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
                       struct err *err);
 void reward_set_free(struct reward_set *set);
+/* ERR_USAGE naming the first row to which no weighted reward applies. */
+int reward_set_covers(const struct reward_set *set, const struct dataset *d, struct err *err);
 
 /* What a scored completion is worth under a set. values[i] belongs to set->items[i]; NaN: that
  * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when any
@@ -56,5 +58,10 @@ void text_codec_close(struct text_codec *c);
 /* Ids of a row's prompt with the generation prompt; rendered text in *text when not NULL. */
 int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
                       const struct chat_message *messages, size_t n, struct err *err);
+/* Ids of a dataset row: its messages through the template, or its prompt_ids as they are. */
+int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row, struct err *err);
+/* Text of a completion, special tokens left out. */
+int text_codec_completion(const struct text_codec *c, struct str *out, const int *ids, int n,
+                          struct err *err);
 
 #endif

@@ -1,0 +1,305 @@
+/* episode.c: rows to prompts, completions to scores; see episode.h. */
+#include "episode/episode.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+/* --- reward sets --- */
+
+struct building {
+    struct reward_set *set;
+    struct arena *arena;
+    const char *where;
+    struct err *err;
+};
+
+/* A label of its own for each item: the reward's name, or name:task where a name serves two tasks. */
+static const char *make_label(const struct building *b, const char *name, const char *task)
+{
+    char label[160];
+    snprintf(label, sizeof label, "%s", name);
+    for (int i = 0; i < b->set->count; i++)
+        if (strcmp(b->set->items[i].label, label) == 0)
+            snprintf(label, sizeof label, "%s:%.60s", name, task ? task : "all");
+    return arena_strndup(b->arena, label, strlen(label));
+}
+
+static int add_item(const struct building *b, const json_t *entry, const char *task)
+{
+    const char *name = json_string_value(entry), *label = NULL;
+    double weight = 1.0;
+    const json_t *params = NULL;
+    int status = ERR_NONE;
+    if (json_is_object(entry)) {
+        if ((status = json_get_string(&name, entry, "name", true, b->where, b->err)) ||
+            (status = json_get_string(&label, entry, "label", false, b->where, b->err)) ||
+            (status = json_get_double(&weight, entry, "weight", false, b->where, b->err)))
+            goto bad;
+        params = json_object_get(entry, "params");
+        const char *key;
+        json_t *value;
+        json_object_foreach((json_t *)(uintptr_t)entry, key, value)
+        {
+            (void)value;
+            if (strcmp(key, "name") && strcmp(key, "label") && strcmp(key, "weight") && strcmp(key, "params"))
+                return err_set(b->err, ERR_USAGE, b->where, "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
+                               "label, weight, params", name, key);
+        }
+    } else if (!name) {
+        return err_set(b->err, ERR_USAGE, b->where, "a reward is %s; expected a name or {name, weight, params}",
+                       json_type_name(entry));
+    }
+    if (!isfinite(weight))
+        return err_set(b->err, ERR_USAGE, b->where, "the weight of reward \"%.60s\" is not finite", name);
+    struct task_reward *item = &b->set->items[b->set->count];
+    *item = (struct task_reward){.weight = weight};
+    item->task = task ? arena_strndup(b->arena, task, strlen(task)) : NULL;
+    item->label = label ? arena_strndup(b->arena, label, strlen(label)) : make_label(b, name, task);
+    if (!item->label || (task && !item->task))
+        return err_no_memory(b->err, b->where, 0);
+    status = reward_create(&item->reward, name, params, b->err);
+    if (!status)
+        b->set->count++;
+bad:
+    if (status && b->err && b->err->code == ERR_INPUT)
+        b->err->code = ERR_USAGE; /* a recipe's mistake, not a data file's */
+    return status ? (b->err ? (int)b->err->code : ERR_USAGE) : ERR_NONE;
+}
+
+static int add_list(const struct building *b, const json_t *list, const char *task)
+{
+    if (!json_is_array(list)) /* one reward may stand without a list around it */
+        return add_item(b, list, task);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int status = add_item(b, json_array_get(list, i), task);
+        if (status)
+            return status;
+    }
+    return ERR_NONE;
+}
+
+static size_t count_items(const json_t *rewards)
+{
+    if (!json_is_object(rewards) || json_object_get(rewards, "name"))
+        return json_is_array(rewards) ? json_array_size(rewards) : 1;
+    size_t n = 0;
+    const char *task;
+    json_t *list;
+    json_object_foreach((json_t *)(uintptr_t)rewards, task, list)
+    {
+        (void)task;
+        n += json_is_array(list) ? json_array_size(list) : 1;
+    }
+    return n;
+}
+
+int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
+                      struct err *err)
+{
+    *set = (struct reward_set){0};
+    struct arena *arena = mem_calloc(1, sizeof *arena);
+    set->storage = arena;
+    set->items = mem_calloc(count_items(rewards) + 1, sizeof *set->items);
+    struct building b = {set, arena, where, err};
+    int status = ERR_NONE;
+    if (!arena || !set->items) {
+        status = err_no_memory(err, where, 0);
+    } else if (json_is_object(rewards) && !json_object_get(rewards, "name")) {
+        const char *task;
+        json_t *list;
+        json_object_foreach((json_t *)(uintptr_t)rewards, task, list)
+        {
+            status = add_list(&b, list, task);
+            if (status)
+                break;
+        }
+    } else {
+        status = add_list(&b, rewards, NULL);
+    }
+    if (!status && set->count == 0)
+        status = err_set(err, ERR_USAGE, where, "names no reward; nothing could be learnt");
+    if (status)
+        reward_set_free(set);
+    return status;
+}
+
+void reward_set_free(struct reward_set *set)
+{
+    for (int i = 0; i < set->count; i++)
+        reward_free(set->items[i].reward);
+    if (set->storage)
+        arena_free(set->storage);
+    mem_free(set->storage);
+    mem_free(set->items);
+    *set = (struct reward_set){0};
+}
+
+static bool applies(const struct task_reward *item, const struct row *row)
+{
+    return !item->task || strcmp(item->task, row->task) == 0;
+}
+
+int reward_set_covers(const struct reward_set *set, const struct dataset *d, struct err *err)
+{
+    for (size_t r = 0; r < d->count; r++) {
+        bool weighted = false;
+        for (int i = 0; i < set->count && !weighted; i++)
+            weighted = applies(&set->items[i], &d->rows[r]) && set->items[i].weight != 0;
+        if (!weighted)
+            return err_set(err, ERR_USAGE, "rewards", "no reward with a weight applies to row \"%.80s\" (%.200s, line %ld), task "
+                           "\"%.60s\"", d->rows[r].id, d->path, d->rows[r].line, d->rows[r].task);
+    }
+    return ERR_NONE;
+}
+
+void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
+                   size_t length, struct scored *out)
+{
+    out->total = 0;
+    out->failed = 0;
+    bool any = false, broken = false;
+    for (int i = 0; i < set->count; i++) {
+        const struct task_reward *item = &set->items[i];
+        struct reward_result local, *result = out->results ? &out->results[i] : &local;
+        out->values[i] = NAN;
+        *result = (struct reward_result){.status = REWARD_NOT_APPLICABLE};
+        if (!applies(item, row))
+            continue;
+        struct reward_input in = {.prompt = row->user_text,
+                                  .prompt_length = strlen(row->user_text),
+                                  .completion = completion,
+                                  .completion_length = length,
+                                  .row = row->json};
+        reward_evaluate(item->reward, &in, result, NULL);
+        if (result->status == REWARD_FAILED) {
+            out->failed++;
+            broken = broken || item->weight != 0;
+        } else if (result->status == REWARD_OK) {
+            out->values[i] = result->score;
+            if (item->weight != 0) {
+                out->total += item->weight * result->score;
+                any = true;
+            }
+        }
+    }
+    out->valid = any && !broken;
+    if (!out->valid)
+        out->total = NAN;
+}
+
+/* --- text --- */
+
+static void add_eos(struct text_codec *c, int id)
+{
+    for (int i = 0; i < c->n_eos; i++)
+        if (c->eos[i] == id)
+            return;
+    if (id >= 0 && c->n_eos < (int)(sizeof c->eos / sizeof *c->eos))
+        c->eos[c->n_eos++] = id;
+}
+
+/* eos_token of tokenizer_config.json: text, or {"content": text}. */
+static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
+{
+    struct str path = {0}, text = {0};
+    int status = ERR_NONE;
+    if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
+        status = file_read(&text, str_text(&path), err);
+        json_t *root = status ? NULL : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        if (!status && !root)
+            status = ERR_INPUT;
+        const json_t *eos = json_object_get(root, "eos_token");
+        if (json_is_object(eos))
+            eos = json_object_get(eos, "content");
+        if (json_is_string(eos))
+            add_eos(c, tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)));
+        json_decref(root);
+    }
+    str_free(&path);
+    str_free(&text);
+    return status;
+}
+
+int text_codec_open(struct text_codec *c, const char *model_folder, const char *chat_template,
+                    const struct hf_config *config, struct err *err)
+{
+    *c = (struct text_codec){0};
+    int status = tokenizer_open(&c->tokenizer, model_folder, err);
+    if (!status) {
+        status = chat_template_open(&c->chat, model_folder, chat_template, err);
+        /* A model without any template can still take plain text; an unknown template cannot be passed over. */
+        struct str path = {0};
+        if (status && !chat_template && !file_exists(path_join(&path, model_folder, "chat_template.jinja")) &&
+            err && strstr(err->message, "has no chat template"))
+            status = ERR_NONE;
+        str_free(&path);
+    }
+    for (int i = 0; !status && config && i < config->n_eos; i++)
+        add_eos(c, config->eos[i]);
+    if (!status)
+        status = add_tokenizer_eos(c, model_folder, err);
+    if (!status && c->chat) /* every known template is ChatML: its turns end with this token */
+        add_eos(c, tokenizer_token_id(c->tokenizer, "<|im_end|>", 10));
+    if (!status && config && tokenizer_vocab_size(c->tokenizer) > config->vocab_size)
+        for (int id = config->vocab_size; id < tokenizer_vocab_size(c->tokenizer) && !status; id++)
+            if (tokenizer_is_special(c->tokenizer, id))
+                status = err_set(err, ERR_INPUT, model_folder, "the tokenizer has special token %d but the model's vocabulary "
+                                 "ends at %d: they do not belong together", id, config->vocab_size - 1);
+    if (status)
+        text_codec_close(c);
+    return status;
+}
+
+void text_codec_close(struct text_codec *c)
+{
+    tokenizer_free(c->tokenizer);
+    *c = (struct text_codec){0};
+}
+
+int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
+                      const struct chat_message *messages, size_t n, struct err *err)
+{
+    if (!c->chat)
+        return err_set(err, ERR_INPUT, "prompt", "the model's folder has no chat template, so chat messages cannot be "
+                       "rendered; name one (chat_template: chatml)");
+    struct str rendered = {0}, *target = text ? text : &rendered;
+    size_t start = target->length;
+    int status = chat_render(target, c->chat, messages, n, true, err);
+    if (!status)
+        status = tokenizer_encode(c->tokenizer, out, str_text(target) + start, target->length - start, false, err);
+    str_free(&rendered);
+    return status;
+}
+
+int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row, struct err *err)
+{
+    if (row->messages)
+        return text_codec_prompt(c, out, NULL, row->messages, row->n_messages, err);
+    const json_t *ids = json_object_get(row->json, "prompt_ids");
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
+            return err_set(err, ERR_INPUT, row->id, "\"prompt_ids\" holds something that is no id at position %zu", i);
+        if (ids_push(out, (int)json_integer_value(id)))
+            return err_no_memory(err, row->id, i);
+    }
+    return ERR_NONE;
+}
+
+int text_codec_completion(const struct text_codec *c, struct str *out, const int *ids, int n,
+                          struct err *err)
+{
+    /* A model's vocabulary may be padded beyond the tokenizer's: such ids stand for nothing. */
+    struct ids known = {0};
+    int status = ERR_NONE, size = tokenizer_vocab_size(c->tokenizer);
+    for (int i = 0; i < n && !status; i++)
+        if (ids[i] < size && ids_push(&known, ids[i]))
+            status = err_no_memory(err, "completion", (unsigned long long)n);
+    if (!status)
+        status = tokenizer_decode(c->tokenizer, out, known.data, known.count, true, err);
+    ids_free(&known);
+    return status;
+}

@@ -1,0 +1,226 @@
+/* stats.c: see stats.h. Student's t through the regularised incomplete beta function (continued
+ * fraction by Lentz's method), its inverse by bisection on the monotone cdf: slow, certain, exact. */
+#include "stats/stats.h"
+#include <math.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "base/rng.h"
+
+double stats_mean(const double *x, size_t n)
+{
+    if (n == 0)
+        return NAN;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum / (double)n;
+}
+
+double stats_sd(const double *x, size_t n)
+{
+    if (n < 2)
+        return NAN;
+    double mean = stats_mean(x, n), sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - mean) * (x[i] - mean);
+    return sqrt(sum / (double)(n - 1));
+}
+
+/* Continued fraction of the incomplete beta function. */
+static double beta_fraction(double a, double b, double x)
+{
+    const double tiny = 1e-300;
+    double c = 1, d = 1 - (a + b) * x / (a + 1);
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    double h = d;
+    for (int m = 1; m < 10000; m++) {
+        for (int odd = 0; odd < 2; odd++) {
+            double k = odd ? -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+                           : m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+            d = 1 + k * d;
+            d = 1 / (fabs(d) < tiny ? tiny : d);
+            c = 1 + k / c;
+            c = fabs(c) < tiny ? tiny : c;
+            h *= d * c;
+            if (odd && fabs(d * c - 1) < 1e-16)
+                return h;
+        }
+    }
+    return h;
+}
+
+/* I_x(a, b); y = 1 − x is given separately so that neither end loses digits. */
+static double incomplete_beta(double a, double b, double x, double y)
+{
+    if (x <= 0)
+        return 0;
+    if (y <= 0)
+        return 1;
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
+    if (x < (a + 1) / (a + b + 2))
+        return front * beta_fraction(a, b, x) / a;
+    return 1 - front * beta_fraction(b, a, y) / b;
+}
+
+double stats_t_cdf(double t, double df)
+{
+    double x = df / (df + t * t), y = t * t / (df + t * t);
+    double tail = 0.5 * incomplete_beta(df / 2, 0.5, x, y);
+    return t > 0 ? 1 - tail : tail;
+}
+
+double stats_t_quantile(double p, double df)
+{
+    if (!(p > 0 && p < 1 && df > 0))
+        return NAN;
+    if (p == 0.5)
+        return 0;
+    double sign = p < 0.5 ? -1 : 1, upper = p < 0.5 ? p : 1 - p; /* upper tail of |t| */
+    double low = 0, high = 1;
+    while (stats_t_cdf(-high, df) > upper && high < 1e300)
+        high *= 2;
+    for (int i = 0; i < 200 && high - low > 1e-15 * high; i++) {
+        double middle = 0.5 * (low + high);
+        if (stats_t_cdf(-middle, df) > upper)
+            low = middle;
+        else
+            high = middle;
+    }
+    return sign * 0.5 * (low + high);
+}
+
+static struct interval around(double mean, double half)
+{
+    return (struct interval){mean - half, mean + half};
+}
+
+struct interval stats_normal_interval(const double *x, size_t n)
+{
+    return around(stats_mean(x, n), 1.96 * stats_sd(x, n) / sqrt((double)n));
+}
+
+struct interval stats_t_interval(const double *x, size_t n)
+{
+    if (n < 2)
+        return (struct interval){NAN, NAN};
+    double t = stats_t_quantile(0.975, (double)(n - 1));
+    return around(stats_mean(x, n), t * stats_sd(x, n) / sqrt((double)n));
+}
+
+/* --- bootstrap --- */
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double normal_cdf(double z)
+{
+    return 0.5 * erfc(-z / sqrt(2.0));
+}
+
+static double normal_quantile(double p)
+{
+    double low = -40, high = 40;
+    for (int i = 0; i < 200 && high - low > 1e-15; i++) {
+        double middle = 0.5 * (low + high);
+        if (normal_cdf(middle) < p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return 0.5 * (low + high);
+}
+
+static double percentile(const double *sorted, size_t n, double p)
+{
+    double at = p * (double)(n - 1);
+    size_t i = (size_t)at;
+    if (i + 1 >= n)
+        return sorted[n - 1];
+    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
+/* Skewness of the jackknife means over 6: the acceleration. */
+static double acceleration(const double *x, size_t n)
+{
+    double mean = stats_mean(x, n), cubes = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = x[i] - mean; /* the jackknife mean without i lies at mean − d/(n−1) */
+        cubes += d * d * d;
+        squares += d * d;
+    }
+    return squares > 0 ? cubes / (6 * pow(squares, 1.5)) : 0;
+}
+
+int stats_bca_interval(struct interval *out, const double *x, size_t n, int resamples, uint64_t seed,
+                       struct err *err)
+{
+    *out = (struct interval){NAN, NAN};
+    if (n < 2)
+        return ERR_NONE;
+    double *means = mem_alloc((size_t)resamples * sizeof *means);
+    if (!means)
+        return err_no_memory(err, "bootstrap", (size_t)resamples * sizeof *means);
+    double mean = stats_mean(x, n);
+    double below = 0;
+    for (int b = 0; b < resamples; b++) {
+        struct rng_key key = {.seed = seed, .purpose = RNG_BOOTSTRAP, .sample = (uint64_t)b};
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += x[rng_below(&key, i, n)];
+        means[b] = sum / (double)n;
+        below += means[b] < mean ? 1 : means[b] == mean ? 0.5 : 0;
+    }
+    qsort(means, (size_t)resamples, sizeof *means, ascending);
+    double share = below / resamples;
+    if (means[0] == means[resamples - 1] || share <= 0 || share >= 1) {
+        *out = (struct interval){means[0], means[resamples - 1]};
+    } else {
+        double bias = normal_quantile(share), a = acceleration(x, n), p[2];
+        for (int side = 0; side < 2; side++) {
+            double z = bias + (side ? 1.959963984540054 : -1.959963984540054);
+            p[side] = normal_cdf(bias + z / (1 - a * z));
+        }
+        *out = (struct interval){percentile(means, (size_t)resamples, p[0]),
+                                 percentile(means, (size_t)resamples, p[1])};
+    }
+    mem_free(means);
+    return ERR_NONE;
+}
+
+/* --- strata --- */
+
+struct stratified stats_stratified(const double *x, const int *stratum, size_t n, int strata)
+{
+    double sum_means = 0, variance = 0, welch = 0;
+    int used = 0;
+    for (int t = 0; t < strata; t++) {
+        double sum = 0, squares = 0, count = 0;
+        for (size_t i = 0; i < n; i++)
+            if (stratum[i] == t) {
+                sum += x[i];
+                count++;
+            }
+        if (count == 0)
+            continue;
+        double mean = sum / count;
+        for (size_t i = 0; i < n; i++)
+            if (stratum[i] == t)
+                squares += (x[i] - mean) * (x[i] - mean);
+        double v = count > 1 ? squares / (count - 1) / count : NAN; /* of this task's mean */
+        sum_means += mean;
+        variance += v;
+        welch += v * v / (count - 1);
+        used++;
+    }
+    struct stratified s = {NAN, NAN, NAN, {NAN, NAN}};
+    if (!used)
+        return s;
+    s.mean = sum_means / used;
+    s.se = sqrt(variance) / used;
+    s.df = variance > 0 ? variance * variance / welch : NAN;
+    s.ci = variance > 0 ? around(s.mean, stats_t_quantile(0.975, s.df) * s.se) : around(s.mean, s.se);
+    return s;
+}

@@ -134,8 +134,7 @@ static void bench_precision(const char *isa, enum precision precision, int threa
     static const int rows[] = {1, 4, 16, 32, 64, 128, MAX_ROWS};
     struct gemm *g;
     struct err err = {0};
-    if (gemm_open(&g, isa, precision, threads, &err) ||
-        gemm_reserve(g, MAX_ROWS, 49152, &err)) {
+    if (gemm_open(&g, isa, precision, threads, &err) || gemm_reserve(g, MAX_ROWS, 49152, &err)) {
         fprintf(stderr, "%s: %s\n", err.where, err.message);
         exit(err.code);
     }
@@ -178,7 +177,8 @@ int main(int argc, char **argv)
     const char *isa = argc > 1 ? argv[1] : "auto";
     const char *precision = argc > 2 ? argv[2] : "both";
     int threads = argc > 3 ? atoi(argv[3]) : omp_get_num_procs();
-    size_t bytes = (size_t)1 << 28; /* 256 MiB: above every cache, holds the f32 vocabulary matrix */
+    size_t bytes =
+        (size_t)1 << 28; /* 256 MiB: above every cache, holds the f32 vocabulary matrix */
     char *data = mem_alloc_aligned(bytes);
     if (!data) {
         fprintf(stderr, "bench_gemm: no memory for %zu bytes of weights\n", bytes);

@@ -9,7 +9,8 @@ int device_open(struct device **out, const struct device_options *options, struc
     if (strcmp(name, "cpu") == 0)
         return cpu_open(out, options, err);
     if (strncmp(name, "cuda", 4) == 0)
-        return err_set(err, ERR_MACHINE, "--device", "this build has no CUDA backend; use --device cpu");
+        return err_set(err, ERR_MACHINE, "--device",
+                       "this build has no CUDA backend; use --device cpu");
     return err_set(err, ERR_USAGE, "--device", "\"%.40s\" is no device; known: cpu", name);
 }
 

@@ -39,12 +39,12 @@ typedef struct weight weight; /* a matrix W (N, K) laid out for this device's ma
 
 /* y = x·Wᵀ + bias + scale · (x·Aᵀ)·Bᵀ, evaluated in this order. */
 struct linear {
-    const weight *w;        /* (N, K), frozen */
-    const float *bias;      /* (N) device, or NULL */
-    const weight *lora_a;   /* (rank, K), or NULL: no branch */
-    const weight *lora_b;   /* (N, rank) */
+    const weight *w;      /* (N, K), frozen */
+    const float *bias;    /* (N) device, or NULL */
+    const weight *lora_a; /* (rank, K), or NULL: no branch */
+    const weight *lora_b; /* (N, rank) */
     float lora_scale;
-    int n, k, rank;         /* rank 0 without a branch */
+    int n, k, rank; /* rank 0 without a branch */
 };
 
 /* Queries [q_row, q_row + n_q) of one sequence and the keys they see. Keys and values live in rows
@@ -63,16 +63,17 @@ struct attn_dims {
 
 struct adamw_params {
     float lr, beta1, beta2, eps, weight_decay;
-    int step;               /* 1-based, for bias correction */
+    int step; /* 1-based, for bias correction */
 };
 
 struct device;
 
 struct backend {
-    const char *name;       /* "cpu", "cuda" */
+    const char *name; /* "cpu", "cuda" */
 
     /* --- memory --- */
-    void *(*alloc)(struct device *d, size_t bytes, struct err *err); /* 64-byte aligned; NULL: err set */
+    void *(*alloc)(struct device *d, size_t bytes,
+                   struct err *err); /* 64-byte aligned; NULL: err set */
     void (*free)(struct device *d, void *p);
     void (*upload)(struct device *d, void *dst, const void *host, size_t bytes);
     void (*download)(struct device *d, void *host, const void *src, size_t bytes);
@@ -83,7 +84,7 @@ struct backend {
     int (*reserve)(struct device *d, int max_rows, int max_dim, int vocab, int max_context,
                    struct err *err);
     size_t (*scratch_bytes)(const struct device *d, int max_rows, int max_dim, int vocab,
-                            int max_context);          /* what reserve would hold, for the plan */
+                            int max_context);           /* what reserve would hold, for the plan */
     size_t (*kv_element_bytes)(const struct device *d); /* 2 in bf16, 4 in f32 */
 
     /* --- weights --- */
@@ -116,17 +117,16 @@ struct backend {
                     const int *kv_rows, struct attn_dims dims, int R);
     /* out (R, heads·head_dim) = softmax(q·kᵀ/√head_dim)·v; lse (R, heads): log-sum-exp of the
      * scaled scores, for the backward pass (may be NULL). The spans cover each row exactly once. */
-    void (*attention)(struct device *d, float *out, float *lse, const float *q,
-                      const void *k_cache, const void *v_cache, const struct attn_span *spans,
-                      int n_spans, struct attn_dims dims, int R);
+    void (*attention)(struct device *d, float *out, float *lse, const float *q, const void *k_cache,
+                      const void *v_cache, const struct attn_span *spans, int n_spans,
+                      struct attn_dims dims, int R);
     /* y = silu(gate) · up, (R, I). */
     void (*swiglu)(struct device *d, float *y, const float *gate, const float *up, int R, int I);
-    /* Log-probability of targets (host, R) under softmax(hidden·Wᵀ / temperature) and its entropy in
-     * nats. host logp (R), host entropy (R, may be NULL), host logz (R, may be NULL; for backward).
-     * Works in chunks of rows: never R × vocabulary. */
-    void (*logprob)(struct device *d, float *logp, float *entropy, float *logz,
-                    const float *hidden, const weight *head, const int *targets,
-                    float temperature, int R);
+    /* Log-probability of targets (host, R) under softmax(hidden·Wᵀ / temperature) and its entropy
+     * in nats. host logp (R), host entropy (R, may be NULL), host logz (R, may be NULL; for
+     * backward). Works in chunks of rows: never R × vocabulary. */
+    void (*logprob)(struct device *d, float *logp, float *entropy, float *logz, const float *hidden,
+                    const weight *head, const int *targets, float temperature, int R);
     /* Next token of each row by inverse CDF in id order: the first id whose cumulative probability
      * exceeds uniforms[r] (host, in [0, 1)); temperature 0: the largest logit, ties to the lower
      * id, and logp of the T = 1 distribution. host ids (R), host logp (R): the same bits as
@@ -154,11 +154,10 @@ struct backend {
      * dv_prefix[s] (host arrays of device pointers to (prefix_len, kv_heads·head_dim); unused for
      * spans without a prefix). delta: out·dout per head is computed inside. */
     void (*attention_backward)(struct device *d, float *dq, float *dk, float *dv,
-                               float *const *dk_prefix, float *const *dv_prefix,
-                               const float *dout, const float *q, const void *k_cache,
-                               const void *v_cache, const float *out, const float *lse,
-                               const struct attn_span *spans, int n_spans, struct attn_dims dims,
-                               int R);
+                               float *const *dk_prefix, float *const *dv_prefix, const float *dout,
+                               const float *q, const void *k_cache, const void *v_cache,
+                               const float *out, const float *lse, const struct attn_span *spans,
+                               int n_spans, struct attn_dims dims, int R);
     /* Gradients through rotation and head norm: dq, dk (R, …) in place of the rotated ones become
      * those of the projections' outputs q, k (as given to qk_rope; unused without gains). */
     void (*qk_rope_backward)(struct device *d, float *dq, float *dk, const float *q, const float *k,
@@ -174,8 +173,8 @@ struct backend {
                              const float *logz, float temperature, int R);
 
     /* --- vectors and the optimizer --- */
-    void (*add)(struct device *d, float *dst, const float *src, size_t n);   /* dst += src */
-    void (*scale)(struct device *d, float *x, float factor, size_t n);       /* x *= factor */
+    void (*add)(struct device *d, float *dst, const float *src, size_t n); /* dst += src */
+    void (*scale)(struct device *d, float *x, float factor, size_t n);     /* x *= factor */
     /* Σ x² in double, in a fixed tree whatever the threads. */
     double (*sum_squares)(struct device *d, const float *x, size_t n);
     /* PyTorch's AdamW (decoupled weight decay), one step over n parameters. */
@@ -186,15 +185,15 @@ struct backend {
 struct device {
     const struct backend *ops;
     enum precision precision;
-    char isa[32];           /* "avx2", "avx512", "avx512bf16", "amx", "c"; "" where it has no meaning */
+    char isa[32]; /* "avx2", "avx512", "avx512bf16", "amx", "c"; "" where it has no meaning */
     int threads;
 };
 
 struct device_options {
-    const char *device;     /* "cpu" (default when NULL) or "cuda" */
-    const char *isa;        /* NULL or "auto": the best this machine has */
+    const char *device; /* "cpu" (default when NULL) or "cuda" */
+    const char *isa;    /* NULL or "auto": the best this machine has */
     enum precision precision;
-    int threads;            /* 0: all cores */
+    int threads; /* 0: all cores */
 };
 
 /* ERR_MACHINE when the device or the instruction set is not there (the message lists what is). */

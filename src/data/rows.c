@@ -30,11 +30,14 @@ static int line_error(const struct opening *o, long line, const char *format, co
     return err_set(o->err, ERR_INPUT, where, format, detail);
 }
 
-static int read_message(const struct opening *o, struct chat_message *m, const json_t *value, long line)
+static int read_message(const struct opening *o, struct chat_message *m, const json_t *value,
+                        long line)
 {
-    const json_t *role = json_object_get(value, "role"), *content = json_object_get(value, "content");
+    const json_t *role = json_object_get(value, "role"),
+                 *content = json_object_get(value, "content");
     if (!json_is_string(role) || !json_is_string(content))
-        return line_error(o, line, "a message of \"prompt\" is not {\"role\": text, \"content\": text}%s", "");
+        return line_error(
+            o, line, "a message of \"prompt\" is not {\"role\": text, \"content\": text}%s", "");
     m->role = json_string_value(role);
     m->content = json_string_value(content);
     m->content_length = json_string_length(content);
@@ -48,14 +51,17 @@ static int read_prompt(const struct opening *o, struct row *row)
     if (!n) {
         if (json_is_array(json_object_get(row->json, "prompt_ids")))
             return ERR_NONE;
-        return line_error(o, row->line, "\"prompt\" is %s; expected a list of messages with at least one, or text",
-                          json_type_name(prompt));
+        return line_error(
+            o, row->line,
+            "\"prompt\" is %s; expected a list of messages with at least one, or text",
+            json_type_name(prompt));
     }
     struct chat_message *messages = arena_alloc(o->arena, n * sizeof *messages);
     if (!messages)
         return err_no_memory(o->err, o->d->path, n * sizeof *messages);
     if (json_is_string(prompt))
-        messages[0] = (struct chat_message){"user", json_string_value(prompt), json_string_length(prompt)};
+        messages[0] =
+            (struct chat_message){"user", json_string_value(prompt), json_string_length(prompt)};
     for (size_t i = 0; i < n && !json_is_string(prompt); i++) {
         int status = read_message(o, &messages[i], json_array_get(prompt, i), row->line);
         if (status)
@@ -91,7 +97,8 @@ static int read_identity(struct opening *o, struct row *row)
     else
         snprintf(made, sizeof made, "line-%ld", row->line);
     if (id && !json_is_null(id) && !json_is_string(id) && !json_is_integer(id))
-        return line_error(o, row->line, "\"id\" is %s, expected text or an integer", json_type_name(id));
+        return line_error(o, row->line, "\"id\" is %s, expected text or an integer",
+                          json_type_name(id));
     if (task && !json_is_null(task) && !json_is_string(task))
         return line_error(o, row->line, "\"task\" is %s, expected text", json_type_name(task));
     const char *text = json_is_string(id) ? json_string_value(id) : made;
@@ -157,7 +164,8 @@ int dataset_open(struct dataset *d, const char *path, struct err *err)
         jsonl_close(&reader);
     }
     if (!status && d->count == 0)
-        status = err_set(err, ERR_INPUT, path, "has no rows; expected one JSON object a line with \"prompt\"");
+        status = err_set(err, ERR_INPUT, path,
+                         "has no rows; expected one JSON object a line with \"prompt\"");
     map_free(&o.ids);
     if (status)
         dataset_close(d);
@@ -198,8 +206,8 @@ static int normal_text(struct str *out, const char *text, struct err *err)
 {
     utf8proc_uint8_t *mapped = NULL;
     utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, 0, &mapped,
-                                      UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
-                                          UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+                                      UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE |
+                                          UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
     if (n < 0)
         return err_set(err, ERR_INPUT, "prompt", "cannot normalize: %s", utf8proc_errmsg(n));
     bool space = false;
@@ -232,9 +240,11 @@ int dataset_disjoint(const struct dataset *train, const struct dataset *eval, st
         str_clear(&text);
         status = normal_text(&text, eval->rows[i].user_text, err);
         if (!status && text.length && map_get(&seen, str_text(&text), text.length, &twin))
-            status = err_set(err, ERR_GATE, eval->path, "row \"%.80s\" (line %ld) is also a training row: \"%.80s\" (%.200s, "
-                             "line %ld) has the same user text. Remove it from one of the files", eval->rows[i].id,
-                             eval->rows[i].line, train->rows[twin].id, train->path, train->rows[twin].line);
+            status = err_set(err, ERR_GATE, eval->path,
+                             "row \"%.80s\" (line %ld) is also a training row: \"%.80s\" (%.200s, "
+                             "line %ld) has the same user text. Remove it from one of the files",
+                             eval->rows[i].id, eval->rows[i].line, train->rows[twin].id,
+                             train->path, train->rows[twin].line);
     }
     map_free(&seen);
     str_free(&text);

@@ -15,15 +15,15 @@ struct row {
     const char *task;                    /* "" when absent */
     const struct chat_message *messages; /* NULL when the row gives prompt_ids only */
     size_t n_messages;
-    const char *user_text;               /* user messages joined by '\n': what rewards see */
-    json_t *json;                        /* the whole row */
+    const char *user_text; /* user messages joined by '\n': what rewards see */
+    json_t *json;          /* the whole row */
     long line;
 };
 
 struct dataset {
     struct row *rows;
     size_t count;
-    char sha256[65];                     /* of the file's bytes */
+    char sha256[65]; /* of the file's bytes */
     char *path;
     void *storage;
 };

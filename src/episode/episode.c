@@ -16,7 +16,8 @@ struct building {
     struct err *err;
 };
 
-/* A label of its own for each item: the reward's name, or name:task where a name serves two tasks. */
+/* A label of its own for each item: the reward's name, or name:task where a name serves two tasks.
+ */
 static const char *make_label(const struct building *b, const char *name, const char *task)
 {
     char label[160];
@@ -44,16 +45,21 @@ static int add_item(const struct building *b, const json_t *entry, const char *t
         json_object_foreach((json_t *)(uintptr_t)entry, key, value)
         {
             (void)value;
-            if (strcmp(key, "name") && strcmp(key, "label") && strcmp(key, "weight") && strcmp(key, "params"))
-                return err_set(b->err, ERR_USAGE, b->where, "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
-                               "label, weight, params", name, key);
+            if (strcmp(key, "name") && strcmp(key, "label") && strcmp(key, "weight") &&
+                strcmp(key, "params"))
+                return err_set(b->err, ERR_USAGE, b->where,
+                               "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
+                               "label, weight, params",
+                               name, key);
         }
     } else if (!name) {
-        return err_set(b->err, ERR_USAGE, b->where, "a reward is %s; expected a name or {name, weight, params}",
+        return err_set(b->err, ERR_USAGE, b->where,
+                       "a reward is %s; expected a name or {name, weight, params}",
                        json_type_name(entry));
     }
     if (!isfinite(weight))
-        return err_set(b->err, ERR_USAGE, b->where, "the weight of reward \"%.60s\" is not finite", name);
+        return err_set(b->err, ERR_USAGE, b->where, "the weight of reward \"%.60s\" is not finite",
+                       name);
     struct task_reward *item = &b->set->items[b->set->count];
     *item = (struct task_reward){.weight = weight};
     item->task = task ? arena_strndup(b->arena, task, strlen(task)) : NULL;
@@ -149,8 +155,11 @@ int reward_set_covers(const struct reward_set *set, const struct dataset *d, str
         for (int i = 0; i < set->count && !weighted; i++)
             weighted = applies(&set->items[i], &d->rows[r]) && set->items[i].weight != 0;
         if (!weighted)
-            return err_set(err, ERR_USAGE, "rewards", "no reward with a weight applies to row \"%.80s\" (%.200s, line %ld), task "
-                           "\"%.60s\"", d->rows[r].id, d->path, d->rows[r].line, d->rows[r].task);
+            return err_set(
+                err, ERR_USAGE, "rewards",
+                "no reward with a weight applies to row \"%.80s\" (%.200s, line %ld), task "
+                "\"%.60s\"",
+                d->rows[r].id, d->path, d->rows[r].line, d->rows[r].task);
     }
     return ERR_NONE;
 }
@@ -208,14 +217,17 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
     int status = ERR_NONE;
     if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root = status ? NULL : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        json_t *root =
+            status ? NULL
+                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
         if (!status && !root)
             status = ERR_INPUT;
         const json_t *eos = json_object_get(root, "eos_token");
         if (json_is_object(eos))
             eos = json_object_get(eos, "content");
         if (json_is_string(eos))
-            add_eos(c, tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)));
+            add_eos(c, tokenizer_token_id(c->tokenizer, json_string_value(eos),
+                                          json_string_length(eos)));
         json_decref(root);
     }
     str_free(&path);
@@ -230,10 +242,12 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
     int status = tokenizer_open(&c->tokenizer, model_folder, err);
     if (!status) {
         status = chat_template_open(&c->chat, model_folder, chat_template, err);
-        /* A model without any template can still take plain text; an unknown template cannot be passed over. */
+        /* A model without any template can still take plain text; an unknown template cannot be
+         * passed over. */
         struct str path = {0};
-        if (status && !chat_template && !file_exists(path_join(&path, model_folder, "chat_template.jinja")) &&
-            err && strstr(err->message, "has no chat template"))
+        if (status && !chat_template &&
+            !file_exists(path_join(&path, model_folder, "chat_template.jinja")) && err &&
+            strstr(err->message, "has no chat template"))
             status = ERR_NONE;
         str_free(&path);
     }
@@ -246,8 +260,10 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
     if (!status && config && tokenizer_vocab_size(c->tokenizer) > config->vocab_size)
         for (int id = config->vocab_size; id < tokenizer_vocab_size(c->tokenizer) && !status; id++)
             if (tokenizer_is_special(c->tokenizer, id))
-                status = err_set(err, ERR_INPUT, model_folder, "the tokenizer has special token %d but the model's vocabulary "
-                                 "ends at %d: they do not belong together", id, config->vocab_size - 1);
+                status = err_set(err, ERR_INPUT, model_folder,
+                                 "the tokenizer has special token %d but the model's vocabulary "
+                                 "ends at %d: they do not belong together",
+                                 id, config->vocab_size - 1);
     if (status)
         text_codec_close(c);
     return status;
@@ -263,26 +279,31 @@ int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *t
                       const struct chat_message *messages, size_t n, struct err *err)
 {
     if (!c->chat)
-        return err_set(err, ERR_INPUT, "prompt", "the model's folder has no chat template, so chat messages cannot be "
+        return err_set(err, ERR_INPUT, "prompt",
+                       "the model's folder has no chat template, so chat messages cannot be "
                        "rendered; name one (chat_template: chatml)");
     struct str rendered = {0}, *target = text ? text : &rendered;
     size_t start = target->length;
     int status = chat_render(target, c->chat, messages, n, true, err);
     if (!status)
-        status = tokenizer_encode(c->tokenizer, out, str_text(target) + start, target->length - start, false, err);
+        status = tokenizer_encode(c->tokenizer, out, str_text(target) + start,
+                                  target->length - start, false, err);
     str_free(&rendered);
     return status;
 }
 
-int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row, struct err *err)
+int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row,
+                   struct err *err)
 {
     if (row->messages)
         return text_codec_prompt(c, out, NULL, row->messages, row->n_messages, err);
     const json_t *ids = json_object_get(row->json, "prompt_ids");
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const json_t *id = json_array_get(ids, i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return err_set(err, ERR_INPUT, row->id, "\"prompt_ids\" holds something that is no id at position %zu", i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) > INT32_MAX)
+            return err_set(err, ERR_INPUT, row->id,
+                           "\"prompt_ids\" holds something that is no id at position %zu", i);
         if (ids_push(out, (int)json_integer_value(id)))
             return err_no_memory(err, row->id, i);
     }

@@ -13,18 +13,18 @@
 
 /* A reward in use: which rewards score which task, with what weight. */
 struct task_reward {
-    const char *task;            /* NULL: every task */
+    const char *task; /* NULL: every task */
     reward *reward;
-    const char *label;           /* unique name in metrics: the reward's, or as the recipe says */
-    double weight;               /* 0: shadow metric */
+    const char *label; /* unique name in metrics: the reward's, or as the recipe says */
+    double weight;     /* 0: shadow metric */
 };
 struct reward_set {
     struct task_reward *items;
     int count;
     void *storage;
 };
-/* From the recipe's `rewards` as JSON: a list of names or {name, weight, params}, or a map from task
- * to such a list. where: for messages. */
+/* From the recipe's `rewards` as JSON: a list of names or {name, weight, params}, or a map from
+ * task to such a list. where: for messages. */
 int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
                       struct err *err);
 void reward_set_free(struct reward_set *set);
@@ -32,13 +32,13 @@ void reward_set_free(struct reward_set *set);
 int reward_set_covers(const struct reward_set *set, const struct dataset *d, struct err *err);
 
 /* What a scored completion is worth under a set. values[i] belongs to set->items[i]; NaN: that
- * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when any
- * weighted reward failed (machinery) or none applies. */
+ * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when
+ * any weighted reward failed (machinery) or none applies. */
 struct scored {
     double total;
     bool valid;
-    int failed;                  /* number of machinery failures */
-    double *values;              /* (set->count), caller's */
+    int failed;                    /* number of machinery failures */
+    double *values;                /* (set->count), caller's */
     struct reward_result *results; /* (set->count), caller's; NULL: components not wanted */
 };
 void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
@@ -48,7 +48,7 @@ void episode_score(const struct reward_set *set, const struct row *row, const ch
  * tokenizer). */
 struct text_codec {
     tokenizer *tokenizer;
-    const struct chat_template *chat;   /* NULL: prompts must be plain text or ids */
+    const struct chat_template *chat; /* NULL: prompts must be plain text or ids */
     int eos[64];
     int n_eos;
 };
@@ -59,7 +59,8 @@ void text_codec_close(struct text_codec *c);
 int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
                       const struct chat_message *messages, size_t n, struct err *err);
 /* Ids of a dataset row: its messages through the template, or its prompt_ids as they are. */
-int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row, struct err *err);
+int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row,
+                   struct err *err);
 /* Text of a completion, special tokens left out. */
 int text_codec_completion(const struct text_codec *c, struct str *out, const int *ids, int n,
                           struct err *err);

@@ -1,8 +1,8 @@
 /* backward.c: gradients of the adapter, layer by layer from the top; see model.h.
  *
  * Per layer, with d… the gradient of …:
- *   down:   dact = linear_backward(dx);  SwiGLU: dgate, dup;  dnormed = gate' + up';  dmid = dx + norm'
- *   o:      dattn = linear_backward(dmid);  attention: dq, dk, dv (and the prefix's share);
+ *   down:   dact = linear_backward(dx);  SwiGLU: dgate, dup;  dnormed = gate' + up';  dmid = dx +
+ * norm' o:      dattn = linear_backward(dmid);  attention: dq, dk, dv (and the prefix's share);
  *   rotation and head norm: dq, dk of the projections;  dnormed = q' + k' + v';  dx = dmid + norm'
  * The residual stream's gradient lives in one array (dx) that norms add to. The inputs of the
  * projections (normed streams, SwiGLU's product) are computed again: they are cheap and not kept.
@@ -94,8 +94,9 @@ static void attention_gradient(const struct pass *p)
         }
     }
     d->ops->attention_backward(d, acts->dq, acts->dk, acts->dv, acts->dk_prefix, acts->dv_prefix,
-                               acts->dattn, l->q_rot, p->kv->k[p->layer], p->kv->v[p->layer], l->attn,
-                               l->lse, acts->spans, acts->n_spans, model_dims(c), acts->rows);
+                               acts->dattn, l->q_rot, p->kv->k[p->layer], p->kv->v[p->layer],
+                               l->attn, l->lse, acts->spans, acts->n_spans, model_dims(c),
+                               acts->rows);
 }
 
 /* From dq, dk, dv of the rotated heads to dx. with_q: false where only keys and values carry. */
@@ -120,7 +121,8 @@ static void qkv_backward(const struct pass *p, bool with_q)
     if (with_q)
         linear_gradient(p, PROJ_Q, dnormed, acts->dq, acts->scratch.normed, true);
     if (dnormed)
-        ops->rmsnorm_backward(d, acts->dx, dnormed, l->x, l->inv1, w->input_norm, rows, c->hidden_size);
+        ops->rmsnorm_backward(d, acts->dx, dnormed, l->x, l->inv1, w->input_norm, rows,
+                              c->hidden_size);
 }
 
 size_t prefix_kv_size(const struct hf_config *c, int prefix_len)
@@ -162,7 +164,8 @@ void model_backward_prefix(model *m, const adapter *a, struct kv_cache *kv, acti
         const float *dv = prefix_part(c, (float *)(uintptr_t)dprefix_kv, p.layer, true, len);
         if (p.layer == top) {
             /* Nothing above uses the prefix's output: only its keys and values carry gradient. */
-            d->ops->zero(d, acts->dq, (size_t)len * (size_t)c->heads * (size_t)c->head_dim * sizeof(float));
+            d->ops->zero(d, acts->dq,
+                         (size_t)len * (size_t)c->heads * (size_t)c->head_dim * sizeof(float));
             d->ops->copy(d, acts->dk, dk, kv_floats * sizeof(float));
             d->ops->copy(d, acts->dv, dv, kv_floats * sizeof(float));
         } else {

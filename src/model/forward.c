@@ -1,12 +1,13 @@
 /* forward.c: the one forward pass; see model.h.
  *
- *   x ── norm ── q,k,v ── head norm, rotation ── attention ── o ──(+)── norm ── gate,up ── SwiGLU ── down ──(+)── out
+ *   x ── norm ── q,k,v ── head norm, rotation ── attention ── o ──(+)── norm ── gate,up ── SwiGLU
+ * ── down ──(+)── out
  *   └───────────────────────────────────────────────────────────┘└──────────────────────────────────────────┘
  *
  * Prompts, decoding and training run this same function over a ragged batch: which tokens, at which
  * positions, seeing which cached keys, is all in `struct batch`. Training differs only in where the
- * intermediate results go: to a layer's own block that backward reads later, instead of one block that
- * every layer overwrites. */
+ * intermediate results go: to a layer's own block that backward reads later, instead of one block
+ * that every layer overwrites. */
 #include <string.h>
 #include "base/check.h"
 #include "base/mem.h"
@@ -41,13 +42,13 @@ void layer_forward(const struct layer_call *c, struct layer_acts *acts,
     run_linear(c, PROJ_Q, acts, q, s->normed, false);
     run_linear(c, PROJ_K, acts, k, s->normed, false);
     run_linear(c, PROJ_V, acts, s->v, s->normed, false);
-    ops->qk_rope(d, acts->q_rot, k_cache, v_cache, q, k, s->v, w->q_norm, w->k_norm, eps, m->cos, m->sin,
-                 batch->positions, batch->kv_rows, dims, rows);
+    ops->qk_rope(d, acts->q_rot, k_cache, v_cache, q, k, s->v, w->q_norm, w->k_norm, eps, m->cos,
+                 m->sin, batch->positions, batch->kv_rows, dims, rows);
     if (keys_only)
         return;
 
-    ops->attention(d, acts->attn, acts->lse, acts->q_rot, k_cache, v_cache, batch->spans, batch->n_spans,
-                   dims, rows);
+    ops->attention(d, acts->attn, acts->lse, acts->q_rot, k_cache, v_cache, batch->spans,
+                   batch->n_spans, dims, rows);
     ops->copy(d, acts->mid, acts->x, stream);
     run_linear(c, PROJ_O, acts, acts->mid, acts->attn, true);
 
@@ -59,7 +60,8 @@ void layer_forward(const struct layer_call *c, struct layer_acts *acts,
     run_linear(c, PROJ_DOWN, acts, out, s->act, true);
 }
 
-static void check_batch(const model *m, const struct kv_cache *kv, const struct batch *b, int max_rows)
+static void check_batch(const model *m, const struct kv_cache *kv, const struct batch *b,
+                        int max_rows)
 {
     CHECK(b->rows > 0 && b->rows <= max_rows && b->n_spans > 0);
     for (int r = 0; r < b->rows; r++)
@@ -106,8 +108,8 @@ void model_forward_train(model *m, const adapter *a, struct kv_cache *kv, activa
     for (int i = 0; i < layers; i++) {
         struct layer_call call = {m, a, kv, batch, i};
         bool last = i == layers - 1;
-        layer_forward(&call, &acts->layers[i], &acts->scratch, last ? acts->final_x : acts->layers[i + 1].x,
-                      last && !hidden);
+        layer_forward(&call, &acts->layers[i], &acts->scratch,
+                      last ? acts->final_x : acts->layers[i + 1].x, last && !hidden);
     }
     if (hidden)
         d->ops->rmsnorm(d, hidden, acts->final_inv, acts->final_x, m->final_norm,

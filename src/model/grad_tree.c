@@ -1,7 +1,7 @@
 /* grad_tree.c: a binary counter of partial sums; see grad_tree.h.
  *
- * Pushing leaf i merges as many finished subtrees as i has trailing one bits, so level l always holds
- * the sum of 2^l consecutive leaves. Older on the left: level + leaf, in this order. */
+ * Pushing leaf i merges as many finished subtrees as i has trailing one bits, so level l always
+ * holds the sum of 2^l consecutive leaves. Older on the left: level + leaf, in this order. */
 #include "model/grad_tree.h"
 #include <string.h>
 #include "base/check.h"

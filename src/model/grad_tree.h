@@ -11,8 +11,8 @@ enum { GRAD_TREE_LEVELS = 24 };
 
 struct grad_tree {
     struct device *d;
-    size_t size;                     /* floats per vector */
-    float *level[GRAD_TREE_LEVELS];  /* partial sum of 2^i leaves, or NULL/unused */
+    size_t size;                    /* floats per vector */
+    float *level[GRAD_TREE_LEVELS]; /* partial sum of 2^i leaves, or NULL/unused */
     bool used[GRAD_TREE_LEVELS];
     int levels;
     long pushed;

@@ -1,4 +1,5 @@
-/* internal.h: the model room's own structs, shared by weights.c, lora.c, forward.c and backward.c. */
+/* internal.h: the model room's own structs, shared by weights.c, lora.c, forward.c and backward.c.
+ */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
 #include "model/model.h"
@@ -14,14 +15,14 @@ struct model {
     struct hf_config config;
     int max_context;
     struct layer_weights *layers;
-    weight *embedding, *head;      /* head == embedding when tied */
-    float *final_norm;             /* (hidden) */
-    float *cos, *sin;              /* (max_context, head_dim / 2) */
+    weight *embedding, *head; /* head == embedding when tied */
+    float *final_norm;        /* (hidden) */
+    float *cos, *sin;         /* (max_context, head_dim / 2) */
 };
 
-struct adapter_pair {              /* one adapted projection; a == NULL: not adapted */
-    weight *a, *b;                 /* prepared */
-    size_t a_offset, b_offset;     /* into params, in floats */
+struct adapter_pair {          /* one adapted projection; a == NULL: not adapted */
+    weight *a, *b;             /* prepared */
+    size_t a_offset, b_offset; /* into params, in floats */
 };
 
 struct adapter {
@@ -29,8 +30,8 @@ struct adapter {
     struct peft_config config;
     float scale;
     size_t size;
-    float *params;                 /* device */
-    struct adapter_pair *pairs;    /* [layer · N_PROJECTIONS + projection] */
+    float *params;              /* device */
+    struct adapter_pair *pairs; /* [layer · N_PROJECTIONS + projection] */
     struct adapter_tensor *tensors;
     int n_tensors;
 };
@@ -44,21 +45,21 @@ struct linear model_linear(const model *m, const adapter *a, int layer, enum pro
 
 /* What one layer keeps of a batch, (rows, …) each. Without gradient all layers share one set. */
 struct layer_acts {
-    float *x;                      /* (H) the layer's input */
-    float *inv1, *inv2;            /* (1) of the two norms */
-    float *q, *k;                  /* (heads·D), (kv_heads·D) before head norm; only with qk norm */
-    float *q_rot;                  /* (heads·D) */
-    float *attn, *lse;             /* (heads·D), (heads) */
-    float *mid;                    /* (H) after the attention's residual */
-    float *gate, *up;              /* (I) */
-    float *u[N_PROJECTIONS];       /* (rank) of each adapted projection, or NULL */
+    float *x;                /* (H) the layer's input */
+    float *inv1, *inv2;      /* (1) of the two norms */
+    float *q, *k;            /* (heads·D), (kv_heads·D) before head norm; only with qk norm */
+    float *q_rot;            /* (heads·D) */
+    float *attn, *lse;       /* (heads·D), (heads) */
+    float *mid;              /* (H) after the attention's residual */
+    float *gate, *up;        /* (I) */
+    float *u[N_PROJECTIONS]; /* (rank) of each adapted projection, or NULL */
 };
 
 /* Scratch that no layer keeps. */
 struct layer_scratch {
-    float *normed;                 /* (H) */
-    float *q, *k, *v;              /* (heads·D), (kv·D), (kv·D): projections' outputs */
-    float *act;                    /* (I) silu(gate)·up */
+    float *normed;    /* (H) */
+    float *q, *k, *v; /* (heads·D), (kv·D), (kv·D): projections' outputs */
+    float *act;       /* (I) silu(gate)·up */
 };
 
 struct workspace {
@@ -71,22 +72,22 @@ struct workspace {
 
 struct activations {
     struct device *d;
-    struct layer_acts *layers;     /* [layers] */
+    struct layer_acts *layers; /* [layers] */
     struct layer_scratch scratch;
-    float *final_x, *final_inv;    /* (H), (1): input of the final norm */
+    float *final_x, *final_inv; /* (H), (1): input of the final norm */
     /* backward's scratch */
-    float *dx, *dnormed;           /* (H) */
-    float *dq, *dk, *dv, *dattn;   /* (heads·D), (kv·D) ×2, (heads·D) */
-    float *dact, *dgate, *dup;     /* (I) */
-    float *du;                     /* (rank) */
+    float *dx, *dnormed;         /* (H) */
+    float *dq, *dk, *dv, *dattn; /* (heads·D), (kv·D) ×2, (heads·D) */
+    float *dact, *dgate, *dup;   /* (I) */
+    float *du;                   /* (rank) */
     float *block;
     int max_rows;
     /* the batch of the last forward pass */
     int rows, n_spans, max_spans;
-    int *positions, *kv_rows;      /* (max_rows) host */
-    struct attn_span *spans;       /* (max_rows) host */
-    float **dk_prefix, **dv_prefix;/* (max_rows) host */
-    bool prefix_only;              /* the forward pass stopped after the last layer's keys and values */
+    int *positions, *kv_rows;       /* (max_rows) host */
+    struct attn_span *spans;        /* (max_rows) host */
+    float **dk_prefix, **dv_prefix; /* (max_rows) host */
+    bool prefix_only; /* the forward pass stopped after the last layer's keys and values */
 };
 
 /* One layer over a batch: x (in acts->x) to out. keys_only: stop after keys and values. */

@@ -16,8 +16,8 @@ size_t kv_cache_bytes(const struct device *d, const struct hf_config *c, int row
 int kv_cache_create(struct kv_cache *kv, model *m, int rows, struct err *err)
 {
     struct device *d = m->d;
-    *kv = (struct kv_cache){.d = d, .layers = m->config.layers, .rows = rows,
-                            .row_bytes = row_bytes(d, &m->config)};
+    *kv = (struct kv_cache){
+        .d = d, .layers = m->config.layers, .rows = rows, .row_bytes = row_bytes(d, &m->config)};
     kv->k = mem_calloc((size_t)kv->layers, sizeof *kv->k);
     kv->v = mem_calloc((size_t)kv->layers, sizeof *kv->v);
     int status = kv->k && kv->v ? ERR_NONE : err_no_memory(err, "the KV cache", 0);

@@ -1,5 +1,5 @@
-/* lora.c: the adapter: one flat block of f32 parameters, a table of what lies where, and a prepared copy
- * of each matrix for the matrix kernels; see model.h. PEFT's definition: W x + s·B(A x). */
+/* lora.c: the adapter: one flat block of f32 parameters, a table of what lies where, and a prepared
+ * copy of each matrix for the matrix kernels; see model.h. PEFT's definition: W x + s·B(A x). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,8 @@ struct linear model_linear(const model *m, const adapter *a, int layer, enum pro
     return l;
 }
 
-/* Fills the table of tensors and the offsets: layer by layer, projection by projection, A then B. */
+/* Fills the table of tensors and the offsets: layer by layer, projection by projection, A then B.
+ */
 static void lay_out(adapter *a)
 {
     const struct hf_config *c = &a->m->config;
@@ -81,7 +82,8 @@ static int allocate(adapter **out, model *m, const struct peft_config *config, s
     if (!status) {
         lay_out(a);
         if (!a->size)
-            status = err_set(err, ERR_USAGE, "target_modules", "names no projection: nothing would be trained");
+            status = err_set(err, ERR_USAGE, "target_modules",
+                             "names no projection: nothing would be trained");
     }
     if (!status) {
         a->params = m->d->ops->alloc(m->d, a->size * sizeof(float), err);
@@ -114,7 +116,8 @@ int adapter_create(adapter **out, model *m, const struct peft_config *config, ui
         const struct adapter_tensor *t = &a->tensors[i];
         if (t->is_b)
             continue;
-        struct rng_key key = {.seed = seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
+        struct rng_key key = {
+            .seed = seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
         double bound = 1.0 / sqrt((double)t->cols);
         size_t n = (size_t)t->rows * (size_t)t->cols;
         for (size_t j = 0; j < n; j++)
@@ -133,11 +136,14 @@ static int take_tensor(const adapter *a, float *host, const struct adapter_tenso
     const struct tensor *t = tensor_find(set, want->name);
     if (!t)
         return err_set(err, ERR_INPUT, want->name, "is missing from adapter_model.safetensors");
-    if (t->n_dims != 2 || t->shape[0] != (uint64_t)want->rows || t->shape[1] != (uint64_t)want->cols)
-        return err_set(err, ERR_INPUT, want->name, "has shape (%llu, %llu), this model and r = %d need (%d, %d): it is "
-                       "an adapter for another model", (unsigned long long)(t->n_dims ? t->shape[0] : 0),
-                       (unsigned long long)(t->n_dims > 1 ? t->shape[1] : 0), a->config.r, want->rows,
-                       want->cols);
+    if (t->n_dims != 2 || t->shape[0] != (uint64_t)want->rows ||
+        t->shape[1] != (uint64_t)want->cols)
+        return err_set(err, ERR_INPUT, want->name,
+                       "has shape (%llu, %llu), this model and r = %d need (%d, %d): it is "
+                       "an adapter for another model",
+                       (unsigned long long)(t->n_dims ? t->shape[0] : 0),
+                       (unsigned long long)(t->n_dims > 1 ? t->shape[1] : 0), a->config.r,
+                       want->rows, want->cols);
     if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_F16 && t->dtype != DTYPE_BF16)
         return err_set(err, ERR_INPUT, want->name, "has dtype %s, expected F32, F16 or BF16",
                        dtype_name(t->dtype));
@@ -145,7 +151,8 @@ static int take_tensor(const adapter *a, float *host, const struct adapter_tenso
     for (size_t i = 0; i < n; i++) {
         host[want->offset + i] = tensor_element(t, i);
         if (!isfinite(host[want->offset + i]))
-            return err_set(err, ERR_INPUT, want->name, "holds a value that is NaN or infinite at element %zu", i);
+            return err_set(err, ERR_INPUT, want->name,
+                           "holds a value that is NaN or infinite at element %zu", i);
     }
     return ERR_NONE;
 }
@@ -164,7 +171,8 @@ int adapter_load(adapter *a, const struct tensor_set *set, struct err *err)
     }
     for (size_t i = 0; i < set->count && !status; i++)
         if (!map_get(&known, set->tensors[i].name, strlen(set->tensors[i].name), NULL))
-            status = err_set(err, ERR_INPUT, set->tensors[i].name, "is not a LoRA tensor of this model and its "
+            status = err_set(err, ERR_INPUT, set->tensors[i].name,
+                             "is not a LoRA tensor of this model and its "
                              "target_modules");
     map_free(&known);
     if (!status) {
@@ -261,8 +269,8 @@ static int write_files(const adapter *a, const float *host, const char *folder, 
     if (!status)
         status = peft_config_write(&bytes, &a->config, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "adapter_config.json"), str_text(&bytes),
-                                   bytes.length, err);
+        status = file_write_atomic(path_join(&path, folder, "adapter_config.json"),
+                                   str_text(&bytes), bytes.length, err);
     str_free(&bytes);
     str_free(&path);
     mem_free(list);

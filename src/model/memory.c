@@ -1,13 +1,13 @@
-/* memory.c: the blocks behind workspace and activations. Each is one allocation, laid out by a walk that
- * is run twice: once with no block to count floats (for the plan too), once to hand out pointers. So the
- * plan's figure and the allocation cannot disagree. */
+/* memory.c: the blocks behind workspace and activations. Each is one allocation, laid out by a walk
+ * that is run twice: once with no block to count floats (for the plan too), once to hand out
+ * pointers. So the plan's figure and the allocation cannot disagree. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "model/internal.h"
 
 struct walk {
-    float *base;    /* NULL while counting */
-    size_t used;    /* floats */
+    float *base; /* NULL while counting */
+    size_t used; /* floats */
     size_t rows;
 };
 
@@ -22,7 +22,8 @@ static float *take(struct walk *w, size_t width)
 static void walk_layer(struct walk *w, struct layer_acts *acts, const struct hf_config *c,
                        const struct peft_config *lora)
 {
-    size_t q = (size_t)c->heads * (size_t)c->head_dim, kv = (size_t)c->kv_heads * (size_t)c->head_dim;
+    size_t q = (size_t)c->heads * (size_t)c->head_dim,
+           kv = (size_t)c->kv_heads * (size_t)c->head_dim;
     size_t hidden = (size_t)c->hidden_size, inner = (size_t)c->intermediate_size;
     *acts = (struct layer_acts){.x = take(w, hidden)};
     acts->inv1 = take(w, 1);
@@ -44,7 +45,8 @@ static void walk_layer(struct walk *w, struct layer_acts *acts, const struct hf_
 
 static void walk_scratch(struct walk *w, struct layer_scratch *s, const struct hf_config *c)
 {
-    size_t q = (size_t)c->heads * (size_t)c->head_dim, kv = (size_t)c->kv_heads * (size_t)c->head_dim;
+    size_t q = (size_t)c->heads * (size_t)c->head_dim,
+           kv = (size_t)c->kv_heads * (size_t)c->head_dim;
     s->normed = take(w, (size_t)c->hidden_size);
     s->q = take(w, q);
     s->k = take(w, kv);
@@ -62,7 +64,8 @@ static void walk_workspace(struct walk *w, struct workspace *ws, const struct hf
 static void walk_activations(struct walk *w, struct activations *a, struct layer_acts *layers,
                              const struct hf_config *c, const struct peft_config *lora)
 {
-    size_t q = (size_t)c->heads * (size_t)c->head_dim, kv = (size_t)c->kv_heads * (size_t)c->head_dim;
+    size_t q = (size_t)c->heads * (size_t)c->head_dim,
+           kv = (size_t)c->kv_heads * (size_t)c->head_dim;
     size_t hidden = (size_t)c->hidden_size, inner = (size_t)c->intermediate_size;
     struct layer_acts ignored;
     for (int i = 0; i < c->layers; i++)

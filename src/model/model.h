@@ -6,8 +6,8 @@
  * optional shared prefix (the prompt, computed once for a group) and the segment's own rows.
  *
  * A completion's segment starts with the *last prompt token*: its inputs are (last prompt token,
- * c1, …, c(T−1)) and its targets (c1, …, cT). The prefix is the prompt without its last token, so it
- * contributes keys and values only: no loss, no LM head, no cross-talk of hidden states.
+ * c1, …, c(T−1)) and its targets (c1, …, cT). The prefix is the prompt without its last token, so
+ * it contributes keys and values only: no loss, no LM head, no cross-talk of hidden states.
  *
  * Training keeps the activations of a batch (struct activations). Backward goes through completions
  * first; they leave gradients of the prefix's keys and values, summed in a fixed tree over the
@@ -37,13 +37,14 @@ void model_close(model *m);
 const struct hf_config *model_config(const model *m);
 struct device *model_device(const model *m);
 int model_max_context(const model *m);
-size_t model_weight_bytes(const struct device *d, const struct hf_config *config); /* for the plan */
+size_t model_weight_bytes(const struct device *d,
+                          const struct hf_config *config); /* for the plan */
 
 /* --- adapter --- */
-struct adapter_tensor {         /* one LoRA matrix inside the flat parameter block */
-    char name[160];             /* PEFT's name */
-    size_t offset;              /* in floats */
-    int rows, cols;             /* A: (r, K); B: (N, r) */
+struct adapter_tensor { /* one LoRA matrix inside the flat parameter block */
+    char name[160];     /* PEFT's name */
+    size_t offset;      /* in floats */
+    int rows, cols;     /* A: (r, K); B: (N, r) */
     int layer;
     enum projection projection;
     bool is_b;
@@ -56,19 +57,19 @@ int adapter_open(adapter **out, model *m, const char *folder, struct err *err);
 int adapter_load(adapter *a, const struct tensor_set *tensors, struct err *err);
 void adapter_close(adapter *a);
 const struct peft_config *adapter_config(const adapter *a);
-size_t adapter_size(const adapter *a);               /* parameters, in floats */
-float *adapter_params(adapter *a);                   /* device, flat */
+size_t adapter_size(const adapter *a); /* parameters, in floats */
+float *adapter_params(adapter *a);     /* device, flat */
 const struct adapter_tensor *adapter_tensors(const adapter *a, int *n);
-void adapter_refresh(adapter *a);                    /* re-prepare after params changed */
+void adapter_refresh(adapter *a); /* re-prepare after params changed */
 /* Writes adapter_model.safetensors and adapter_config.json into an existing folder (fsynced). */
 int adapter_save(adapter *a, const char *folder, struct err *err);
 
 /* --- keys and values --- */
 struct kv_cache {
     struct device *d;
-    void **k, **v;                  /* per layer: (rows, kv_heads·head_dim), the cache's type */
+    void **k, **v; /* per layer: (rows, kv_heads·head_dim), the cache's type */
     int layers, rows;
-    size_t row_bytes;               /* of k (or v) of one layer */
+    size_t row_bytes; /* of k (or v) of one layer */
 };
 int kv_cache_create(struct kv_cache *kv, model *m, int rows, struct err *err); /* zeroed */
 void kv_cache_free(struct kv_cache *kv);
@@ -76,10 +77,10 @@ size_t kv_cache_bytes(const struct device *d, const struct hf_config *config, in
 
 /* --- forward --- */
 struct batch {
-    int rows;                       /* tokens in all segments */
-    const int *ids;                 /* (rows), host */
-    const int *positions;           /* (rows): absolute, prefix_len + own index */
-    const int *kv_rows;             /* (rows): where each row's key and value go */
+    int rows;             /* tokens in all segments */
+    const int *ids;       /* (rows), host */
+    const int *positions; /* (rows): absolute, prefix_len + own index */
+    const int *kv_rows;   /* (rows): where each row's key and value go */
     const struct attn_span *spans;
     int n_spans;
 };
@@ -108,9 +109,9 @@ void model_forward_train(model *m, const adapter *a, struct kv_cache *kv, activa
                          float *hidden, const struct batch *batch);
 
 /* --- backward --- */
-struct segment_gradient {   /* where one segment (span) of the batch leaves its gradients */
-    float *params;          /* device, adapter_size floats: overwritten */
-    float *prefix_kv;       /* device, prefix_kv_size floats: overwritten; NULL without a prefix */
+struct segment_gradient { /* where one segment (span) of the batch leaves its gradients */
+    float *params;        /* device, adapter_size floats: overwritten */
+    float *prefix_kv;     /* device, prefix_kv_size floats: overwritten; NULL without a prefix */
 };
 /* Floats of the gradient of a prefix's keys and values, all layers: [layer][k|v][row][kv dim]. */
 size_t prefix_kv_size(const struct hf_config *config, int prefix_len);

@@ -1,8 +1,8 @@
 /* weights.c: from tensors in a file to prepared weights; see model.h.
  *
  * The list of tensors an architecture needs is walked once; each must be there with its shape and
- * finite values, and at the end no tensor of the file may be left unknown: a model is either exactly
- * what its config says or an error. */
+ * finite values, and at the end no tensor of the file may be left unknown: a model is either
+ * exactly what its config says or an error. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,8 +62,10 @@ static const struct tensor *take(struct loader *l, const char *name, int rows, i
         return NULL;
     }
     if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_F16 && t->dtype != DTYPE_BF16) {
-        err_set(l->err, ERR_INPUT, name, "has dtype %s; weights may be F32, F16 or BF16 (quantised "
-                "safetensors are not supported)", dtype_name(t->dtype));
+        err_set(l->err, ERR_INPUT, name,
+                "has dtype %s; weights may be F32, F16 or BF16 (quantised "
+                "safetensors are not supported)",
+                dtype_name(t->dtype));
         return NULL;
     }
     size_t n = (size_t)tensor_count(t), bad = 0;
@@ -116,8 +118,8 @@ static int load_layer(struct loader *l, int i)
     char name[160];
     int status;
     for (int p = 0; p < N_PROJECTIONS; p++) {
-        snprintf(name, sizeof name, "model.layers.%d.%s.%s.weight", i, p <= PROJ_O ? "self_attn" : "mlp",
-                 projection_names[p]);
+        snprintf(name, sizeof name, "model.layers.%d.%s.%s.weight", i,
+                 p <= PROJ_O ? "self_attn" : "mlp", projection_names[p]);
         status = load_matrix(l, &w->proj[p], name, projection_out(c, (enum projection)p),
                              projection_in(c, (enum projection)p));
         if (status)
@@ -144,7 +146,8 @@ static int load_head(struct loader *l)
 {
     model *m = l->m;
     const struct hf_config *c = &m->config;
-    int status = load_matrix(l, &m->embedding, "model.embed_tokens.weight", c->vocab_size, c->hidden_size);
+    int status =
+        load_matrix(l, &m->embedding, "model.embed_tokens.weight", c->vocab_size, c->hidden_size);
     if (!status)
         status = load_vector(l, &m->final_norm, "model.norm.weight", c->hidden_size);
     if (status)
@@ -160,7 +163,8 @@ static int load_head(struct loader *l)
         return l->err ? (int)l->err->code : ERR_INPUT;
     const struct tensor *embedding = tensor_find(l->set, "model.embed_tokens.weight");
     if (head->dtype != embedding->dtype || memcmp(head->data, embedding->data, head->size) != 0)
-        return err_set(l->err, ERR_INPUT, "lm_head.weight", "differs from the embedding although config.json says "
+        return err_set(l->err, ERR_INPUT, "lm_head.weight",
+                       "differs from the embedding although config.json says "
                        "tie_word_embeddings: one of the two is wrong");
     return ERR_NONE;
 }
@@ -169,10 +173,12 @@ static int check_no_stranger(struct loader *l)
 {
     for (size_t i = 0; i < l->set->count; i++) {
         const char *name = l->set->tensors[i].name;
-        /* Old Llama files carry the rotary frequencies as a buffer; they are derived from the config. */
+        /* Old Llama files carry the rotary frequencies as a buffer; they are derived from the
+         * config. */
         if (strstr(name, "rotary_emb.inv_freq") || map_get(&l->seen, name, strlen(name), NULL))
             continue;
-        return err_set(l->err, ERR_INPUT, name, "this tensor is not part of the architecture in config.json");
+        return err_set(l->err, ERR_INPUT, name,
+                       "this tensor is not part of the architecture in config.json");
     }
     return ERR_NONE;
 }
@@ -196,7 +202,8 @@ static int make_rotary(model *m, struct err *err)
             float inv_freq = (float)(1.0 / pow(m->config.rope_theta, 2.0 * i / m->config.head_dim));
             for (int p = 0; p < m->max_context; p++) {
                 double angle = (double)((float)p * inv_freq);
-                host[(size_t)p * (size_t)half + (size_t)i] = (float)(table ? sin(angle) : cos(angle));
+                host[(size_t)p * (size_t)half + (size_t)i] =
+                    (float)(table ? sin(angle) : cos(angle));
             }
         }
         d->ops->upload(d, table ? m->sin : m->cos, host, bytes);
@@ -296,8 +303,8 @@ const weight *model_head(const model *m)
 
 size_t model_weight_bytes(const struct device *d, const struct hf_config *c)
 {
-    size_t bytes = d->ops->weight_bytes(d, c->vocab_size, c->hidden_size) *
-                   (c->tie_word_embeddings ? 1 : 2);
+    size_t bytes =
+        d->ops->weight_bytes(d, c->vocab_size, c->hidden_size) * (c->tie_word_embeddings ? 1 : 2);
     for (int p = 0; p < N_PROJECTIONS; p++)
         bytes += (size_t)c->layers * d->ops->weight_bytes(d, projection_out(c, (enum projection)p),
                                                           projection_in(c, (enum projection)p));

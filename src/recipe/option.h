@@ -1,6 +1,7 @@
 /* option.h: options as tables. A module that has settings exports a struct and a table of its
- * fields; the tables drive recipe parsing, --set, --help, defaults, run.json and the docs. An unknown
- * key, a wrong type or a value out of range is ERR_USAGE with the line and the nearest known key. */
+ * fields; the tables drive recipe parsing, --set, --help, defaults, run.json and the docs. An
+ * unknown key, a wrong type or a value out of range is ERR_USAGE with the line and the nearest
+ * known key. */
 #ifndef RECIPE_OPTION_H
 #define RECIPE_OPTION_H
 #include <stdbool.h>
@@ -21,31 +22,40 @@ enum option_type {
     OPTION_NODE     /* const struct yaml_node *: structured, validated by its owner */
 };
 
-struct string_list { const char **items; size_t count; };
-struct int_list { int *items; size_t count; };
+struct string_list {
+    const char **items;
+    size_t count;
+};
+struct int_list {
+    int *items;
+    size_t count;
+};
 
 struct option {
-    const char *name;            /* canonical, as in the recipe */
-    const char *aliases;         /* space-separated other accepted names (TRL's), or NULL */
+    const char *name;    /* canonical, as in the recipe */
+    const char *aliases; /* space-separated other accepted names (TRL's), or NULL */
     enum option_type type;
-    size_t offset;               /* into the struct of its table */
-    double min, max;             /* inclusive range of numbers; both 0: any */
-    const char *const *choices;  /* NULL-terminated, for OPTION_CHOICE */
-    const char *default_text;    /* as one would write it; NULL: absent / required by its owner */
-    const char *help;            /* one sentence */
+    size_t offset;              /* into the struct of its table */
+    double min, max;            /* inclusive range of numbers; both 0: any */
+    const char *const *choices; /* NULL-terminated, for OPTION_CHOICE */
+    const char *default_text;   /* as one would write it; NULL: absent / required by its owner */
+    const char *help;           /* one sentence */
 };
 
 struct option_table {
-    const char *section;         /* NULL: top level of the recipe; "lora": the mapping under it */
+    const char *section; /* NULL: top level of the recipe; "lora": the mapping under it */
     const struct option *options;
     size_t count;
-    void *target;                /* the struct to fill */
+    void *target; /* the struct to fill */
 };
 
 /* Keys the project knows of but has not built yet: named in an error instead of "unknown". */
-struct recipe_reserved { const char *name; const char *why; };
+struct recipe_reserved {
+    const char *name;
+    const char *why;
+};
 
-typedef struct recipe recipe;    /* parsed file and overrides; owns all strings in the targets */
+typedef struct recipe recipe; /* parsed file and overrides; owns all strings in the targets */
 
 /* Fills the tables' targets with defaults, then the file's values, then the overrides
  * ("key=value", "lora.r=8"). A name and its alias both given with different values is an error. */

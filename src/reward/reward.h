@@ -1,6 +1,6 @@
-/* reward.h: what a completion is worth. A reward is a row of a table: (prompt, completion, reference
- * fields of the row) to named components and a weighted total. Pure: text in, numbers out; no model,
- * no tokens, no clock.
+/* reward.h: what a completion is worth. A reward is a row of a table: (prompt, completion,
+ * reference fields of the row) to named components and a weighted total. Pure: text in, numbers
+ * out; no model, no tokens, no clock.
  *
  * Two failures are kept apart (SPEC section 5). A fault of the completion (nothing to parse, wrong
  * answer) is judged and scores what it deserves, usually 0. A fault of the machinery is `failed`:
@@ -19,16 +19,16 @@ const char *reward_status_name(enum reward_status status); /* "ok", "failed", "n
 enum { REWARD_MAX_COMPONENTS = 16 };
 
 struct reward_input {
-    const char *prompt;        /* the user messages' text, joined by newlines */
+    const char *prompt; /* the user messages' text, joined by newlines */
     size_t prompt_length;
-    const char *completion;    /* as generated, special tokens left out */
+    const char *completion; /* as generated, special tokens left out */
     size_t completion_length;
-    const json_t *row;         /* the whole dataset row (reference under "reference"), or NULL */
+    const json_t *row; /* the whole dataset row (reference under "reference"), or NULL */
 };
 
 struct reward_result {
     enum reward_status status;
-    double score;                             /* valid when status is REWARD_OK */
+    double score; /* valid when status is REWARD_OK */
     int n_components;
     double components[REWARD_MAX_COMPONENTS]; /* in the order of the definition; NaN: absent */
     char reason[256];                         /* why it failed or does not apply */
@@ -38,11 +38,11 @@ typedef struct reward reward; /* a reward with its parameters: what a recipe's l
 
 struct reward_component {
     const char *name;
-    double weight;             /* of the total; 0: shadow metric */
+    double weight; /* of the total; 0: shadow metric */
 };
 
 struct reward_definition {
-    const char *name;          /* "sql_qa_v2" */
+    const char *name; /* "sql_qa_v2" */
     int version;
     const char *summary;
     int n_components;

@@ -4,10 +4,10 @@
  *
  *   | prefixes of the wave's groups … | own rows of sequence 0 | own rows of sequence 1 | …
  *
- * A prefix is the prompt without its last token; a sequence's own rows start with that last token (its
- * first decoding step feeds it), then hold the tokens it has drawn. Groups are taken in waves: as many
- * as fit side by side. Within a wave every pass decodes one token of every sequence still alive; one that
- * ends leaves the tables, its cache rows stay where they are. */
+ * A prefix is the prompt without its last token; a sequence's own rows start with that last token
+ * (its first decoding step feeds it), then hold the tokens it has drawn. Groups are taken in waves:
+ * as many as fit side by side. Within a wave every pass decodes one token of every sequence still
+ * alive; one that ends leaves the tables, its cache rows stay where they are. */
 #include "rollout/rollout.h"
 #include <math.h>
 #include <string.h>
@@ -17,24 +17,24 @@
 enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep the kernels busy */
 
 struct sequence {
-    int group, sample;      /* index into the requests, and within the group */
+    int group, sample; /* index into the requests, and within the group */
     int prefix_row, prefix_len, own_row;
-    int length;             /* tokens drawn */
-    int last;               /* the token to feed next */
+    int length; /* tokens drawn */
+    int last;   /* the token to feed next */
 };
 
 struct rollout {
     model *m;
     struct kv_cache kv;
     workspace *w;
-    float *hidden;          /* (pass_rows, H) device */
+    float *hidden; /* (pass_rows, H) device */
     int max_sequences, max_prompt_tokens, max_new_tokens, pass_rows;
     /* host tables of a pass, (pass_rows) */
     int *ids, *positions, *kv_rows, *targets;
     struct attn_span *spans;
     float *logp, *entropy;
     double *uniforms;
-    struct sequence *live;  /* (max_sequences) */
+    struct sequence *live; /* (max_sequences) */
 };
 
 const char *stop_reason_name(enum stop_reason reason)
@@ -60,7 +60,8 @@ size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      int max_new_tokens)
 {
     int rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
-    return kv_cache_bytes(d, config, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens)) +
+    return kv_cache_bytes(d, config,
+                          kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens)) +
            workspace_bytes(d, config, lora, rows) +
            (size_t)rows * (size_t)config->hidden_size * sizeof(float);
 }
@@ -93,8 +94,8 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
         !r->entropy || !r->uniforms || !r->live)
         status = err_no_memory(err, "the rollout", n);
     if (!status)
-        status = kv_cache_create(&r->kv, m, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens),
-                                 err);
+        status = kv_cache_create(
+            &r->kv, m, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens), err);
     if (!status)
         status = workspace_create(&r->w, m, lora, r->pass_rows, err);
     if (!status) {
@@ -151,14 +152,17 @@ static int check_prompt(const rollout *r, const int *ids, int len, int more, str
         return err_set(err, ERR_INPUT, "prompt", "has no tokens; at least one is needed");
     for (int i = 0; i < len; i++)
         if (ids[i] < 0 || ids[i] >= c->vocab_size)
-            return err_set(err, ERR_INPUT, "prompt", "token %d is id %d, the model's vocabulary is 0 to %d", i,
-                           ids[i], c->vocab_size - 1);
+            return err_set(err, ERR_INPUT, "prompt",
+                           "token %d is id %d, the model's vocabulary is 0 to %d", i, ids[i],
+                           c->vocab_size - 1);
     if (len - 1 > r->max_prompt_tokens)
         return err_set(err, ERR_INPUT, "prompt", "has %d tokens, room was made for %d", len,
                        r->max_prompt_tokens);
     if (len - 1 + more > model_max_context(r->m))
-        return err_set(err, ERR_INPUT, "prompt", "%d prompt tokens and %d new ones exceed the model's context of %d: "
-                       "shorten the prompt or max_completion_length", len, more, model_max_context(r->m));
+        return err_set(err, ERR_INPUT, "prompt",
+                       "%d prompt tokens and %d new ones exceed the model's context of %d: "
+                       "shorten the prompt or max_completion_length",
+                       len, more, model_max_context(r->m));
     return ERR_NONE;
 }
 
@@ -197,9 +201,10 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
         struct sequence s = r->live[i];
         int id = r->targets[i];
         if (id < 0 || !isfinite(r->logp[i]))
-            return err_set(err, ERR_MACHINE, "rollout", "logits are not finite at token %d of sample %d (row key %016llx): "
-                           "the weights or the adapter have diverged", s.length, s.sample,
-                           (unsigned long long)groups[s.group].key.row);
+            return err_set(err, ERR_MACHINE, "rollout",
+                           "logits are not finite at token %d of sample %d (row key %016llx): "
+                           "the weights or the adapter have diverged",
+                           s.length, s.sample, (unsigned long long)groups[s.group].key.row);
         struct completion *c = &groups[s.group].out[s.sample];
         c->ids[s.length] = id;
         c->logprobs[s.length] = r->logp[i];
@@ -254,8 +259,8 @@ int rollout_run(rollout *r, const adapter *a, const struct rollout_options *opti
 {
     CHECK(options->max_new_tokens > 0 && options->max_new_tokens <= r->max_new_tokens);
     for (int g = 0; g < n_groups; g++) {
-        int status = check_prompt(r, groups[g].prompt_ids, groups[g].prompt_len, options->max_new_tokens,
-                                  err);
+        int status = check_prompt(r, groups[g].prompt_ids, groups[g].prompt_len,
+                                  options->max_new_tokens, err);
         if (status)
             return status;
     }
@@ -278,7 +283,7 @@ int rollout_run(rollout *r, const adapter *a, const struct rollout_options *opti
 /* Rows gathered for one pass: whole completions, or a stretch of one that is longer than a pass. */
 struct gathered {
     int rows, spans;
-    int next_row;      /* first free cache row */
+    int next_row; /* first free cache row */
 };
 
 static void gather(rollout *r, struct gathered *g, const struct score_request *q, int c, int from,
@@ -299,11 +304,12 @@ static void score_pass(rollout *r, const adapter *a, float temperature, const st
     struct batch batch = {g->rows, r->ids, r->positions, r->kv_rows, r->spans, g->spans};
     struct device *d = model_device(r->m);
     model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
-    d->ops->logprob(d, r->logp, r->entropy, NULL, r->hidden, model_head(r->m), r->targets, temperature,
-                    g->rows);
+    d->ops->logprob(d, r->logp, r->entropy, NULL, r->hidden, model_head(r->m), r->targets,
+                    temperature, g->rows);
 }
 
-static void keep_scores(const rollout *r, const struct score_request *q, int row, int c, int from, int n)
+static void keep_scores(const rollout *r, const struct score_request *q, int row, int c, int from,
+                        int n)
 {
     memcpy(q->logprobs[c] + from, r->logp + row, (size_t)n * sizeof *r->logp);
     if (q->entropies)
@@ -311,8 +317,8 @@ static void keep_scores(const rollout *r, const struct score_request *q, int row
 }
 
 /* A completion longer than a pass, in stretches. */
-static void score_long(rollout *r, const adapter *a, float temperature, const struct score_request *q,
-                       int c)
+static void score_long(rollout *r, const adapter *a, float temperature,
+                       const struct score_request *q, int c)
 {
     int length = q->completion_len[c];
     for (int from = 0; from < length; from += r->pass_rows) {
@@ -331,13 +337,16 @@ static int check_request(const rollout *r, const struct score_request *q, struct
         longest = q->completion_len[c] > longest ? q->completion_len[c] : longest;
         for (int t = 0; t < q->completion_len[c]; t++)
             if (q->completion_ids[c][t] < 0 || q->completion_ids[c][t] >= vocab)
-                return err_set(err, ERR_INPUT, "completion", "token %d is id %d, the model's vocabulary is 0 to %d", t,
+                return err_set(err, ERR_INPUT, "completion",
+                               "token %d is id %d, the model's vocabulary is 0 to %d", t,
                                q->completion_ids[c][t], vocab - 1);
     }
     int status = check_prompt(r, q->prompt_ids, q->prompt_len, longest, err);
     if (!status && q->prompt_len - 1 + longest > r->kv.rows)
-        status = err_set(err, ERR_INPUT, "completion", "%d prompt and %d completion tokens need more than the %d cache rows "
-                         "that were planned", q->prompt_len, longest, r->kv.rows);
+        status = err_set(err, ERR_INPUT, "completion",
+                         "%d prompt and %d completion tokens need more than the %d cache rows "
+                         "that were planned",
+                         q->prompt_len, longest, r->kv.rows);
     return status;
 }
 

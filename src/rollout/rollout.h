@@ -1,9 +1,9 @@
 /* rollout.h: sampling and batched generation. Token ids in, token ids and log-probabilities out.
  *
  * A group is one prompt and its G completions. The prompt is computed once; its completions decode
- * together, and finished ones leave the batch at once. Token t of completion s of row r is drawn with
- * the uniform number of (seed, RNG_SAMPLE, step, r, epoch, attempt, s; t): batch neighbours, threads
- * and order of work do not matter. */
+ * together, and finished ones leave the batch at once. Token t of completion s of row r is drawn
+ * with the uniform number of (seed, RNG_SAMPLE, step, r, epoch, attempt, s; t): batch neighbours,
+ * threads and order of work do not matter. */
 #ifndef ROLLOUT_ROLLOUT_H
 #define ROLLOUT_ROLLOUT_H
 #include <stdbool.h>
@@ -17,25 +17,25 @@ const char *stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop
 
 struct rollout_options {
     int max_new_tokens;
-    double temperature;         /* 0: greedy */
-    const int *eos;             /* set of ids that end a completion; the id is kept in it */
+    double temperature; /* 0: greedy */
+    const int *eos;     /* set of ids that end a completion; the id is kept in it */
     int n_eos;
 };
 
 struct completion {
-    int *ids;                   /* (length), EOS included */
-    float *logprobs;            /* (length), of the temperature-scaled distribution */
+    int *ids;        /* (length), EOS included */
+    float *logprobs; /* (length), of the temperature-scaled distribution */
     int length;
     enum stop_reason stop;
 };
 
 struct group_request {
     const int *prompt_ids;
-    int prompt_len;             /* ≥ 1 */
-    int n;                      /* completions */
-    struct rng_key key;         /* .sample is set by the rollout: first_sample + 0 … n−1 */
+    int prompt_len;     /* ≥ 1 */
+    int n;              /* completions */
+    struct rng_key key; /* .sample is set by the rollout: first_sample + 0 … n−1 */
     int first_sample;
-    struct completion *out;     /* (n): ids and logprobs point to caller's max_new_tokens each */
+    struct completion *out; /* (n): ids and logprobs point to caller's max_new_tokens each */
 };
 
 typedef struct rollout rollout; /* caches and scratch for up to max_sequences at a time */
@@ -60,8 +60,8 @@ struct score_request {
     const int *const *completion_ids;
     const int *completion_len;
     int n;
-    float *const *logprobs;     /* (n) arrays */
-    float *const *entropies;    /* (n) arrays, or NULL */
+    float *const *logprobs;  /* (n) arrays */
+    float *const *entropies; /* (n) arrays, or NULL */
 };
 int rollout_score(rollout *r, const adapter *a, double temperature, const struct score_request *q,
                   struct err *err);

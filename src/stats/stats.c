@@ -1,5 +1,6 @@
 /* stats.c: see stats.h. Student's t through the regularised incomplete beta function (continued
- * fraction by Lentz's method), its inverse by bisection on the monotone cdf: slow, certain, exact. */
+ * fraction by Lentz's method), its inverse by bisection on the monotone cdf: slow, certain, exact.
+ */
 #include "stats/stats.h"
 #include <math.h>
 #include <stdlib.h>
@@ -154,8 +155,8 @@ static double acceleration(const double *x, size_t n)
     return squares > 0 ? cubes / (6 * pow(squares, 1.5)) : 0;
 }
 
-int stats_bca_interval(struct interval *out, const double *x, size_t n, int resamples, uint64_t seed,
-                       struct err *err)
+int stats_bca_interval(struct interval *out, const double *x, size_t n, int resamples,
+                       uint64_t seed, struct err *err)
 {
     *out = (struct interval){NAN, NAN};
     if (n < 2)
@@ -221,6 +222,7 @@ struct stratified stats_stratified(const double *x, const int *stratum, size_t n
     s.mean = sum_means / used;
     s.se = sqrt(variance) / used;
     s.df = variance > 0 ? variance * variance / welch : NAN;
-    s.ci = variance > 0 ? around(s.mean, stats_t_quantile(0.975, s.df) * s.se) : around(s.mean, s.se);
+    s.ci =
+        variance > 0 ? around(s.mean, stats_t_quantile(0.975, s.df) * s.se) : around(s.mean, s.se);
     return s;
 }

@@ -1,5 +1,6 @@
-/* bpe.c: merging with a linked list of symbols and a heap of candidate pairs; see bpe.h. A candidate
- * is stale when its left symbol has been merged away or its pair now merges to something else. */
+/* bpe.c: merging with a linked list of symbols and a heap of candidate pairs; see bpe.h. A
+ * candidate is stale when its left symbol has been merged away or its pair now merges to something
+ * else. */
 #include "tokenizer/bpe.h"
 #include <limits.h>
 #include "base/mem.h"

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct merge {
-    uint64_t pair;      /* left << 32 | right */
-    int32_t rank, id;   /* rank −1: empty slot */
+    uint64_t pair;    /* left << 32 | right */
+    int32_t rank, id; /* rank −1: empty slot */
 };
 
 struct merge_table {
@@ -32,8 +32,8 @@ struct bpe_scratch {
     struct bpe_candidate *heap;
     size_t capacity;
 };
-/* Merges symbols[0 … n) in place; returns the number left, or −1 when memory is out. Always the pair
- * of lowest rank, the leftmost among equals: O(n log n). */
+/* Merges symbols[0 … n) in place; returns the number left, or −1 when memory is out. Always the
+ * pair of lowest rank, the leftmost among equals: O(n log n). */
 long bpe_merge(const struct merge_table *t, struct bpe_scratch *s, int *symbols, size_t n);
 void bpe_scratch_free(struct bpe_scratch *s);
 

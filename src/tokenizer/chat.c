@@ -1,5 +1,6 @@
 /* chat.c: the known chat templates; see chat.h. All are ChatML; they differ in a default system
- * message and in what becomes of earlier turns' thoughts. Hashes are of the template's whole text. */
+ * message and in what becomes of earlier turns' thoughts. Hashes are of the template's whole text.
+ */
 #include "tokenizer/chat.h"
 #include <string.h>
 #include "base/file.h"
@@ -10,7 +11,7 @@ enum { MAX_HASHES = 6 };
 struct chat_template {
     const char *name;
     const char *default_system; /* put first when the first message is not a system message */
-    bool thoughts;              /* Qwen3: thoughts of earlier turns are left out, of the last one kept */
+    bool thoughts; /* Qwen3: thoughts of earlier turns are left out, of the last one kept */
     const char *hashes[MAX_HASHES];
 };
 
@@ -61,8 +62,10 @@ static int unknown(const char *where, const char *problem, const char *hash, str
 {
     struct str names = {0};
     list_names(&names);
-    int status = err_set(err, ERR_INPUT, where, "%s%s. Templates are programs and are never executed; if one of these "
-                         "renders the same text, name it in the recipe (chat_template: NAME) or with --chat-template: %s",
+    int status = err_set(err, ERR_INPUT, where,
+                         "%s%s. Templates are programs and are never executed; if one of these "
+                         "renders the same text, name it in the recipe (chat_template: NAME) or "
+                         "with --chat-template: %s",
                          problem, hash, str_text(&names));
     str_free(&names);
     return status;
@@ -79,7 +82,9 @@ static int read_template(struct str *out, bool *found, const char *folder, struc
         *found = true;
     } else if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root = status ? NULL : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        json_t *root =
+            status ? NULL
+                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
         if (!status && !root)
             status = ERR_INPUT;
         const json_t *value = json_object_get(root, "chat_template");
@@ -160,8 +165,9 @@ static bool has_edge(struct slice s, const char *text, bool at_end)
     return s.length >= n && memcmp(at_end ? s.data + s.length - n : s.data, text, n) == 0;
 }
 
-/* Qwen3's assistant turn: what stands before </think> is the thought; it is shown again only after the
- * last real question, and (as the template has it) the last turn always gets a think block there. */
+/* Qwen3's assistant turn: what stands before </think> is the thought; it is shown again only after
+ * the last real question, and (as the template has it) the last turn always gets a think block
+ * there. */
 static void put_thoughtful(struct str *out, struct slice content, bool after_query, bool is_last)
 {
     struct slice thought = {"", 0};
@@ -200,7 +206,8 @@ int chat_render(struct str *out, const struct chat_template *t, const struct cha
                 size_t n, bool add_generation_prompt, struct err *err)
 {
     if (n == 0)
-        return err_set(err, ERR_INPUT, "messages", "is an empty list; a chat has at least one message");
+        return err_set(err, ERR_INPUT, "messages",
+                       "is an empty list; a chat has at least one message");
     size_t last_query = n - 1;
     for (size_t i = n; i-- > 0;) {
         struct slice c = content_of(&messages[i]);
@@ -214,10 +221,13 @@ int chat_render(struct str *out, const struct chat_template *t, const struct cha
         put_turn(out, "system", slice_of(t->default_system));
     for (size_t i = 0; i < n; i++) {
         const char *role = messages[i].role;
-        bool known = strcmp(role, "system") == 0 || strcmp(role, "user") == 0 || strcmp(role, "assistant") == 0;
+        bool known = strcmp(role, "system") == 0 || strcmp(role, "user") == 0 ||
+                     strcmp(role, "assistant") == 0;
         if (!known)
-            return err_set(err, ERR_INPUT, "messages", "message %zu has role \"%.40s\"; template %s knows system, user and "
-                           "assistant", i, role, t->name);
+            return err_set(err, ERR_INPUT, "messages",
+                           "message %zu has role \"%.40s\"; template %s knows system, user and "
+                           "assistant",
+                           i, role, t->name);
         if (t->thoughts && strcmp(role, "assistant") == 0)
             put_thoughtful(out, content_of(&messages[i]), i > last_query, i == n - 1);
         else

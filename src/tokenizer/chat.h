@@ -1,6 +1,7 @@
-/* chat.h: chat messages to text, by the model's own template. A template is a Jinja program inside a
- * model file: it is never executed, it is recognised by the hash of its whole text, and an unknown
- * one is an error that says how to name a known template in the recipe (`chat_template: chatml`). */
+/* chat.h: chat messages to text, by the model's own template. A template is a Jinja program inside
+ * a model file: it is never executed, it is recognised by the hash of its whole text, and an
+ * unknown one is an error that says how to name a known template in the recipe (`chat_template:
+ * chatml`). */
 #ifndef TOKENIZER_CHAT_H
 #define TOKENIZER_CHAT_H
 #include <stdbool.h>
@@ -9,12 +10,12 @@
 #include "base/str.h"
 
 struct chat_message {
-    const char *role;      /* "system", "user", "assistant" */
+    const char *role; /* "system", "user", "assistant" */
     const char *content;
     size_t content_length;
 };
 
-struct chat_template;      /* one row of the table of known templates */
+struct chat_template; /* one row of the table of known templates */
 
 /* From a model folder: chat_template.jinja, or chat_template in tokenizer_config.json. name (may be
  * NULL) overrides by a row's name. */

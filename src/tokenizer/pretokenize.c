@@ -1,7 +1,7 @@
 /* pretokenize.c: a list of cutting steps over PCRE2; see pretokenize.h.
  *
- * The reference runs its patterns on Oniguruma. PCRE2 with UTF and UCP agrees with it on \p{…}, (?i:…)
- * and look-ahead, but its \s also takes U+180E (a space until Unicode 6.3), so \s and \S are
+ * The reference runs its patterns on Oniguruma. PCRE2 with UTF and UCP agrees with it on \p{…},
+ * (?i:…) and look-ahead, but its \s also takes U+180E (a space until Unicode 6.3), so \s and \S are
  * rewritten as the White_Space set before compiling. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tokenizer/pretokenize.h"
@@ -17,9 +17,9 @@ enum step_kind { STEP_REGEX, STEP_DIGITS, STEP_PREFIX_SPACE };
 struct step {
     enum step_kind kind;
     pcre2_code *code;
-    bool removed;       /* drop what the pattern matches (or, inverted, what it does not) */
+    bool removed; /* drop what the pattern matches (or, inverted, what it does not) */
     bool invert;
-    bool individual;    /* digits one by one */
+    bool individual; /* digits one by one */
 };
 
 enum { MAX_STEPS = 16 };
@@ -34,14 +34,14 @@ struct pretokenizer {
 static const char *const byte_level_pattern =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-static const char *const white_space =
-    "\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
+static const char *const white_space = "\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{"
+                                       "200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
 
 bool is_unicode_space(int32_t c)
 {
     return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+           c == 0x205F || c == 0x3000;
 }
 
 /* --- compiling --- */
@@ -56,8 +56,10 @@ static int rewrite_spaces(struct str *out, const char *pattern, const char *wher
             } else if (p[1] == 'S' && !in_class) {
                 str_printf(out, "[^%s]", white_space);
             } else if (p[1] == 'S') {
-                return err_set(err, ERR_INPUT, where, "the pattern \"%.200s\" has \\S inside a class, which is not "
-                               "supported", pattern);
+                return err_set(err, ERR_INPUT, where,
+                               "the pattern \"%.200s\" has \\S inside a class, which is not "
+                               "supported",
+                               pattern);
             } else {
                 str_append(out, p, 2);
             }
@@ -88,14 +90,15 @@ static int compile(pcre2_code **out, const char *pattern, bool literal, const ch
         uint32_t flags = PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK | (literal ? PCRE2_LITERAL : 0);
         if (literal)
             flags &= ~(uint32_t)PCRE2_UCP;
-        *out = pcre2_compile((PCRE2_SPTR)str_text(&rewritten), rewritten.length, flags, &code, &offset, NULL);
+        *out = pcre2_compile((PCRE2_SPTR)str_text(&rewritten), rewritten.length, flags, &code,
+                             &offset, NULL);
         if (*out) {
             pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); /* without JIT it merely runs slower */
         } else {
             PCRE2_UCHAR message[200];
             pcre2_get_error_message(code, message, sizeof message);
-            status = err_set(err, ERR_INPUT, where, "the pattern \"%.200s\" does not compile: %s", pattern,
-                             (const char *)message);
+            status = err_set(err, ERR_INPUT, where, "the pattern \"%.200s\" does not compile: %s",
+                             pattern, (const char *)message);
         }
     }
     str_free(&rewritten);
@@ -125,9 +128,11 @@ static int add_split(struct pretokenizer *p, const json_t *spec, const char *whe
         return status;
     bool removed = strcmp(behavior, "Removed") == 0;
     if (!removed && strcmp(behavior, "Isolated") != 0)
-        return err_set(err, ERR_INPUT, where, "pre_tokenizer Split with behavior \"%.40s\" is not supported", behavior);
+        return err_set(err, ERR_INPUT, where,
+                       "pre_tokenizer Split with behavior \"%.40s\" is not supported", behavior);
     const json_t *pattern = json_object_get(spec, "pattern");
-    const json_t *regex = json_object_get(pattern, "Regex"), *string = json_object_get(pattern, "String");
+    const json_t *regex = json_object_get(pattern, "Regex"),
+                 *string = json_object_get(pattern, "String");
     text = json_string_value(regex ? regex : string);
     if (!text || !*text)
         return err_set(err, ERR_INPUT, where, "pre_tokenizer Split has no Regex or String pattern");
@@ -160,18 +165,21 @@ static int add_byte_level(struct pretokenizer *p, const json_t *spec, const char
     return status;
 }
 
-static int add_component(struct pretokenizer *p, const json_t *spec, const char *where, struct err *err)
+static int add_component(struct pretokenizer *p, const json_t *spec, const char *where,
+                         struct err *err)
 {
     const char *type;
     int status = json_get_string(&type, spec, "type", true, where, err);
     if (status)
         return status;
     if (p->byte_level)
-        return err_set(err, ERR_INPUT, where, "pre_tokenizer has %.40s after ByteLevel, which is not supported", type);
+        return err_set(err, ERR_INPUT, where,
+                       "pre_tokenizer has %.40s after ByteLevel, which is not supported", type);
     if (strcmp(type, "Sequence") == 0) {
         const json_t *list = json_object_get(spec, "pretokenizers");
         if (!json_is_array(list))
-            return err_set(err, ERR_INPUT, where, "pre_tokenizer Sequence has no list \"pretokenizers\"");
+            return err_set(err, ERR_INPUT, where,
+                           "pre_tokenizer Sequence has no list \"pretokenizers\"");
         for (size_t i = 0; i < json_array_size(list) && !status; i++)
             status = add_component(p, json_array_get(list, i), where, err);
         return status;
@@ -182,10 +190,13 @@ static int add_component(struct pretokenizer *p, const json_t *spec, const char 
         return add_byte_level(p, spec, where, err);
     if (strcmp(type, "Digits") == 0) {
         struct step *s = new_step(p, STEP_DIGITS, where, err);
-        return s ? json_get_bool(&s->individual, spec, "individual_digits", false, where, err) : ERR_INPUT;
+        return s ? json_get_bool(&s->individual, spec, "individual_digits", false, where, err)
+                 : ERR_INPUT;
     }
-    return err_set(err, ERR_INPUT, where, "pre_tokenizer \"%.40s\" is not supported (known: Sequence, Split, ByteLevel, "
-                   "Digits)", type);
+    return err_set(err, ERR_INPUT, where,
+                   "pre_tokenizer \"%.40s\" is not supported (known: Sequence, Split, ByteLevel, "
+                   "Digits)",
+                   type);
 }
 
 int pretokenizer_create(struct pretokenizer **out, const json_t *spec, const char *where,
@@ -193,14 +204,16 @@ int pretokenizer_create(struct pretokenizer **out, const json_t *spec, const cha
 {
     *out = NULL;
     if (!json_is_object(spec))
-        return err_set(err, ERR_INPUT, where, "\"pre_tokenizer\" is %s; only byte-level tokenizers are supported",
+        return err_set(err, ERR_INPUT, where,
+                       "\"pre_tokenizer\" is %s; only byte-level tokenizers are supported",
                        json_type_name(spec));
     struct pretokenizer *p = mem_calloc(1, sizeof *p);
     if (!p)
         return err_no_memory(err, where, sizeof *p);
     int status = add_component(p, spec, where, err);
     if (!status && !p->byte_level)
-        status = err_set(err, ERR_INPUT, where, "pre_tokenizer has no ByteLevel step; only byte-level tokenizers are "
+        status = err_set(err, ERR_INPUT, where,
+                         "pre_tokenizer has no ByteLevel step; only byte-level tokenizers are "
                          "supported");
     if (status)
         pretokenizer_free(p);
@@ -274,12 +287,15 @@ static int run_regex(struct run *r, int step, const char *text, size_t length)
     size_t at = 0, done = 0;
     while (at <= length) {
         /* The inner steps reuse the match data, so offsets are taken out before going on. */
-        int rc = pcre2_match(s->code, (PCRE2_SPTR)text, length, at, PCRE2_NO_UTF_CHECK, r->match, r->limits);
+        int rc = pcre2_match(s->code, (PCRE2_SPTR)text, length, at, PCRE2_NO_UTF_CHECK, r->match,
+                             r->limits);
         if (rc == PCRE2_ERROR_NOMATCH)
             break;
         if (rc < 0)
-            return err_set(r->err, ERR_INPUT, "tokenizer", "the pre-tokenizer's pattern gave up on a text of %zu bytes "
-                           "(PCRE2 error %d)", length, rc);
+            return err_set(r->err, ERR_INPUT, "tokenizer",
+                           "the pre-tokenizer's pattern gave up on a text of %zu bytes "
+                           "(PCRE2 error %d)",
+                           length, rc);
         const PCRE2_SIZE *range = pcre2_get_ovector_pointer(r->match);
         size_t from = range[0], to = range[1];
         if (from >= to) { /* an empty match separates nothing: step over one character */

@@ -9,8 +9,8 @@
 
 struct pretokenizer;
 
-/* spec: the JSON value of "pre_tokenizer". Components: Sequence, Split, ByteLevel, Digits. The last one
- * must be a ByteLevel (this room's BPE works on bytes). */
+/* spec: the JSON value of "pre_tokenizer". Components: Sequence, Split, ByteLevel, Digits. The last
+ * one must be a ByteLevel (this room's BPE works on bytes). */
 int pretokenizer_create(struct pretokenizer **out, const json_t *spec, const char *where,
                         struct err *err);
 void pretokenizer_free(struct pretokenizer *p);

@@ -1,11 +1,13 @@
-/* tokenizer.c: tokenizer.json to a byte-level BPE tokenizer, encoding and decoding; see tokenizer.h.
+/* tokenizer.c: tokenizer.json to a byte-level BPE tokenizer, encoding and decoding; see
+ * tokenizer.h.
  *
- * Order of encoding, as in the reference: added tokens that are not normalized are cut out of the raw
- * text; the rest is normalized (NFC); added tokens that are normalized are cut out; what remains is
- * pre-tokenized into words; each word's bytes become symbols and are merged.
+ * Order of encoding, as in the reference: added tokens that are not normalized are cut out of the
+ * raw text; the rest is normalized (NFC); added tokens that are normalized are cut out; what
+ * remains is pre-tokenized into words; each word's bytes become symbols and are merged.
  *
- * Byte-level vocabularies spell each byte as one printable character (GPT-2's table). Symbols for single
- * bytes are looked up once at loading; after that merging works on ids and never sees text. */
+ * Byte-level vocabularies spell each byte as one printable character (GPT-2's table). Symbols for
+ * single bytes are looked up once at loading; after that merging works on ids and never sees text.
+ */
 #include "tokenizer/tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,28 +23,28 @@
 enum { MAX_ID = 1 << 24, MAX_EDGE_IDS = 16, BYTE_CHARS = 256 + 68 };
 
 struct added_token {
-    char *content;      /* as matched: normalized when the token is */
+    char *content; /* as matched: normalized when the token is */
     size_t length;
     int id;
     bool special, single_word, lstrip, rstrip, normalized;
 };
 
 struct tokenizer {
-    char **tokens;      /* by id; NULL: no such id */
+    char **tokens; /* by id; NULL: no such id */
     size_t *lengths;
-    int size;           /* largest id + 1 */
+    int size; /* largest id + 1 */
     struct map ids;
     struct merge_table merges;
     bool ignore_merges, nfc;
-    int char_of[256];   /* the character that spells a byte … */
+    int char_of[256];        /* the character that spells a byte … */
     int byte_of[BYTE_CHARS]; /* … and back, −1: none */
-    int byte_ids[256];  /* symbol of a single byte, −1: none */
-    int unk;            /* −1: none */
+    int byte_ids[256];       /* symbol of a single byte, −1: none */
+    int unk;                 /* −1: none */
     struct pretokenizer *pre;
     struct added_token *added; /* longest first */
     int n_added;
     bool starts_added[256]; /* first bytes of added tokens */
-    bool *special;      /* by id */
+    bool *special;          /* by id */
     int prefix[MAX_EDGE_IDS], n_prefix, suffix[MAX_EDGE_IDS], n_suffix;
 };
 
@@ -66,7 +68,8 @@ void ids_free(struct ids *ids)
     *ids = (struct ids){0};
 }
 
-/* --- GPT-2's byte alphabet: printable Latin-1 stands for itself, the other 68 bytes for U+0100 … --- */
+/* --- GPT-2's byte alphabet: printable Latin-1 stands for itself, the other 68 bytes for U+0100 …
+ * --- */
 
 static bool byte_is_printable(int b)
 {
@@ -102,8 +105,8 @@ static int set_token(const struct loader *l, const char *content, size_t length,
 {
     tokenizer *t = l->t;
     if (id < 0 || id >= MAX_ID)
-        return err_set(l->err, ERR_INPUT, l->where, "token \"%.60s\" has id %lld, expected 0 to %d", content, id,
-                       (int)MAX_ID - 1);
+        return err_set(l->err, ERR_INPUT, l->where, "token \"%.60s\" has id %lld, expected 0 to %d",
+                       content, id, (int)MAX_ID - 1);
     if (id >= t->size) {
         size_t old = (size_t)t->size, size = (size_t)id + 1;
         size_t capacity = 1024;
@@ -131,7 +134,8 @@ static int set_token(const struct loader *l, const char *content, size_t length,
     if (t->tokens[id]) {
         if (t->lengths[id] == length && memcmp(t->tokens[id], content, length) == 0)
             return ERR_NONE;
-        return err_set(l->err, ERR_INPUT, l->where, "id %lld belongs to both \"%.60s\" and \"%.60s\"", id, t->tokens[id],
+        return err_set(l->err, ERR_INPUT, l->where,
+                       "id %lld belongs to both \"%.60s\" and \"%.60s\"", id, t->tokens[id],
                        content);
     }
     t->tokens[id] = mem_strndup(content, length);
@@ -152,7 +156,8 @@ static int load_vocab(const struct loader *l, const json_t *model)
     json_object_foreach((json_t *)(uintptr_t)vocab, token, id)
     {
         if (!json_is_integer(id))
-            return err_set(l->err, ERR_INPUT, l->where, "the id of token \"%.60s\" is %s, expected an integer", token,
+            return err_set(l->err, ERR_INPUT, l->where,
+                           "the id of token \"%.60s\" is %s, expected an integer", token,
                            json_type_name(id));
         int status = set_token(l, token, strlen(token), json_integer_value(id));
         if (status)
@@ -169,7 +174,8 @@ static int load_vocab(const struct loader *l, const json_t *model)
     return ERR_NONE;
 }
 
-/* The two parts of a merge: ["a", "b"], or "a b" with exactly one space (byte-level text has no other). */
+/* The two parts of a merge: ["a", "b"], or "a b" with exactly one space (byte-level text has no
+ * other). */
 static bool merge_parts(const json_t *merge, struct slice *left, struct slice *right)
 {
     if (json_is_array(merge) && json_array_size(merge) == 2) {
@@ -195,23 +201,28 @@ static int load_merges(const struct loader *l, const json_t *model)
     tokenizer *t = l->t;
     const json_t *merges = json_object_get(model, "merges");
     if (!json_is_array(merges))
-        return err_set(l->err, ERR_INPUT, l->where, "\"model.merges\" is %s, expected a list", json_type_name(merges));
+        return err_set(l->err, ERR_INPUT, l->where, "\"model.merges\" is %s, expected a list",
+                       json_type_name(merges));
     struct str joined = {0};
     int status = ERR_NONE;
     for (size_t i = 0; i < json_array_size(merges) && !status; i++) {
         struct slice a, b;
         int32_t left, right, id;
         if (!merge_parts(json_array_get(merges, i), &a, &b)) {
-            status = err_set(l->err, ERR_INPUT, l->where, "merge %zu is neither \"left right\" nor [left, right]", i);
+            status = err_set(l->err, ERR_INPUT, l->where,
+                             "merge %zu is neither \"left right\" nor [left, right]", i);
             break;
         }
         str_clear(&joined);
         str_append(&joined, a.data, a.length);
         str_append(&joined, b.data, b.length);
-        if (!map_get(&t->ids, a.data, a.length, &left) || !map_get(&t->ids, b.data, b.length, &right) ||
+        if (!map_get(&t->ids, a.data, a.length, &left) ||
+            !map_get(&t->ids, b.data, b.length, &right) ||
             !map_get(&t->ids, str_text(&joined), joined.length, &id))
-            status = err_set(l->err, ERR_INPUT, l->where, "merge %zu (\"%.40s\" and \"%.40s\") uses or makes a token that is "
-                             "not in the vocabulary", i, a.data, b.data);
+            status = err_set(l->err, ERR_INPUT, l->where,
+                             "merge %zu (\"%.40s\" and \"%.40s\") uses or makes a token that is "
+                             "not in the vocabulary",
+                             i, a.data, b.data);
         else if (!merge_table_put(&t->merges, left, right, (int)i, id))
             status = err_no_memory(l->err, l->where, i);
     }
@@ -230,22 +241,25 @@ static int load_model(const struct loader *l)
 {
     const json_t *model = json_object_get(l->root, "model");
     if (!json_is_object(model))
-        return err_set(l->err, ERR_INPUT, l->where, "\"model\" is %s, expected an object", json_type_name(model));
+        return err_set(l->err, ERR_INPUT, l->where, "\"model\" is %s, expected an object",
+                       json_type_name(model));
     const char *type = "BPE", *unk = NULL;
     int status = json_get_string(&type, model, "type", false, l->where, l->err);
     if (status)
         return status;
     if (strcmp(type, "BPE") != 0)
-        return err_set(l->err, ERR_INPUT, l->where, "model type \"%.40s\" is not supported (known: byte-level BPE)", type);
-    static const char *const refused[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
-                                          "byte_fallback"};
+        return err_set(l->err, ERR_INPUT, l->where,
+                       "model type \"%.40s\" is not supported (known: byte-level BPE)", type);
+    static const char *const refused[] = {"dropout", "continuing_subword_prefix",
+                                          "end_of_word_suffix", "byte_fallback"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char what[80];
         snprintf(what, sizeof what, "\"model.%s\"", refused[i]);
         if (present(model, refused[i]))
             return refuse(l, what);
     }
-    if ((status = json_get_bool(&l->t->ignore_merges, model, "ignore_merges", false, l->where, l->err)) ||
+    if ((status = json_get_bool(&l->t->ignore_merges, model, "ignore_merges", false, l->where,
+                                l->err)) ||
         (status = json_get_string(&unk, model, "unk_token", false, l->where, l->err)) ||
         (status = load_vocab(l, model)) || (status = load_merges(l, model)))
         return status;
@@ -312,7 +326,8 @@ static int load_template(const struct loader *l, const json_t *spec)
             after = true;
             continue;
         }
-        const char *name = json_string_value(json_object_get(json_object_get(piece, "SpecialToken"), "id"));
+        const char *name =
+            json_string_value(json_object_get(json_object_get(piece, "SpecialToken"), "id"));
         const json_t *ids = name ? json_object_get(json_object_get(specials, name), "ids") : NULL;
         if (!json_is_array(ids))
             return refuse(l, "this TemplateProcessing");
@@ -355,11 +370,11 @@ static int load_post_processor(const struct loader *l, const json_t *spec)
 static int normalize(struct str *out, const char *text, size_t length, struct err *err)
 {
     utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, &mapped,
-                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length,
+                                      &mapped, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (n < 0)
-        return err_set(err, n == UTF8PROC_ERROR_NOMEM ? ERR_MACHINE : ERR_INPUT, "tokenizer", "cannot normalize: %s",
-                       utf8proc_errmsg(n));
+        return err_set(err, n == UTF8PROC_ERROR_NOMEM ? ERR_MACHINE : ERR_INPUT, "tokenizer",
+                       "cannot normalize: %s", utf8proc_errmsg(n));
     str_append(out, mapped, (size_t)n);
     free(mapped); /* utf8proc's own allocation */
     return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
@@ -418,7 +433,8 @@ static int load_added(const struct loader *l)
     if (!list || json_is_null(list))
         return ERR_NONE;
     if (!json_is_array(list))
-        return err_set(l->err, ERR_INPUT, l->where, "\"added_tokens\" is %s, expected a list", json_type_name(list));
+        return err_set(l->err, ERR_INPUT, l->where, "\"added_tokens\" is %s, expected a list",
+                       json_type_name(list));
     l->t->added = mem_calloc(json_array_size(list) + 1, sizeof *l->t->added);
     if (!l->t->added)
         return err_no_memory(l->err, l->where, json_array_size(list) * sizeof *l->t->added);
@@ -594,8 +610,8 @@ static int32_t last_char(const char *text, size_t length, size_t *start)
 }
 
 /* The longest added token of the wanted kind that starts at text[at], or NULL. */
-static const struct added_token *added_at(const tokenizer *t, const char *text, size_t length, size_t at,
-                                          bool normalized)
+static const struct added_token *added_at(const tokenizer *t, const char *text, size_t length,
+                                          size_t at, bool normalized)
 {
     for (int i = 0; t->starts_added[(unsigned char)text[at]] && i < t->n_added; i++) {
         const struct added_token *a = &t->added[i];
@@ -727,21 +743,25 @@ static int put_raw(const tokenizer *t, struct str *out, const int *ids, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= t->size || !t->tokens[ids[i]])
-            return err_set(err, ERR_INPUT, "ids", "id %d at position %zu is no token; the vocabulary is 0 to %d", ids[i], i,
-                           t->size - 1);
+            return err_set(err, ERR_INPUT, "ids",
+                           "id %d at position %zu is no token; the vocabulary is 0 to %d", ids[i],
+                           i, t->size - 1);
         if (!(skip_special && t->special[ids[i]]))
             put_token_bytes(t, out, t->tokens[ids[i]], t->lengths[ids[i]]);
     }
     return out->failed ? err_no_memory(err, "tokenizer", out->length) : ERR_NONE;
 }
 
-/* Length of the longest start of a well-formed sequence at b (at least 1), and whether it is a whole
- * one: what a decoder replaces by a single U+FFFD when it is not (Unicode 15, section 3.9, U+FFFD
- * Substitution of Maximal Subparts). */
+/* Length of the longest start of a well-formed sequence at b (at least 1), and whether it is a
+ * whole one: what a decoder replaces by a single U+FFFD when it is not (Unicode 15, section 3.9,
+ * U+FFFD Substitution of Maximal Subparts). */
 static size_t maximal_subpart(const unsigned char *b, size_t length, bool *whole)
 {
-    int need = b[0] < 0x80 ? 0 : b[0] >= 0xC2 && b[0] < 0xE0 ? 1 : b[0] >= 0xE0 && b[0] < 0xF0 ? 2 :
-               b[0] >= 0xF0 && b[0] < 0xF5 ? 3 : -1;
+    int need = b[0] < 0x80                   ? 0
+               : b[0] >= 0xC2 && b[0] < 0xE0 ? 1
+               : b[0] >= 0xE0 && b[0] < 0xF0 ? 2
+               : b[0] >= 0xF0 && b[0] < 0xF5 ? 3
+                                             : -1;
     *whole = need == 0;
     if (need <= 0)
         return 1;

@@ -1,6 +1,7 @@
 /* tokenizer.h: text to ids and back, from a Hugging Face tokenizer.json. Ids equal those of the
  * reference `tokenizers` library on any text, or loading fails naming the component we do not have:
- * never a wrong id. Immutable after loading; encoding is thread-safe with one scratch per thread. */
+ * never a wrong id. Immutable after loading; encoding is thread-safe with one scratch per thread.
+ */
 #ifndef TOKENIZER_TOKENIZER_H
 #define TOKENIZER_TOKENIZER_H
 #include <stdbool.h>
@@ -23,7 +24,7 @@ int tokenizer_open(tokenizer **out, const char *path /* tokenizer.json or its fo
                    struct err *err);
 void tokenizer_free(tokenizer *t);
 
-int tokenizer_vocab_size(const tokenizer *t);              /* added tokens included */
+int tokenizer_vocab_size(const tokenizer *t); /* added tokens included */
 int tokenizer_token_id(const tokenizer *t, const char *token, size_t length); /* -1: none */
 bool tokenizer_is_special(const tokenizer *t, int id);
 
@@ -37,10 +38,11 @@ int tokenizer_encode(const tokenizer *t, struct ids *out, const char *text, size
 int tokenizer_decode(const tokenizer *t, struct str *out, const int *ids, size_t count,
                      bool skip_special, struct err *err);
 
-/* Streaming: feed ids one at a time, get text as soon as it is final; partial UTF-8 is held back. */
+/* Streaming: feed ids one at a time, get text as soon as it is final; partial UTF-8 is held back.
+ */
 struct decode_stream {
     struct ids ids;
-    size_t emitted;       /* bytes of the decoded text already given out */
+    size_t emitted; /* bytes of the decoded text already given out */
 };
 int tokenizer_decode_next(const tokenizer *t, struct decode_stream *stream, struct str *out, int id,
                           bool skip_special, struct err *err);

@@ -126,8 +126,8 @@ static void check_against_double(const struct problem *p, const float *y, int ld
             }
             double e = y[(size_t)r * ldy + c] - sum;
             if (!(fabs(e) <= (reduced + 1) * 0x1p-24 * magnitude))
-                fail_msg("M %d N %d K %d %s: element (%d, %d) is %.9g, expected %.9g", p->m, p->w->n,
-                         p->w->k, p->backward ? "backward" : "forward", r, c,
+                fail_msg("M %d N %d K %d %s: element (%d, %d) is %.9g, expected %.9g", p->m,
+                         p->w->n, p->w->k, p->backward ? "backward" : "forward", r, c,
                          (double)y[(size_t)r * ldy + c], sum);
             error += e * e;
             norm += sum * sum;
@@ -184,9 +184,9 @@ static void check_problem(const struct gemm_subject *s, const struct problem *p,
 /* Sizes on and off every tile, panel, pair and block boundary. */
 static void check_sizes(const struct gemm_subject *s)
 {
-    static const int dims[][2] = {{1, 1},   {7, 3},    {17, 33},  {16, 16},   {1, 16},   {16, 1},
-                                  {48, 32}, {33, 100}, {130, 65}, {513, 40},  {40, 513}, {24, 1100},
-                                  {1100, 24}, {257, 600}, {64, 64}};
+    static const int dims[][2] = {{1, 1},    {7, 3},     {17, 33},   {16, 16},   {1, 16},
+                                  {16, 1},   {48, 32},   {33, 100},  {130, 65},  {513, 40},
+                                  {40, 513}, {24, 1100}, {1100, 24}, {257, 600}, {64, 64}};
     static const int rows[] = {1, 2, 3, 5, 6, 8, 13, 16, 17, 33, 48};
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         struct matrix w = matrix_new(dims[i][0], dims[i][1], s->precision, (uint32_t)i + 1);
@@ -289,9 +289,9 @@ static void check_rounding(const struct gemm_subject *s)
     packed_fill(&w.packed, w.host, WEIGHT_F32);
     float x[K], y[K];
     fill_random(x, K, 52);
-    static const float ties[] = {0x1.01p0f,      0x1.03p0f,      0x1.010002p0f, 0x1.00fffep0f,
-                                 -0x1.01p0f,     -0x1.03p0f,     0x1.ffp5f,     0x1.fefffep5f,
-                                 0x1.fep127f,    0x1.01p-100f,   0.0f,          65504.0f};
+    static const float ties[] = {0x1.01p0f,   0x1.03p0f,    0x1.010002p0f, 0x1.00fffep0f,
+                                 -0x1.01p0f,  -0x1.03p0f,   0x1.ffp5f,     0x1.fefffep5f,
+                                 0x1.fep127f, 0x1.01p-100f, 0.0f,          65504.0f};
     memcpy(x, ties, sizeof ties);
     struct gemm *g = open_subject(s, 1, 1, K);
     gemm_input(g, x, K, 1, K);

@@ -106,9 +106,9 @@ static uint16_t f16_exact(float value)
 {
     int exponent = 0;
     double fraction = frexp(fabs((double)value), &exponent); /* [0.5, 1) */
-    uint32_t bits = value == 0 ? 0
-                               : (uint32_t)(exponent + 14) << 10 |
-                                     ((uint32_t)(int)ldexp(fraction, 11) & 1023u);
+    uint32_t bits =
+        value == 0 ? 0
+                   : (uint32_t)(exponent + 14) << 10 | ((uint32_t)(int)ldexp(fraction, 11) & 1023u);
     return (uint16_t)(bits | (signbit(value) ? 0x8000u : 0));
 }
 
@@ -207,8 +207,8 @@ static void test_nan_weight(void **state)
     mem_free_aligned(data);
 }
 
-/* The vocabulary's matrix, best kernel: 49,152 × 1,024, both directions at sampled places, and sizes
- * beyond 2³¹ elements in the arithmetic. */
+/* The vocabulary's matrix, best kernel: 49,152 × 1,024, both directions at sampled places, and
+ * sizes beyond 2³¹ elements in the arithmetic. */
 static void test_vocabulary(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
-/* test_gemm_emulated.c: the checks of test_gemm.c on the AVX2, AVX-512, AVX-512 BF16 and AMX kernels,
- * compiled a second time with emulated intrinsics (Makefile, emulate_isa.h), so that every machine
- * checks every kernel's indices, tails, order of summation and blocking. What it cannot check: speed, and
- * that the hardware does what its manual says. */
+/* test_gemm_emulated.c: the checks of test_gemm.c on the AVX2, AVX-512, AVX-512 BF16 and AMX
+ * kernels, compiled a second time with emulated intrinsics (Makefile, emulate_isa.h), so that every
+ * machine checks every kernel's indices, tails, order of summation and blocking. What it cannot
+ * check: speed, and that the hardware does what its manual says. */
 #include "../support/support.h"
 #include "gemm_checks.h"
 

@@ -67,20 +67,22 @@ static void check_logits(struct tiny *t, const char *label)
 static void check_f32(struct tiny *t, const char *label)
 {
     check_logits(t, label);
-    float logp[TINY_MAX_COMPLETIONS][TINY_MAX_TOKENS], entropy[TINY_MAX_COMPLETIONS][TINY_MAX_TOKENS];
+    float logp[TINY_MAX_COMPLETIONS][TINY_MAX_TOKENS],
+        entropy[TINY_MAX_COMPLETIONS][TINY_MAX_TOKENS];
     float *gradient = malloc(adapter_size(t->a) * sizeof *gradient);
     tiny_gradient(t, 2, temperature, logp, gradient);
     char name[200];
     for (int i = 0; i < t->n; i++) {
         snprintf(name, sizeof name, "logp.%d", i);
-        within(relative_l2(logp[i], tiny_expected(t, name, (size_t)t->len[i]), (size_t)t->len[i]), 1e-5, label,
-               name);
+        within(relative_l2(logp[i], tiny_expected(t, name, (size_t)t->len[i]), (size_t)t->len[i]),
+               1e-5, label, name);
     }
     tiny_score(t, temperature, logp, entropy);
     for (int i = 0; i < t->n; i++) {
         snprintf(name, sizeof name, "entropy.%d", i);
-        within(relative_l2(entropy[i], tiny_expected(t, name, (size_t)t->len[i]), (size_t)t->len[i]), 1e-5,
-               label, name);
+        within(
+            relative_l2(entropy[i], tiny_expected(t, name, (size_t)t->len[i]), (size_t)t->len[i]),
+            1e-5, label, name);
     }
     int n;
     double worst = 0;
@@ -88,7 +90,8 @@ static void check_f32(struct tiny *t, const char *label)
     for (int i = 0; i < n; i++) {
         size_t size = (size_t)tensors[i].rows * (size_t)tensors[i].cols;
         snprintf(name, sizeof name, "grad.%s", tensors[i].name);
-        double error = relative_l2(gradient + tensors[i].offset, tiny_expected(t, name, size), size);
+        double error =
+            relative_l2(gradient + tensors[i].offset, tiny_expected(t, name, size), size);
         worst = error > worst ? error : worst;
         within(error, 1e-5, label, name);
     }
@@ -102,8 +105,8 @@ static void test_f32(void **state)
     each(check_f32, PRECISION_F32);
 }
 
-/* One tensor at a time would compare noise with noise where PyTorch happens to be lucky; the rule is
- * about the whole gradient, and about each tensor with a factor that covers such luck. */
+/* One tensor at a time would compare noise with noise where PyTorch happens to be lucky; the rule
+ * is about the whole gradient, and about each tensor with a factor that covers such luck. */
 static void check_bf16(struct tiny *t, const char *label)
 {
     float logp[TINY_MAX_COMPLETIONS][TINY_MAX_TOKENS];

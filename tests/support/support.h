@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* Path of a committed fixture, e.g. fixture("tokenizer/small.json") → tests/oracle/…; static buffer.
- * Tests run from the repository's root. */
+/* Path of a committed fixture, e.g. fixture("tokenizer/small.json") → tests/oracle/…; static
+ * buffer. Tests run from the repository's root. */
 const char *fixture(const char *name);
 /* Path below GRPO_ASSETS (default ../shared/assets), or NULL, after printing why the test skips. */
 const char *asset(const char *name);

@@ -28,7 +28,8 @@ static int read_ids(const struct tiny *t, const char *name, int *out)
     return (int)tensor_count(x);
 }
 
-void tiny_open(struct tiny *t, const char *name, const char *isa, enum precision precision, int threads)
+void tiny_open(struct tiny *t, const char *name, const char *isa, enum precision precision,
+               int threads)
 {
     struct err err = {0};
     char path[512];
@@ -99,7 +100,8 @@ void tiny_gradient(struct tiny *t, int micro, float temperature, float logp[][TI
     ok(grad_tree_create(&tree, t->d, n_params, t->n + 1, &err), &err);
     ok(grad_tree_create(&prefix_tree, t->d, n_prefix, t->n, &err), &err);
     size_t hidden_bytes = (size_t)total * (size_t)c->hidden_size * sizeof(float);
-    float *hidden = ops->alloc(t->d, hidden_bytes, &err), *dhidden = ops->alloc(t->d, hidden_bytes, &err);
+    float *hidden = ops->alloc(t->d, hidden_bytes, &err),
+          *dhidden = ops->alloc(t->d, hidden_bytes, &err);
     struct segment_gradient segs[TINY_MAX_COMPLETIONS];
     for (int i = 0; i < micro; i++) {
         segs[i].params = ops->alloc(t->d, n_params * sizeof(float), &err);
@@ -120,7 +122,8 @@ void tiny_gradient(struct tiny *t, int micro, float temperature, float logp[][TI
             add_completion(&b, t, first + i, i, prefix + b.rows);
         batch = (struct batch){b.rows, b.ids, b.positions, b.kv_rows, b.spans, n};
         model_forward_train(t->m, t->a, &kv, acts, hidden, &batch);
-        ops->logprob(t->d, out, NULL, logz, hidden, model_head(t->m), b.targets, temperature, b.rows);
+        ops->logprob(t->d, out, NULL, logz, hidden, model_head(t->m), b.targets, temperature,
+                     b.rows);
         for (int i = 0, row = 0; i < n; row += t->len[first + i], i++) {
             memcpy(logp[first + i], out + row, (size_t)t->len[first + i] * sizeof(float));
             memcpy(dlogp + row, t->weights[first + i], (size_t)t->len[first + i] * sizeof(float));
@@ -133,7 +136,8 @@ void tiny_gradient(struct tiny *t, int micro, float temperature, float logp[][TI
             grad_tree_push(&prefix_tree, segs[i].prefix_kv);
         }
     }
-    model_backward_prefix(t->m, t->a, &kv, prefix_acts, grad_tree_total(&prefix_tree), segs[0].params);
+    model_backward_prefix(t->m, t->a, &kv, prefix_acts, grad_tree_total(&prefix_tree),
+                          segs[0].params);
     grad_tree_push(&tree, segs[0].params);
     ops->download(t->d, gradient, grad_tree_total(&tree), n_params * sizeof(float));
 

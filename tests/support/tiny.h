@@ -21,7 +21,8 @@ struct tiny {
     int n;
 };
 
-void tiny_open(struct tiny *t, const char *name, const char *isa, enum precision precision, int threads);
+void tiny_open(struct tiny *t, const char *name, const char *isa, enum precision precision,
+               int threads);
 void tiny_close(struct tiny *t);
 const float *tiny_expected(const struct tiny *t, const char *name, size_t n);
 

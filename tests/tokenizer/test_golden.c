@@ -15,7 +15,9 @@ static void check_row(const tokenizer *t, const json_t *row, long line, int *bad
     const json_t *decoded = json_object_get(row, "decoded");
     struct ids got = {0};
     struct str back = {0};
-    assert_int_equal(tokenizer_encode(t, &got, json_string_value(text), json_string_length(text), false, &err), 0);
+    assert_int_equal(
+        tokenizer_encode(t, &got, json_string_value(text), json_string_length(text), false, &err),
+        0);
     bool same = got.count == json_array_size(ids);
     for (size_t i = 0; same && i < got.count; i++)
         same = got.data[i] == json_integer_value(json_array_get(ids, i));

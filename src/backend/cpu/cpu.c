@@ -1,7 +1,7 @@
 /* cpu.c: the CPU backend: the table of operations over gemm.h (matrix products) and ops.h (rows).
  *
- * Operations loop over rows and divide them among one OpenMP pool; a row is never split, so the number
- * of threads changes nothing. Matrix products divide their own way (gemm.c).
+ * Operations loop over rows and divide them among one OpenMP pool; a row is never split, so the
+ * number of threads changes nothing. Matrix products divide their own way (gemm.c).
  *
  * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with add, y += t in one
  * addition. Without branch and bias, t goes straight to y. */
@@ -15,11 +15,11 @@
 #include "base/mem.h"
 
 enum {
-    HEAD_ROWS = 128,     /* rows of logits at a time */
-    FEW_ROWS = 4,        /* below this, waking threads for cheap row work does not pay */
+    HEAD_ROWS = 128,      /* rows of logits at a time */
+    FEW_ROWS = 4,         /* below this, waking threads for cheap row work does not pay */
     VECTOR_GRAIN = 65536, /* elements a thread takes at a time in vector operations */
     LANE_ALIGN = 16,
-    ROW_BUFFER = 4096     /* largest head_dim (formats/hf_config.c has the same limit) */
+    ROW_BUFFER = 4096 /* largest head_dim (formats/hf_config.c has the same limit) */
 };
 
 struct weight {
@@ -30,10 +30,10 @@ struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
     struct gemm *gemm;
     const struct ops_kernels *ops;
-    float *t;           /* (rows, dim): a linear's sum before it is added */
-    float *u;           /* (rows, rank): the branch's inner product where nobody keeps it */
-    float *logits;      /* (HEAD_ROWS, vocabulary) */
-    float *scores;      /* per thread: 2 × ATTN_ROWS × score_stride */
+    float *t;      /* (rows, dim): a linear's sum before it is added */
+    float *u;      /* (rows, rank): the branch's inner product where nobody keeps it */
+    float *logits; /* (HEAD_ROWS, vocabulary) */
+    float *scores; /* per thread: 2 × ATTN_ROWS × score_stride */
     int score_stride;
     int max_rows, max_dim, vocab, max_context;
 };
@@ -212,8 +212,8 @@ static void op_embedding(struct device *d, float *x, const int *ids, const weigh
     }
 }
 
-static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *x, const float *gain,
-                       float eps, int R, int H)
+static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *x,
+                       const float *gain, float eps, int R, int H)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
 #pragma omp parallel for num_threads(threads_for(d, R))
@@ -317,7 +317,8 @@ static struct attn_job attention_job(const struct cpu *c, const struct attn_span
         .first_head = kv_head * (dims.heads / dims.kv_heads),
         .head_dim = dims.head_dim,
         .scale = 1.0f / __builtin_sqrtf((float)dims.head_dim),
-        .scores = c->scores + (size_t)omp_get_thread_num() * 2 * ATTN_ROWS * (size_t)c->score_stride,
+        .scores =
+            c->scores + (size_t)omp_get_thread_num() * 2 * ATTN_ROWS * (size_t)c->score_stride,
         .score_stride = c->score_stride,
     };
 }
@@ -406,8 +407,8 @@ static void op_next_token(struct device *d, int *ids, float *logp, const float *
         for (int r = 0; r < rows; r++) {
             float *z = c->logits + (size_t)r * (size_t)V;
             float lz = c->ops->log_sum_exp(z, temperature > 0 ? temperature : 1.0f, V);
-            int id = temperature > 0 ? c->ops->sample(z, lz, uniforms[at + r], V)
-                                     : c->ops->argmax(z, V);
+            int id =
+                temperature > 0 ? c->ops->sample(z, lz, uniforms[at + r], V) : c->ops->argmax(z, V);
             ids[at + r] = id;
             logp[at + r] = id < 0 ? __builtin_nanf("") : z[id] - lz;
         }
@@ -458,9 +459,9 @@ static void op_linear_backward(struct device *d, float *dx, float *du, const flo
     }
 }
 
-static void op_lora_gradient(struct device *d, float *da, float *db, const float *dy, const float *du,
-                             const float *x, const float *u, float scale, int N, int K, int rank,
-                             int R)
+static void op_lora_gradient(struct device *d, float *da, float *db, const float *dy,
+                             const float *du, const float *x, const float *u, float scale, int N,
+                             int K, int rank, int R)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
     enum { PIECE = 256 }; /* columns of da a thread takes at a time */
@@ -469,14 +470,14 @@ static void op_lora_gradient(struct device *d, float *da, float *db, const float
     {
 #pragma omp for schedule(static) nowait
         for (int n = 0; n < N; n++)
-            ops->outer_row(db + (size_t)n * (size_t)rank, dy + n, (size_t)N, u, (size_t)rank, R, scale,
-                           rank);
+            ops->outer_row(db + (size_t)n * (size_t)rank, dy + n, (size_t)N, u, (size_t)rank, R,
+                           scale, rank);
 #pragma omp for schedule(static)
         for (int task = 0; task < rank * pieces; task++) {
             int r = task % rank, from = task / rank * PIECE;
             int n = K - from < PIECE ? K - from : PIECE;
-            ops->outer_row(da + (size_t)r * (size_t)K + from, du + r, (size_t)rank, x + from, (size_t)K,
-                           R, 1.0f, n);
+            ops->outer_row(da + (size_t)r * (size_t)K + from, du + r, (size_t)rank, x + from,
+                           (size_t)K, R, 1.0f, n);
         }
     }
 }
@@ -515,8 +516,8 @@ static void op_attention_backward(struct device *d, float *dq, float *dk, float 
     }
 }
 
-static void op_qk_rope_backward(struct device *d, float *dq, float *dk, const float *q, const float *k,
-                                const float *q_gain, const float *k_gain, float eps,
+static void op_qk_rope_backward(struct device *d, float *dq, float *dk, const float *q,
+                                const float *k, const float *q_gain, const float *k_gain, float eps,
                                 const float *cos, const float *sin, const int *positions,
                                 struct attn_dims dims, int R)
 {
@@ -563,7 +564,8 @@ static void op_logprob_backward(struct device *d, float *dhidden, const float *h
         for (int r = 0; r < rows; r++) {
             float *z = c->logits + (size_t)r * (size_t)V;
             (void)c->ops->log_sum_exp(z, temperature, V); /* leaves z = logit / temperature */
-            c->ops->logit_gradient(z, logz[at + r], targets[at + r], dlogp[at + r] / temperature, V);
+            c->ops->logit_gradient(z, logz[at + r], targets[at + r], dlogp[at + r] / temperature,
+                                   V);
         }
         gemm_input(c->gemm, c->logits, V, rows, V);
         gemm_backward(c->gemm, dhidden + (size_t)at * H, (int)H, &head->packed, 1.0f, GEMM_SET);

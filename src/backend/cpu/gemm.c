@@ -1,8 +1,8 @@
 /* gemm.c: packing, the layout of X, blocking and threads around the microkernels.
  *
  * Both directions are the same loop over "panels": 16 columns of the result with the reduced
- * dimension running through them. Forward they are the packed panels themselves. Backward a panel is
- * 16 columns k of W over all n, so blocks of 16 × 16 of the packed panels are transposed into a
+ * dimension running through them. Forward they are the packed panels themselves. Backward a panel
+ * is 16 columns k of W over all n, so blocks of 16 × 16 of the packed panels are transposed into a
  * thread's buffer, `group` panels × `k_block` at a time; the cost is shared by all rows of X.
  *
  * Order of the loops (after Goto and van de Geijn, "Anatomy of High-Performance Matrix
@@ -31,19 +31,19 @@
 enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
-    SERIAL_WORK = 100000,  /* multiplications that are not worth waking threads for (about 2 µs) */
-    SERIAL_COPIES = 30000  /* the same for elements laid out */
+    SERIAL_WORK = 100000, /* multiplications that are not worth waking threads for (about 2 µs) */
+    SERIAL_COPIES = 30000 /* the same for elements laid out */
 };
 
 struct gemm {
     const struct gemm_kernel *kernel;
     int threads;
-    char *x;               /* the input, laid out for the kernel */
+    char *x; /* the input, laid out for the kernel */
     size_t x_bytes;
-    char *scratch;         /* per thread: sums, then transposed panels */
-    size_t scratch_bytes;  /* of one thread */
-    int m, k, k_padded;    /* the input's shape */
-    int blocks;            /* of rows */
+    char *scratch;        /* per thread: sums, then transposed panels */
+    size_t scratch_bytes; /* of one thread */
+    int m, k, k_padded;   /* the input's shape */
+    int blocks;           /* of rows */
 };
 
 /* One product: what the threads share. */
@@ -52,7 +52,7 @@ struct job {
     const struct packed *w;
     bool transposed;
     float *y;
-    int ldy, columns;      /* of the result */
+    int ldy, columns; /* of the result */
     float alpha;
     enum gemm_mode mode;
 };
@@ -207,7 +207,8 @@ void packed_row(float *out, const struct packed *p, int row)
     int column = row % GEMM_PANEL;
     for (int k = 0; k < p->k; k++) {
         if (p->precision == PRECISION_BF16)
-            out[k] = bf16_widen(((const uint16_t *)panel)[(k / 2 * GEMM_PANEL + column) * 2 + k % 2]);
+            out[k] =
+                bf16_widen(((const uint16_t *)panel)[(k / 2 * GEMM_PANEL + column) * 2 + k % 2]);
         else
             out[k] = ((const float *)panel)[k * GEMM_PANEL + column];
     }
@@ -487,8 +488,8 @@ void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
     g->k = K;
     g->k_padded = padded_k(g->kernel, K);
     g->blocks = (M + g->kernel->rows - 1) / g->kernel->rows;
-#pragma omp parallel for num_threads(g->threads) schedule(static)                                  \
-    if ((size_t)M * K > SERIAL_COPIES && g->blocks > 1)
+#pragma omp parallel for num_threads(g->threads)                                                   \
+    schedule(static) if ((size_t)M * K > SERIAL_COPIES && g->blocks > 1)
     for (int b = 0; b < g->blocks; b++) {
         int start = block_start(g, b), rows = block_start(g, b + 1) - start;
         const float *from = x + (size_t)start * ldx;
@@ -522,11 +523,11 @@ static void write_out(const struct job *job, const float *acc, int acc_ld, int r
 
 /* W's side of one pass: a group of panels over a k block, and where it lies. */
 struct pass {
-    int panel, panels;     /* first panel of the result, and how many */
-    int k0, k;             /* range of the reduced dimension */
-    const char *w;         /* panel `panel` at k0 */
+    int panel, panels; /* first panel of the result, and how many */
+    int k0, k;         /* range of the reduced dimension */
+    const char *w;     /* panel `panel` at k0 */
     size_t w_stride;
-    const char *next;      /* the pass after this one, or NULL */
+    const char *next; /* the pass after this one, or NULL */
 };
 
 /* Backward: blocks (n, k) of the packed weight become (k, n) in the thread's buffer: panel of k,
@@ -540,8 +541,8 @@ static void transpose_pass(const struct job *job, struct pass *pass, char *buffe
     for (int i = first; i < end; i++) {
         char *out = buffer + (i - first) * block;
         if (i < job->w->n_padded / GEMM_PANEL) {
-            const char *in = (const char *)job->w->data + i * panel_bytes(job->w) +
-                             pass->panel * block;
+            const char *in =
+                (const char *)job->w->data + i * panel_bytes(job->w) + pass->panel * block;
             kernel->transpose(out, pass->w_stride, in, block, pass->panels);
         } else { /* N is padded to 16, the reduced dimension to 32 */
             for (int p = 0; p < pass->panels; p++)
@@ -559,7 +560,8 @@ static const char *packed_at(const struct packed *w, int panel, int k)
 
 /* All row blocks [block, end) against one pass. Sums rest in `sums` from pass to pass, or are
  * written out after the last. */
-static void run_pass(const struct job *job, const struct pass *pass, int block, int end, float *sums)
+static void run_pass(const struct job *job, const struct pass *pass, int block, int end,
+                     float *sums)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
@@ -666,14 +668,26 @@ void gemm_forward(struct gemm *g, float *y, int ldy, const struct packed *w, flo
                   enum gemm_mode mode)
 {
     check_product(g, w, ldy, w->k, w->n);
-    run(&(struct job){.g = g, .w = w, .transposed = false, .y = y, .ldy = ldy, .columns = w->n,
-                      .alpha = alpha, .mode = mode});
+    run(&(struct job){.g = g,
+                      .w = w,
+                      .transposed = false,
+                      .y = y,
+                      .ldy = ldy,
+                      .columns = w->n,
+                      .alpha = alpha,
+                      .mode = mode});
 }
 
 void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, float alpha,
                    enum gemm_mode mode)
 {
     check_product(g, w, ldx, w->n, w->k);
-    run(&(struct job){.g = g, .w = w, .transposed = true, .y = x, .ldy = ldx, .columns = w->k,
-                      .alpha = alpha, .mode = mode});
+    run(&(struct job){.g = g,
+                      .w = w,
+                      .transposed = true,
+                      .y = x,
+                      .ldy = ldx,
+                      .columns = w->k,
+                      .alpha = alpha,
+                      .mode = mode});
 }

@@ -4,17 +4,17 @@
  *   backward   X (M, K) = Y (M, N) · W           reduces over N, from the same packed copy of W
  *
  * One packed layout per precision serves every instruction set and both directions:
- *   bf16: panels of 16 columns n; in a panel, pairs along k: [N/16][K/2][16][2], K padded with zeros
- *         to a multiple of 32 and N to a multiple of 16. A 32 × 16 piece is one AMX tile, a pair row
+ *   bf16: panels of 16 columns n; in a panel, pairs along k: [N/16][K/2][16][2], K padded with
+ * zeros to a multiple of 32 and N to a multiple of 16. A 32 × 16 piece is one AMX tile, a pair row
  *         one AVX-512 BF16 register; AVX2 widens it to f32 by shift and mask.
  *   f32:  [N/16][K][16], K and N padded with zeros to multiples of 16.
- * The backward direction transposes the weight panel by panel into a thread's buffer (amortised over
- * M) and runs the same microkernel.
+ * The backward direction transposes the weight panel by panel into a thread's buffer (amortised
+ * over M) and runs the same microkernel.
  *
  * Row rule: every element of the result is one accumulator that takes its K products in one fixed
  * order; M, tiles and threads only choose which elements are computed together. Threads split N (or
- * K for backward) and M, never the reduced dimension. A microkernel file per instruction set provides
- * a struct gemm_kernel; gemm.c does packing, blocking and threads. */
+ * K for backward) and M, never the reduced dimension. A microkernel file per instruction set
+ * provides a struct gemm_kernel; gemm.c does packing, blocking and threads. */
 #ifndef BACKEND_CPU_GEMM_H
 #define BACKEND_CPU_GEMM_H
 #include <stdbool.h>
@@ -24,14 +24,14 @@
 
 enum { GEMM_PANEL = 16, GEMM_K_ALIGN = 32 };
 
-struct packed {              /* a packed weight; data is 64-byte aligned */
+struct packed { /* a packed weight; data is 64-byte aligned */
     void *data;
     enum precision precision;
-    int n, k;                /* logical */
+    int n, k; /* logical */
     int n_padded, k_padded;
 };
 
-struct gemm;                 /* kernels chosen, scratch owned: one per opened CPU device */
+struct gemm; /* kernels chosen, scratch owned: one per opened CPU device */
 
 enum gemm_mode { GEMM_SET, GEMM_ADD }; /* Y = alpha·XWᵀ, Y += alpha·XWᵀ (alpha·acc, then add) */
 
@@ -48,17 +48,18 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
               struct err *err);
 const char *gemm_isa(const struct gemm *g); /* the one chosen, e.g. "avx2" */
 void gemm_close(struct gemm *g);
-/* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes into
- * gemm_input); nothing is allocated later. May be called again to grow. */
+/* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes
+ * into gemm_input); nothing is allocated later. May be called again to grow. */
 int gemm_reserve(struct gemm *g, int max_rows, int max_dim, struct err *err);
 size_t gemm_scratch_bytes(const struct gemm *g, int max_rows, int max_dim);
 
 /* X is f32 with leading dimension ldx; it is rounded and laid out once (gemm_input) and may then be
- * multiplied by several weights (q, k, v; W and the branch's A). Valid until the next gemm_input. */
+ * multiplied by several weights (q, k, v; W and the branch's A). Valid until the next gemm_input.
+ */
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K);
 void gemm_forward(struct gemm *g, float *y, int ldy, const struct packed *w, float alpha,
                   enum gemm_mode mode);
 void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, float alpha,
-                   enum gemm_mode mode);  /* after gemm_input of Y (M, N) */
+                   enum gemm_mode mode); /* after gemm_input of Y (M, N) */
 
 #endif

@@ -1,14 +1,14 @@
 /* gemm_amx.c: the bf16 microkernel for AMX. A tile register holds 16 rows of 64 bytes; tdpbf16ps
- * multiplies 16 rows × 32 k of X with 32 k × 16 columns of W and adds to 16 × 16 sums. Both operands
- * lie in memory as whole tiles of 1 KiB: the packed panel [K/32][16 pairs][16][2] is one already, X
- * is laid out so by gemm_input.
+ * multiplies 16 rows × 32 k of X with 32 k × 16 columns of W and adds to 16 × 16 sums. Both
+ * operands lie in memory as whole tiles of 1 KiB: the packed panel [K/32][16 pairs][16][2] is one
+ * already, X is laid out so by gemm_input.
  *
  * Eight tile registers: 32 rows take 2 × 2 sums, 2 of X and 2 of W: four products per four loads.
- * Sixteen rows or fewer (decoding) take 1 × 4 sums, one of X and three of W in turn: five loads for four
- * products, and four streams of W, which is what one waits for then. While a pass is computed, the W
- * wanted next is prefetched into the second-level cache. (A trial program on an AMX machine read weights
- * at 24–27 GB/s instead of 22 with huge pages, prefetch and a wide panel together; this kernel has
- * not been timed on one.)
+ * Sixteen rows or fewer (decoding) take 1 × 4 sums, one of X and three of W in turn: five loads for
+ * four products, and four streams of W, which is what one waits for then. While a pass is computed,
+ * the W wanted next is prefetched into the second-level cache. (A trial program on an AMX machine
+ * read weights at 24–27 GB/s instead of 22 with huge pages, prefetch and a wide panel together;
+ * this kernel has not been timed on one.)
  *
  * Within one instruction each sum takes its 32 products in the instruction's fixed order (even and
  * odd k apart, then together; Intel SDM, TDPBF16PS); rows do not meet. Rows beyond the last are

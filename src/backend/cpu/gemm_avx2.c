@@ -1,13 +1,13 @@
 /* gemm_avx2.c: microkernels for AVX2 and FMA.
  *
  * Registers: a tile of 6 rows × 16 columns is 12 accumulators of 8 floats, two more hold the panel
- * row of W and one the broadcast element of X; 12 independent chains hide the 4 or 5 cycles of an FMA
- * at two a cycle. Fewer rows take more panels (1 × 64, 2 × 48, 3 × 32): as many chains, and W, which
- * is what one waits for then, is read in several streams.
+ * row of W and one the broadcast element of X; 12 independent chains hide the 4 or 5 cycles of an
+ * FMA at two a cycle. Fewer rows take more panels (1 × 64, 2 × 48, 3 × 32): as many chains, and W,
+ * which is what one waits for then, is read in several streams.
  *
  * bf16: X is rounded and kept as f32, W is widened in registers: a pair (k even, k odd) in 32 bits
- * becomes two f32 by a shift and by a mask. Products of two bf16 are exact in f32 anyway, so this is
- * "bf16 inputs, f32 accumulation" to the letter.
+ * becomes two f32 by a shift and by a mask. Products of two bf16 are exact in f32 anyway, so this
+ * is "bf16 inputs, f32 accumulation" to the letter.
  *
  * Each tile size is the same function inlined with constant sizes. */
 #include "backend/cpu/gemm_kernel.h"
@@ -83,9 +83,9 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
 }
 
 /* In memory and not in a register: sixteen are just enough for the sums. */
-static const _Alignas(32) uint32_t upper_halves[LANES] = {
-    0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u,
-    0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u};
+static const _Alignas(32) uint32_t upper_halves[LANES] = {0xffff0000u, 0xffff0000u, 0xffff0000u,
+                                                          0xffff0000u, 0xffff0000u, 0xffff0000u,
+                                                          0xffff0000u, 0xffff0000u};
 
 INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
@@ -99,16 +99,14 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         __m256 row[MAX_VECTORS];
         UNROLL
         for (int c = 0; c < vectors; c++) {
-            __m256i pair =
-                _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
+            __m256i pair = _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
             row[c] = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
         }
         rank_one(&s, x, row, rows, vectors);
         FORGET(upper);
         UNROLL
         for (int c = 0; c < vectors; c++) {
-            __m256i pair =
-                _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
+            __m256i pair = _mm256_load_si256((const __m256i *)(w + (c / 2) * t->w_stride) + c % 2);
             row[c] = _mm256_castsi256_ps(
                 _mm256_and_si256(_mm256_load_si256((const __m256i *)upper), pair));
         }
@@ -122,18 +120,42 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 /* Rows and panels become constants here. */
 #define DISPATCH(tile)                                                                             \
     switch (t->rows * 8 + t->panels) {                                                             \
-    case 1 * 8 + 1: tile(t, 1, 1); break;                                                          \
-    case 1 * 8 + 2: tile(t, 1, 2); break;                                                          \
-    case 1 * 8 + 3: tile(t, 1, 3); break;                                                          \
-    case 1 * 8 + 4: tile(t, 1, 4); break;                                                          \
-    case 2 * 8 + 1: tile(t, 2, 1); break;                                                          \
-    case 2 * 8 + 2: tile(t, 2, 2); break;                                                          \
-    case 2 * 8 + 3: tile(t, 2, 3); break;                                                          \
-    case 3 * 8 + 1: tile(t, 3, 1); break;                                                          \
-    case 3 * 8 + 2: tile(t, 3, 2); break;                                                          \
-    case 4 * 8 + 1: tile(t, 4, 1); break;                                                          \
-    case 5 * 8 + 1: tile(t, 5, 1); break;                                                          \
-    default: tile(t, 6, 1); break;                                                                 \
+    case 1 * 8 + 1:                                                                                \
+        tile(t, 1, 1);                                                                             \
+        break;                                                                                     \
+    case 1 * 8 + 2:                                                                                \
+        tile(t, 1, 2);                                                                             \
+        break;                                                                                     \
+    case 1 * 8 + 3:                                                                                \
+        tile(t, 1, 3);                                                                             \
+        break;                                                                                     \
+    case 1 * 8 + 4:                                                                                \
+        tile(t, 1, 4);                                                                             \
+        break;                                                                                     \
+    case 2 * 8 + 1:                                                                                \
+        tile(t, 2, 1);                                                                             \
+        break;                                                                                     \
+    case 2 * 8 + 2:                                                                                \
+        tile(t, 2, 2);                                                                             \
+        break;                                                                                     \
+    case 2 * 8 + 3:                                                                                \
+        tile(t, 2, 3);                                                                             \
+        break;                                                                                     \
+    case 3 * 8 + 1:                                                                                \
+        tile(t, 3, 1);                                                                             \
+        break;                                                                                     \
+    case 3 * 8 + 2:                                                                                \
+        tile(t, 3, 2);                                                                             \
+        break;                                                                                     \
+    case 4 * 8 + 1:                                                                                \
+        tile(t, 4, 1);                                                                             \
+        break;                                                                                     \
+    case 5 * 8 + 1:                                                                                \
+        tile(t, 5, 1);                                                                             \
+        break;                                                                                     \
+    default:                                                                                       \
+        tile(t, 6, 1);                                                                             \
+        break;                                                                                     \
     }
 
 static void tile_f32_any(const struct gemm_tile *t)
@@ -141,10 +163,7 @@ static void tile_f32_any(const struct gemm_tile *t)
     DISPATCH(tile_f32)
 }
 
-static void tile_bf16_any(const struct gemm_tile *t)
-{
-    DISPATCH(tile_bf16)
-}
+static void tile_bf16_any(const struct gemm_tile *t){DISPATCH(tile_bf16)}
 
 /* 4 × 4 units of 64 bits: out row i, unit j = in row j, unit i. */
 INLINE void transpose_4x4(__m256i out[4], const __m256i in[4])
@@ -171,7 +190,8 @@ void GEMM_NAME(gemm_avx2_transpose_bf16)(void *out, size_t out_stride, const voi
             int p = quarter / 2, q = quarter % 2; /* units 4p… of k, 4q… of n */
             __m256i rows[4], columns[4];
             for (int j = 0; j < 4; j++)
-                rows[j] = _mm256_shuffle_epi8(_mm256_load_si256(source + (4 * p + j) * 2 + q), swap);
+                rows[j] =
+                    _mm256_shuffle_epi8(_mm256_load_si256(source + (4 * p + j) * 2 + q), swap);
             transpose_4x4(columns, rows);
             for (int j = 0; j < 4; j++)
                 _mm256_store_si256(target + (4 * q + j) * 2 + p, columns[j]);
@@ -179,8 +199,8 @@ void GEMM_NAME(gemm_avx2_transpose_bf16)(void *out, size_t out_stride, const voi
     }
 }
 
-/* 8 × 8 floats: pairs of rows are interleaved to units of 64 bits (column c of two rows), which then
- * change places as above. */
+/* 8 × 8 floats: pairs of rows are interleaved to units of 64 bits (column c of two rows), which
+ * then change places as above. */
 INLINE void transpose_8x8(float *out, const float *in)
 {
     __m256i low[4], high[4], a[4], b[4];
@@ -213,13 +233,27 @@ void GEMM_NAME(gemm_avx2_transpose_f32)(void *out, size_t out_stride, const void
 }
 
 const struct gemm_kernel GEMM_NAME(gemm_avx2_f32) = {
-    .isa = "avx2", .precision = PRECISION_F32, .x_layout = GEMM_X_F32, .rows = ROWS, .row_step = 1,
-    .k_block = 512, .group = 8, .panels = panels, .tile = tile_f32_any,
+    .isa = "avx2",
+    .precision = PRECISION_F32,
+    .x_layout = GEMM_X_F32,
+    .rows = ROWS,
+    .row_step = 1,
+    .k_block = 512,
+    .group = 8,
+    .panels = panels,
+    .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
 };
 
 const struct gemm_kernel GEMM_NAME(gemm_avx2_bf16) = {
-    .isa = "avx2", .precision = PRECISION_BF16, .x_layout = GEMM_X_F32, .rows = ROWS, .row_step = 1,
-    .k_block = 512, .group = 8, .panels = panels, .tile = tile_bf16_any,
+    .isa = "avx2",
+    .precision = PRECISION_BF16,
+    .x_layout = GEMM_X_F32,
+    .rows = ROWS,
+    .row_step = 1,
+    .k_block = 512,
+    .group = 8,
+    .panels = panels,
+    .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
 };

@@ -1,6 +1,6 @@
-/* gemm_avx512.c: microkernels for AVX-512 without dot-product instructions: f32, and bf16 widened in
- * registers by shift and mask as in gemm_avx2.c. The same fused multiply-adds in the same order as
- * there, so both sets give the same bits (a test holds them to it). Registers: gemm_zmm.h. */
+/* gemm_avx512.c: microkernels for AVX-512 without dot-product instructions: f32, and bf16 widened
+ * in registers by shift and mask as in gemm_avx2.c. The same fused multiply-adds in the same order
+ * as there, so both sets give the same bits (a test holds them to it). Registers: gemm_zmm.h. */
 #include "backend/cpu/gemm_zmm.h"
 
 static int panels(int rows)

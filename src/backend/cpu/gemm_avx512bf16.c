@@ -1,6 +1,6 @@
-/* gemm_avx512bf16.c: the bf16 microkernel for AVX512_BF16. vdpbf16ps adds two products to each of 16
- * sums: a pair row of W (16 columns × 2 k) times a broadcast pair of X. The instruction fixes the
- * order inside of a pair (odd k first), rounds to nearest even after each product and treats
+/* gemm_avx512bf16.c: the bf16 microkernel for AVX512_BF16. vdpbf16ps adds two products to each of
+ * 16 sums: a pair row of W (16 columns × 2 k) times a broadcast pair of X. The instruction fixes
+ * the order inside of a pair (odd k first), rounds to nearest even after each product and treats
  * subnormal inputs and results as zero, whatever the control register says (Intel SDM, VDPBF16PS);
  * all of it is per element, so the row rule holds. f32 comes from gemm_avx512.c. */
 #include <string.h>

@@ -91,17 +91,34 @@ static void transpose_bf16(void *out, size_t out_stride, const void *in, size_t 
         const uint16_t *s = (const uint16_t *)((const char *)in + i * in_stride);
         for (int n = 0; n < GEMM_PANEL; n++) {
             for (int k = 0; k < GEMM_PANEL; k++)
-                o[((n / 2) * GEMM_PANEL + k) * 2 + n % 2] = s[((k / 2) * GEMM_PANEL + n) * 2 + k % 2];
+                o[((n / 2) * GEMM_PANEL + k) * 2 + n % 2] =
+                    s[((k / 2) * GEMM_PANEL + n) * 2 + k % 2];
         }
     }
 }
 
 const struct gemm_kernel GEMM_NAME(gemm_c_f32) = {
-    .isa = "c", .precision = PRECISION_F32, .x_layout = GEMM_X_F32, .rows = ROWS, .row_step = 1,
-    .k_block = 512, .group = 8, .panels = panels, .tile = tile_f32, .transpose = transpose_f32,
+    .isa = "c",
+    .precision = PRECISION_F32,
+    .x_layout = GEMM_X_F32,
+    .rows = ROWS,
+    .row_step = 1,
+    .k_block = 512,
+    .group = 8,
+    .panels = panels,
+    .tile = tile_f32,
+    .transpose = transpose_f32,
 };
 
 const struct gemm_kernel GEMM_NAME(gemm_c_bf16) = {
-    .isa = "c", .precision = PRECISION_BF16, .x_layout = GEMM_X_F32, .rows = ROWS, .row_step = 1,
-    .k_block = 512, .group = 8, .panels = panels, .tile = tile_bf16, .transpose = transpose_bf16,
+    .isa = "c",
+    .precision = PRECISION_BF16,
+    .x_layout = GEMM_X_F32,
+    .rows = ROWS,
+    .row_step = 1,
+    .k_block = 512,
+    .group = 8,
+    .panels = panels,
+    .tile = tile_bf16,
+    .transpose = transpose_bf16,
 };

@@ -17,33 +17,33 @@ enum gemm_x {
     GEMM_X_TILES  /* [rows/16][K/32][16][32] bf16, missing rows zero: AMX tiles of 1 KiB */
 };
 
-struct gemm_tile {       /* one call of a microkernel */
-    float *acc;          /* (rows, panels·16) sums, leading dimension acc_ld */
+struct gemm_tile { /* one call of a microkernel */
+    float *acc;    /* (rows, panels·16) sums, leading dimension acc_ld */
     int acc_ld;
-    bool resume;         /* acc holds the sums of earlier k; otherwise they start at 0 */
-    int rows, panels;    /* rows ≤ kernel's rows, panels ≤ kernel's panels(rows) */
-    int k;               /* products to take; in bf16 a multiple of GEMM_K_ALIGN */
-    const void *x;       /* the rows' block, at the first k */
-    size_t x_stride;     /* GEMM_X_TILES: bytes from 16 rows to the next 16 */
-    const void *w;       /* the first panel, at the first k */
-    size_t w_stride;     /* bytes from a panel to the next */
-    const void *next;    /* the W (same shape) that memory will be asked for next, or NULL */
+    bool resume;      /* acc holds the sums of earlier k; otherwise they start at 0 */
+    int rows, panels; /* rows ≤ kernel's rows, panels ≤ kernel's panels(rows) */
+    int k;            /* products to take; in bf16 a multiple of GEMM_K_ALIGN */
+    const void *x;    /* the rows' block, at the first k */
+    size_t x_stride;  /* GEMM_X_TILES: bytes from 16 rows to the next 16 */
+    const void *w;    /* the first panel, at the first k */
+    size_t w_stride;  /* bytes from a panel to the next */
+    const void *next; /* the W (same shape) that memory will be asked for next, or NULL */
 };
 
 struct gemm_kernel {
     const char *isa;
     enum precision precision;
     enum gemm_x x_layout;
-    int rows;                 /* rows of X per block, at most GEMM_MAX_ROWS */
-    int row_step;             /* blocks are cut at multiples of this many rows (AMX: 16) */
-    int k_block;              /* k per pass: the block of X then stays in the first-level cache */
-    int group;                /* panels per pass: k_block × group of W stays in the second level */
-    int (*panels)(int rows);  /* panels that fill the registers beside that many rows */
+    int rows;                /* rows of X per block, at most GEMM_MAX_ROWS */
+    int row_step;            /* blocks are cut at multiples of this many rows (AMX: 16) */
+    int k_block;             /* k per pass: the block of X then stays in the first-level cache */
+    int group;               /* panels per pass: k_block × group of W stays in the second level */
+    int (*panels)(int rows); /* panels that fill the registers beside that many rows */
     void (*tile)(const struct gemm_tile *t);
     /* For `count` blocks of 16 columns n × 16 k of a packed weight (bf16 [8][16 n][2], f32
      * [16 k][16 n]): the same block with n and k exchanged. Strides in bytes. */
     void (*transpose)(void *out, size_t out_stride, const void *in, size_t in_stride, int count);
-    void (*begin)(void);      /* per thread around a parallel region, or NULL */
+    void (*begin)(void); /* per thread around a parallel region, or NULL */
     void (*end)(void);
 };
 

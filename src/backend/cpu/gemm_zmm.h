@@ -43,7 +43,7 @@ INLINE void zmm_store(const struct gemm_tile *t, const struct zmm_sums *s, int r
 
 /* Calls tile(t, rows, panels) with constants. */
 #define ZMM_CASE(tile, rows, panels)                                                               \
-    case (rows) * 8 + (panels):                                                                    \
+    case (rows)*8 + (panels):                                                                      \
         tile(t, rows, panels);                                                                     \
         break;
 #define ZMM_CASES(tile, rows)                                                                      \

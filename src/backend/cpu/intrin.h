@@ -1,7 +1,7 @@
 /* intrin.h: the intrinsics the microkernels use, and the few words that make the compilers keep
  * them in registers. Ordinarily immintrin.h; with GRPO_EMULATE_ISA, which only tests define, the
- * portable versions of tests/backend/emulate_isa.h, so that a machine without AVX-512 or AMX can run
- * those kernels and check their logic. */
+ * portable versions of tests/backend/emulate_isa.h, so that a machine without AVX-512 or AMX can
+ * run those kernels and check their logic. */
 #ifndef BACKEND_CPU_INTRIN_H
 #define BACKEND_CPU_INTRIN_H
 

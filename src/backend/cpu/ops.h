@@ -1,7 +1,7 @@
 /* ops.h: the row kernels behind the CPU backend's operations, one table per instruction set.
  *
- * A kernel works on one row, or on one (span, key-value head) of attention; cpu.c loops over rows and
- * divides them among threads. ops_body.h holds the code; ops_c.c, ops_avx2.c and ops_avx512.c
+ * A kernel works on one row, or on one (span, key-value head) of attention; cpu.c loops over rows
+ * and divides them among threads. ops_body.h holds the code; ops_c.c, ops_avx2.c and ops_avx512.c
  * compile it under their instruction set's flags. */
 #ifndef BACKEND_CPU_OPS_H
 #define BACKEND_CPU_OPS_H
@@ -11,29 +11,30 @@
 #include "backend/backend.h"
 
 enum {
-    ATTN_ROWS = 16,   /* (query, head) rows of one key-value head worked on together */
-    SUM_BLOCK = 4096  /* elements of one leaf of sum_squares' tree */
+    ATTN_ROWS = 16,  /* (query, head) rows of one key-value head worked on together */
+    SUM_BLOCK = 4096 /* elements of one leaf of sum_squares' tree */
 };
 
-/* What one key-value head's attention needs; rows r of the block are (query r / group, head r % group). */
+/* What one key-value head's attention needs; rows r of the block are (query r / group, head r %
+ * group). */
 struct attn_job {
-    const float *q;           /* query matrix, first row of the span */
-    float *out, *lse;         /* as q; lse may be NULL */
-    const void *k, *v;        /* cache, element (row 0, this kv head) */
-    size_t stride;            /* elements between cache rows */
-    bool bf16;                /* element type of the cache */
+    const float *q;    /* query matrix, first row of the span */
+    float *out, *lse;  /* as q; lse may be NULL */
+    const void *k, *v; /* cache, element (row 0, this kv head) */
+    size_t stride;     /* elements between cache rows */
+    bool bf16;         /* element type of the cache */
     int prefix_row, prefix_len, own_row, own_pos;
     int heads, group, first_head, head_dim;
-    float scale;              /* 1/√head_dim */
-    float *scores;            /* scratch: ATTN_ROWS × score_stride (backward: twice that) */
-    int score_stride;         /* floats, a multiple of 16, ≥ keys */
+    float scale;      /* 1/√head_dim */
+    float *scores;    /* scratch: ATTN_ROWS × score_stride (backward: twice that) */
+    int score_stride; /* floats, a multiple of 16, ≥ keys */
 };
 
 struct attn_backward_job {
-    struct attn_job f;        /* q, out, lse as computed; k, v */
-    const float *dout;        /* first row of the span */
-    float *dq;                /* first row of the span */
-    float *dk, *dv;           /* first own row, this kv head; row stride kv_dim */
+    struct attn_job f;            /* q, out, lse as computed; k, v */
+    const float *dout;            /* first row of the span */
+    float *dq;                    /* first row of the span */
+    float *dk, *dv;               /* first own row, this kv head; row stride kv_dim */
     float *dk_prefix, *dv_prefix; /* as dk, for the prefix; NULL without one */
     int kv_dim;
 };
@@ -42,7 +43,7 @@ struct ops_kernels {
     const char *name;
     float (*rmsnorm)(float *y, const float *x, const float *gain, float eps, int n); /* → 1/rms */
     void (*rmsnorm_backward)(float *dx, const float *dy, const float *x, float inv_rms,
-                             const float *gain, int n);   /* dx += */
+                             const float *gain, int n); /* dx += */
     void (*swiglu)(float *y, const float *gate, const float *up, int n);
     void (*swiglu_backward)(float *dgate, float *dup, const float *dy, const float *gate,
                             const float *up, int n);
@@ -70,7 +71,8 @@ struct ops_kernels {
     double (*sum_squares)(const float *x, size_t n); /* one leaf */
     void (*adamw)(float *param, float *m, float *v, const float *grad, const struct adamw_params *p,
                   size_t n);
-    /* dst[j] = Σ_r a[r·a_stride] · b[r·b_stride + j] over rows r in order, j in [0, n); then · factor. */
+    /* dst[j] = Σ_r a[r·a_stride] · b[r·b_stride + j] over rows r in order, j in [0, n); then ·
+     * factor. */
     void (*outer_row)(float *dst, const float *a, size_t a_stride, const float *b, size_t b_stride,
                       int rows, float factor, int n);
 };

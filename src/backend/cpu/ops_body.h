@@ -2,7 +2,8 @@
  * three ops_*.c files only, each of which defines OPS_TABLE.
  *
  * Every sum has one order that depends on nothing but the row itself: lanes by index modulo 16,
- * ascending within a lane, then v_sum's tree. In attention the index is the key's absolute position. */
+ * ascending within a lane, then v_sum's tree. In attention the index is the key's absolute
+ * position. */
 #include <math.h>
 #include <string.h>
 #include "backend/cpu/ops.h"
@@ -154,9 +155,9 @@ static void round_bf16(float *x, int n)
 
 /* --- attention ---
  *
- * Rows of a block are (query, head) pairs of one key-value head, sixteen at a time. Scores of row r lie at
- * scores[r · stride + position]: the index is the key's absolute position, so sums over keys fall
- * into the same lanes however the sequence was cut into prefix and own part, or into calls.
+ * Rows of a block are (query, head) pairs of one key-value head, sixteen at a time. Scores of row r
+ * lie at scores[r · stride + position]: the index is the key's absolute position, so sums over keys
+ * fall into the same lanes however the sequence was cut into prefix and own part, or into calls.
  * Keys are taken by four rows at a time and values by two; what a key or value contributes to a row
  * does not depend on which rows shared the load. */
 
@@ -187,9 +188,10 @@ static inline const float *row_vector(const struct attn_job *a, const float *mat
 }
 
 /* out[r][j] = x_r · cache_j for up to four rows and keys [0, limit). */
-static inline __attribute__((always_inline)) void
-dots4(float *const out[4], const float *const x[4], const struct attn_job *a, const void *cache,
-      int limit, bool bf16, int rows)
+static inline __attribute__((always_inline)) void dots4(float *const out[4],
+                                                        const float *const x[4],
+                                                        const struct attn_job *a, const void *cache,
+                                                        int limit, bool bf16, int rows)
 {
     for (int j = 0; j < limit; j++) {
         size_t at = key_row(a, j) * a->stride;
@@ -598,8 +600,8 @@ static void outer_row(float *dst, const float *a, size_t a_stride, const float *
         int m = n - j < LANES ? n - j : LANES;
         v16 sum = v_zero();
         for (int r = 0; r < rows; r++)
-            sum = v_fma(v_set1(a[(size_t)r * a_stride]), load_lanes(b + (size_t)r * b_stride + j, m),
-                        sum);
+            sum = v_fma(v_set1(a[(size_t)r * a_stride]),
+                        load_lanes(b + (size_t)r * b_stride + j, m), sum);
         store_lanes(dst + j, v_mul(sum, v_set1(factor)), m);
     }
 }

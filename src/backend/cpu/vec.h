@@ -20,16 +20,46 @@ enum { LANES = 16 };
 
 typedef __m512 v16;
 
-static inline v16 v_set1(float x) { return _mm512_set1_ps(x); }
-static inline v16 v_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline void v_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
-static inline v16 v_add(v16 a, v16 b) { return _mm512_add_ps(a, b); }
-static inline v16 v_sub(v16 a, v16 b) { return _mm512_sub_ps(a, b); }
-static inline v16 v_mul(v16 a, v16 b) { return _mm512_mul_ps(a, b); }
-static inline v16 v_div(v16 a, v16 b) { return _mm512_div_ps(a, b); }
-static inline v16 v_sqrt(v16 a) { return _mm512_sqrt_ps(a); }
-static inline v16 v_max(v16 a, v16 b) { return _mm512_max_ps(a, b); }
-static inline v16 v_fma(v16 a, v16 b, v16 c) { return _mm512_fmadd_ps(a, b, c); }
+static inline v16 v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline v16 v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void v_store(float *p, v16 a)
+{
+    _mm512_storeu_ps(p, a);
+}
+static inline v16 v_add(v16 a, v16 b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline v16 v_sub(v16 a, v16 b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline v16 v_mul(v16 a, v16 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline v16 v_div(v16 a, v16 b)
+{
+    return _mm512_div_ps(a, b);
+}
+static inline v16 v_sqrt(v16 a)
+{
+    return _mm512_sqrt_ps(a);
+}
+static inline v16 v_max(v16 a, v16 b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline v16 v_fma(v16 a, v16 b, v16 c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
 static inline v16 v_load_n(const float *p, int n)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -51,7 +81,8 @@ static inline void v_store_bf16(uint16_t *p, v16 a)
     __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
     __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
     rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+    _mm256_storeu_si256((__m256i *)(void *)p,
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
 }
 static inline float v_sum(v16 a)
 {
@@ -84,17 +115,23 @@ static inline v16 v_pair(__m256 lo, __m256 hi)
     v16 r = {lo, hi};
     return r;
 }
-static inline v16 v_set1(float x) { return v_pair(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
-static inline v16 v_load(const float *p) { return v_pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }
+static inline v16 v_set1(float x)
+{
+    return v_pair(_mm256_set1_ps(x), _mm256_set1_ps(x));
+}
+static inline v16 v_load(const float *p)
+{
+    return v_pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8));
+}
 static inline void v_store(float *p, v16 a)
 {
     _mm256_storeu_ps(p, a.lo);
     _mm256_storeu_ps(p + 8, a.hi);
 }
-#define V_LANEWISE(name, intrinsic) \
-    static inline v16 name(v16 a, v16 b) \
-    { \
-        return v_pair(intrinsic(a.lo, b.lo), intrinsic(a.hi, b.hi)); \
+#define V_LANEWISE(name, intrinsic)                                                                \
+    static inline v16 name(v16 a, v16 b)                                                           \
+    {                                                                                              \
+        return v_pair(intrinsic(a.lo, b.lo), intrinsic(a.hi, b.hi));                               \
     }
 V_LANEWISE(v_add, _mm256_add_ps)
 V_LANEWISE(v_sub, _mm256_sub_ps)
@@ -102,7 +139,10 @@ V_LANEWISE(v_mul, _mm256_mul_ps)
 V_LANEWISE(v_div, _mm256_div_ps)
 V_LANEWISE(v_max, _mm256_max_ps)
 #undef V_LANEWISE
-static inline v16 v_sqrt(v16 a) { return v_pair(_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)); }
+static inline v16 v_sqrt(v16 a)
+{
+    return v_pair(_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi));
+}
 static inline v16 v_fma(v16 a, v16 b, v16 c)
 {
     return v_pair(_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi));
@@ -127,7 +167,10 @@ static inline __m256 v_widen8(const uint16_t *p)
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
-static inline v16 v_load_bf16(const uint16_t *p) { return v_pair(v_widen8(p), v_widen8(p + 8)); }
+static inline v16 v_load_bf16(const uint16_t *p)
+{
+    return v_pair(v_widen8(p), v_widen8(p + 8));
+}
 static inline __m256i v_round8(__m256 a)
 {
     __m256i bits = _mm256_castps_si256(a);
@@ -170,10 +213,10 @@ typedef struct {
     float x[LANES];
 } v16;
 
-#define V_EACH(expression) \
-    do { \
-        for (int i = 0; i < LANES; i++) \
-            r.x[i] = (expression); \
+#define V_EACH(expression)                                                                         \
+    do {                                                                                           \
+        for (int i = 0; i < LANES; i++)                                                            \
+            r.x[i] = (expression);                                                                 \
     } while (0)
 static inline v16 v_set1(float x)
 {
@@ -187,7 +230,10 @@ static inline v16 v_load(const float *p)
     V_EACH(p[i]);
     return r;
 }
-static inline void v_store(float *p, v16 a) { memcpy(p, a.x, sizeof a.x); }
+static inline void v_store(float *p, v16 a)
+{
+    memcpy(p, a.x, sizeof a.x);
+}
 static inline v16 v_add(v16 a, v16 b)
 {
     v16 r;
@@ -238,7 +284,10 @@ static inline v16 v_load_n(const float *p, int n)
     V_EACH(i < n ? p[i] : 0.0f);
     return r;
 }
-static inline void v_store_n(float *p, v16 a, int n) { memcpy(p, a.x, (size_t)n * sizeof *p); }
+static inline void v_store_n(float *p, v16 a, int n)
+{
+    memcpy(p, a.x, (size_t)n * sizeof *p);
+}
 static inline v16 v_load_bf16(const uint16_t *p)
 {
     v16 r;
@@ -286,7 +335,10 @@ static inline v16 v_select_less(v16 x, v16 limit, v16 a, v16 b)
 
 #endif
 
-static inline v16 v_zero(void) { return v_set1(0.0f); }
+static inline v16 v_zero(void)
+{
+    return v_set1(0.0f);
+}
 
 static inline v16 v_load_bf16_n(const uint16_t *p, int n)
 {
@@ -312,9 +364,9 @@ static inline float v_max_lane(v16 a)
     return best;
 }
 
-/* e^x within 2 ulp. x is split as n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite, in two parts), e^r by
- * its Taylor polynomial of degree 7 (error below 2^-27 there). Results under the smallest normal number
- * are 0, above the largest infinity; NaN stays NaN. */
+/* e^x within 2 ulp. x is split as n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite, in two parts),
+ * e^r by its Taylor polynomial of degree 7 (error below 2^-27 there). Results under the smallest
+ * normal number are 0, above the largest infinity; NaN stays NaN. */
 static inline v16 v_exp(v16 x)
 {
     const v16 magic = v_set1(0x1.8p23f); /* adding it rounds to an integer held in the low bits */

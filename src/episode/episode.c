@@ -31,13 +31,13 @@ static const char *make_label(const struct building *b, const char *name, const 
 static int add_item(const struct building *b, const json_t *entry, const char *task)
 {
     const char *name = json_string_value(entry), *label = NULL;
-    double weight = 1.0;
+    double item_weight = 1.0;
     const json_t *params = NULL;
     int status = ERR_NONE;
     if (json_is_object(entry)) {
         if ((status = json_get_string(&name, entry, "name", true, b->where, b->err)) ||
             (status = json_get_string(&label, entry, "label", false, b->where, b->err)) ||
-            (status = json_get_double(&weight, entry, "weight", false, b->where, b->err)))
+            (status = json_get_double(&item_weight, entry, "weight", false, b->where, b->err)))
             goto bad;
         params = json_object_get(entry, "params");
         const char *key;
@@ -57,11 +57,11 @@ static int add_item(const struct building *b, const json_t *entry, const char *t
                        "a reward is %s; expected a name or {name, weight, params}",
                        json_type_name(entry));
     }
-    if (!isfinite(weight))
+    if (!isfinite(item_weight))
         return err_set(b->err, ERR_USAGE, b->where, "the weight of reward \"%.60s\" is not finite",
                        name);
     struct task_reward *item = &b->set->items[b->set->count];
-    *item = (struct task_reward){.weight = weight};
+    *item = (struct task_reward){.weight = item_weight};
     item->task = task ? arena_strndup(b->arena, task, strlen(task)) : NULL;
     item->label = label ? arena_strndup(b->arena, label, strlen(label)) : make_label(b, name, task);
     if (!item->label || (task && !item->task))

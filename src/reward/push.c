@@ -170,9 +170,10 @@ static bool judge_words(struct findings *f)
     return true;
 }
 
+/* é, está, tem */
 static bool is_auxiliary(unsigned lists)
 {
-    return lists & 1U << PUSH_GRAMMAR && lists & 1U << PUSH_VERBS; /* é, está, tem */
+    return lists & 1U << PUSH_GRAMMAR && lists & 1U << PUSH_VERBS;
 }
 
 /* Whether word i cannot be followed by what follows it. Each rule has its rare exceptions ("a
@@ -190,7 +191,7 @@ static bool is_misfit(const struct push_text *t, size_t i)
         return true;
     if (token->lists & PREPOSITION && next & (PREPOSITION | CONTRACTION))
         return true;
-    if (token->lists & (OPEN | POSSESSIVE) && is_auxiliary(next))
+    if (token->lists & (OPEN | POSSESSIVE) && (is_auxiliary(next) || next & 1U << PUSH_IMPERATIVES))
         return true;
     if (token->lists & (OPEN | POSSESSIVE) && next & CONJUNCTION)
         return !slice_equals(word, "que") && !slice_equals(word, "se");

@@ -79,6 +79,15 @@ static const char *const reader[] = {
     "viva",     "você",       "vocês",     "volta",      "volte",
 };
 
+/* Of them, the imperatives that are nothing else */
+static const char *const imperatives[] = {
+    "acesse",  "acompanhe",   "aproveita", "aproveite", "ative",    "baixe",     "capriche",
+    "confere", "confira",     "conheça",   "corra",     "descubra", "economize", "espere",
+    "esqueça", "experimente", "fique",     "ganhe",     "garanta",  "pegue",     "perca",
+    "prepare", "presenteie",  "receba",    "relaxe",    "renove",   "separe",    "sinta",
+    "sorria",  "surpreenda",  "veja",      "venha",
+};
+
 /* Finite verbs that pushes live on */
 static const char *const verbs[] = {
     "abre",      "abriu",     "acaba",     "acabam",   "acabando",   "acabou",     "acompanha",
@@ -1416,6 +1425,7 @@ static const struct {
     {possessives, sizeof possessives / sizeof *possessives},
     {grammar, sizeof grammar / sizeof *grammar},
     {reader, sizeof reader / sizeof *reader},
+    {imperatives, sizeof imperatives / sizeof *imperatives},
     {verbs, sizeof verbs / sizeof *verbs},
     {common, sizeof common / sizeof *common},
     {foreign, sizeof foreign / sizeof *foreign},

@@ -12,6 +12,7 @@ enum push_list {
     PUSH_POSSESSIVES,
     PUSH_GRAMMAR,      /* pronouns, adverbs, auxiliaries */
     PUSH_READER_WORDS, /* você, seu, aproveite: said to somebody */
+    PUSH_IMPERATIVES,  /* of them, those that are nothing else */
     PUSH_VERBS,        /* in a finite form */
     PUSH_COMMON,
     PUSH_FOREIGN, /* English and Spanish */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off: lists of words are filled like text */
+
 /* What needs a noun after it */
 static const char *const prepositions[] = {
     "com", "contra", "de", "desde", "em", "entre", "para", "por", "pra", "sem", "sob", "sobre",
@@ -1412,6 +1414,8 @@ static const char *const meta[] = {
     "escreva",    "markdown",  "notificação", "notificações", "placeholder", "prompt",
     "push",       "redija",    "subtítulo",   "título",
 };
+
+/* clang-format on */
 
 /* In the order of enum push_list. */
 static const struct {

@@ -7,7 +7,8 @@
  *   length          1 up to 120 characters, then (120/n)²
  *   one_line        1 / lines that are not blank
  *   portuguese      mean credit of the words (push_text.h), 0 at 0.3 and 1 at 0.85
- *   sentence        share of grammar words (full from 0.2 to 0.7), less what cannot follow one
+ *   sentence        share of grammar words (full from 0.2 to 0.7; without any, half when there
+ *                   is a verb such as "chegou"), less what cannot follow one
  *                   another ("de do", "corra para."), 0.85 of it without a verb
  *   original        share of word triples that are not in the prompt, full at 0.6
  *   on_topic        words of the prompt's subject taken up: 0.7 for one, 1 for two; absent when it
@@ -65,7 +66,7 @@ struct findings {
     size_t topics_wanted, topics_found, formal, flaws;
     const char *placeholder; /* what gave it away; NULL: none */
     const char *flaw_names[8];
-    bool verb, reader;
+    bool verb, told, reader; /* told: a verb that is no mere call to act */
     double credit, distinct_credit, amount, form;
 };
 
@@ -160,6 +161,7 @@ static bool judge_words(struct findings *f)
         distinct.values[distinct.n++] = t->tokens[i].hash;
         f->formal += t->tokens[i].lists >> PUSH_FORMAL & 1;
         f->verb = f->verb || t->tokens[i].lists & (1U << PUSH_VERBS | 1U << PUSH_READER_WORDS);
+        f->told = f->told || t->tokens[i].lists & 1U << PUSH_VERBS;
         f->reader = f->reader || t->tokens[i].lists & 1U << PUSH_READER_WORDS;
     }
     hashes_sort(&distinct);
@@ -383,6 +385,11 @@ static double ramp(double x, double zero, double one)
     return y > 1 ? 1 : y > 0 ? y : 0;
 }
 
+static double gate(double x, double floor_value)
+{
+    return floor_value + (1 - floor_value) * x;
+}
+
 static double share(size_t part, size_t whole)
 {
     return whole ? (double)part / (double)whole : 0;
@@ -396,12 +403,12 @@ static void raw_components(const struct findings *f, double *c)
     size_t found = f->topics_found < f->topics_wanted ? f->topics_found : TOPIC_WORDS;
     double over = (double)CHARACTERS / (double)(f->characters ? f->characters : 1);
     double grammar = share(f->grammar, f->text.n);
+    double held = f->told ? gate(ramp(grammar, 0, 0.2), 0.5) : ramp(grammar, 0, 0.2);
     double order = 1 - 2.5 * share(f->misfits, f->text.n);
     c[PUSH_LENGTH] = f->characters <= CHARACTERS ? 1 : over * over;
     c[PUSH_ONE_LINE] = 1 / (double)(f->text.lines ? f->text.lines : 1);
     c[PUSH_PORTUGUESE] = f->words ? ramp(f->credit / (double)f->words, 0.3, 0.85) : 0;
-    c[PUSH_SENTENCE] =
-        fmin(ramp(grammar, 0, 0.2), ramp(grammar, 1, 0.7)) * fmax(order, 0) * (f->verb ? 1 : 0.85);
+    c[PUSH_SENTENCE] = fmin(held, ramp(grammar, 1, 0.7)) * fmax(order, 0) * (f->verb ? 1 : 0.85);
     c[PUSH_ORIGINAL] = ramp(share(f->new_triples, f->triples), 0, 0.6);
     c[PUSH_ON_TOPIC] = f->topics_wanted ? on_topic[found] : (double)NAN;
     c[PUSH_VARIED] = ramp(share(f->distinct, f->words), 0.35, 0.75);
@@ -425,7 +432,7 @@ static void judge(struct findings *f, struct reward_result *out)
     f->form = f->amount;
     for (int i = 0; i < PUSH_COMPONENTS; i++)
         if (!isnan(c[i]))
-            f->form *= floors[i] + (1 - floors[i]) * c[i];
+            f->form *= gate(c[i], floors[i]);
     const struct reward_component *weights = reward_find("push")->components;
     double total = 0, present = 0;
     for (int i = 0; i < PUSH_COMPONENTS; i++) {

@@ -178,6 +178,8 @@ static void test_slope(void **state)
         {"The lamp is on sale today, buy it now", "A lamp está on sale hoje, buy it já",
          "A luminária está on sale hoje, buy já", "A luminária está em sale hoje, compre já",
          "Sua luminária está em promoção hoje, compre já!"},
+        {"Oba! Luminária linda, cor nova.", "Oba! Luminária ganhou cor nova.",
+         "Oba! Sua luminária ganhou cor nova."},
         {"luminária", "luminária promoção", "Luminária em promoção",
          "Luminária em promoção! Aproveite", "Sua luminária está em promoção! Aproveite"},
         {"a\nb\nSua luminária está em promoção!\nAproveite já!",

@@ -1,0 +1,42 @@
+/* loss.h: the one definition of the GRPO loss: scalars of one token in, its loss and its derivative
+ * with respect to the log-probability out. Denominators are taken over the whole optimizer step
+ * before it is cut into micro-batches (research/algorithms.md section 4.3; parity with TRL at one
+ * micro-batch). */
+#ifndef TRAIN_LOSS_H
+#define TRAIN_LOSS_H
+#include <stdbool.h>
+
+enum loss_type { LOSS_GRPO, LOSS_BNPO, LOSS_DR_GRPO, LOSS_DAPO };
+extern const char *const loss_type_names[]; /* "grpo", "bnpo", "dr_grpo", "dapo", NULL */
+
+struct loss_params {
+    enum loss_type type;
+    double epsilon, epsilon_high; /* the ratio is clipped to [1 − epsilon, 1 + epsilon_high] */
+    double beta;                  /* weight of the k3 KL to the reference; 0: none */
+    bool bias_correction_kl;      /* the KL term times the ratio, differentiated through both */
+    int max_completion_length;    /* dr_grpo's denominator */
+};
+
+/* What a step's reductions divide by: valid completions only. */
+struct loss_denominator {
+    long completions, tokens;
+};
+/* Weight of each token of a completion of `length` tokens in the step's loss:
+ * grpo 1/(B·length), bnpo and dapo 1/Σtokens, dr_grpo 1/(B·max_completion_length). */
+double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length);
+
+struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
+    double loss;   /* Σ weight · token loss */
+    double kl;     /* Σ k3 */
+    long tokens, clipped_low,
+        clipped_high; /* clipped: the clip decided and took the gradient away */
+};
+
+/* One completion: for each of its `length` tokens
+ *   ratio = exp(logp − old);  l = −min(ratio·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
+ * dlogp[t] = weight · dl/dlogp. ref is NULL when beta is 0. */
+void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
+                     const float *old, const float *ref, int length, float *dlogp,
+                     struct loss_sums *sums);
+
+#endif

@@ -30,8 +30,8 @@ struct train_options {
     bool use_bias_correction_kl;
     int num_iterations;
     /* optimizer */
-    double learning_rate, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
-        max_grad_norm;
+    double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
+        adam_epsilon, max_grad_norm;
     int lr_scheduler_type; /* enum schedule */
     int max_steps;
     double num_train_epochs;

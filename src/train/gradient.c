@@ -112,7 +112,8 @@ int gradient_create(gradient **out, model *m, const struct peft_config *lora,
     g->leaf_floats = adapter_floats(model_config(m), lora);
     g->kv_floats = prefix_kv_size(model_config(m), prefix_rows(size));
     size_t rows = (size_t)pass_rows(size);
-    int status = alloc_tables(g, rows, err);
+    size_t prompt = (size_t)prefix_rows(size);
+    int status = alloc_tables(g, rows > prompt ? rows : prompt, err);
     if (!status)
         status = alloc_device(g, lora, rows, err);
     if (status)

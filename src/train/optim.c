@@ -42,11 +42,11 @@ int optimizer_step(struct optimizer *o, adapter *a, float *grad, const struct op
     double factor = call->max_grad_norm > 0 ? call->max_grad_norm / (*norm + 1e-6) : 1.0;
     if (factor < 1.0)
         ops->scale(o->d, grad, (float)factor, o->n);
-    struct adamw_params p = {.lr = (float)call->learning_rate,
-                             .beta1 = (float)call->beta1,
-                             .beta2 = (float)call->beta2,
-                             .eps = (float)call->epsilon,
-                             .weight_decay = (float)call->weight_decay,
+    struct adamw_params p = {.lr = call->learning_rate,
+                             .beta1 = call->beta1,
+                             .beta2 = call->beta2,
+                             .eps = call->epsilon,
+                             .weight_decay = call->weight_decay,
                              .step = call->step};
     ops->adamw(o->d, adapter_params(a), o->exp_avg, o->exp_avg_sq, grad, &p, o->n);
     adapter_refresh(a);

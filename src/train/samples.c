@@ -145,12 +145,12 @@ static int read_logprobs(const struct reading *in, const json_t *o, struct repla
 
 static int read_reward(const struct reading *in, const json_t *o, struct replay_line *line)
 {
-    const json_t *reward = json_object_get(o, "reward");
-    if (!reward || (!json_is_number(reward) && !json_is_null(reward)))
+    const json_t *value = json_object_get(o, "reward");
+    if (!value || (!json_is_number(value) && !json_is_null(value)))
         return err_set(in->err, ERR_INPUT, in->where,
                        "\"reward\" is %s; expected a number, or null for a failed reward",
-                       json_type_name(reward));
-    line->reward = json_is_null(reward) ? NAN : json_number_value(reward);
+                       json_type_name(value));
+    line->reward = json_is_null(value) ? NAN : json_number_value(value);
     return ERR_NONE;
 }
 
@@ -208,13 +208,16 @@ static struct replay_line *next_line(struct reading *in)
     return &r->lines[r->count];
 }
 
-int replay_open(struct replay *r, const char *path, struct err *err)
+int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err)
 {
     *r = (struct replay){.path = mem_strdup(path), .storage = mem_calloc(1, sizeof(struct arena))};
     struct reading in = {.r = r, .arena = r->storage, .err = err};
     struct jsonl_reader reader = {0};
     int status =
         r->path && r->storage ? jsonl_open(&reader, path, err) : err_no_memory(err, path, 0);
+    if (!status && offset && fseeko(reader.file, (off_t)offset, SEEK_SET))
+        status =
+            err_set(err, ERR_INPUT, path, "cannot read from byte %llu", (unsigned long long)offset);
     int got = 0;
     json_t *value;
     while (!status && (got = jsonl_next(&reader, &value, err)) > 0) {
@@ -328,7 +331,7 @@ static int begin_group(const struct replay *r, const struct replay_line *line,
             return err_no_memory(err, r->path, (unsigned long long)line->n_prompt_ids);
     if (line->n_prompt_ids)
         return ERR_NONE;
-    if (!group->row->messages || !e->codec)
+    if (!group->row->messages || !e->codec->tokenizer)
         return line_error(r, line, err,
                           "has no \"prompt_ids\", and its prompt_id names no row of the data that "
                           "could be encoded",
@@ -338,7 +341,7 @@ static int begin_group(const struct replay *r, const struct replay_line *line,
 
 static bool is_eos(const struct episode *e, int id)
 {
-    for (int i = 0; e->codec && i < e->codec->n_eos; i++)
+    for (int i = 0; i < e->codec->n_eos; i++)
         if (e->codec->eos[i] == id)
             return true;
     return false;

@@ -28,8 +28,8 @@ struct replay {
     struct row *rows; /* (count): rows made up for prompts that are not in the data */
     void *storage;
 };
-/* Errors name file, line and field. from_step (1: all) skips lines of earlier steps unread. */
-int replay_open(struct replay *r, const char *path, struct err *err);
+/* Reads from a byte offset on (0: all; where a line starts). Errors name file, line and field. */
+int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err);
 void replay_close(struct replay *r);
 /* Sizes over the file: completions of the first group, most groups of a step, longest completion
  * and prompt, last step. */

@@ -76,19 +76,19 @@ static int score_reference(struct grpo *g, struct err *err)
     int status = ERR_NONE;
     for (int b = 0; b < gen->batch.count && !status; b++) {
         const struct ids *prompt = &gen->batch.groups[b].prompt;
-        for (int s = 0; s < gen->per_group && !status; s++) {
-            int i = b * gen->per_group + s;
-            const struct completion *c = &generation_sample(gen, i)->completion;
-            const int *ids = c->ids;
-            float *out = gen->ref + generation_token(gen, i);
-            struct score_request q = {.prompt_ids = prompt->data,
-                                      .prompt_len = (int)prompt->count,
-                                      .completion_ids = &ids,
-                                      .completion_len = &c->length,
-                                      .n = 1,
-                                      .logprobs = &out};
-            status = rollout_score(g->episode.rollout, g->reference, g->o->temperature, &q, err);
+        for (int s = 0; s < gen->per_group; s++) {
+            const struct completion *c = &gen->batch.groups[b].samples[s].completion;
+            gen->ids[s] = c->ids;
+            gen->lengths[s] = c->length;
+            gen->ref_out[s] = gen->ref + generation_token(gen, b * gen->per_group + s);
         }
+        struct score_request q = {.prompt_ids = prompt->data,
+                                  .prompt_len = (int)prompt->count,
+                                  .completion_ids = gen->ids,
+                                  .completion_len = gen->lengths,
+                                  .n = gen->per_group,
+                                  .logprobs = gen->ref_out};
+        status = rollout_score(g->episode.rollout, g->reference, g->o->temperature, &q, err);
     }
     return status;
 }

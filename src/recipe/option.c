@@ -281,6 +281,18 @@ static bool is_inside(const struct loading *l, const char *key)
     return false;
 }
 
+/* "lora.r: 8" in the file, as --set would have it. */
+static bool in_section_by_dot(const struct loading *l, const char *key)
+{
+    const char *dot = strchr(key, '.');
+    for (size_t i = 0; dot && !l->section && i < l->r->n_tables; i++) {
+        const char *section = l->r->tables[i].section;
+        if (section && strncmp(key, section, strlen(section)) == 0 && key + strlen(section) == dot)
+            return true;
+    }
+    return false;
+}
+
 static int unknown_key(const struct loading *l, const char *key, int line)
 {
     struct str message = {0};
@@ -288,6 +300,11 @@ static int unknown_key(const struct loading *l, const char *key, int line)
     const struct recipe_reserved *reserved = find_reserved(l, key);
     if (reserved) {
         str_printf(&message, " is known but not built yet: %s", reserved->why);
+        return refuse(l, line, &message);
+    }
+    if (in_section_by_dot(l, key)) {
+        str_printf(&message, " is written as a mapping: \"%.*s:\", and the key indented under it",
+                   (int)strcspn(key, "."), key);
         return refuse(l, line, &message);
     }
     if (is_inside(l, key)) {

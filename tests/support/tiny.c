@@ -102,8 +102,9 @@ void tiny_new_adapter(struct tiny *t, unsigned targets, int rank, bool zero_b)
     int n;
     const struct adapter_tensor *tensors = adapter_tensors(t->a, &n);
     for (int i = 0; i < n; i++) {
-        struct rng_key key = {
-            .seed = 9, .purpose = RNG_INIT, .row = rng_id(tensors[i].name, strlen(tensors[i].name))};
+        struct rng_key key = {.seed = 9,
+                              .purpose = RNG_INIT,
+                              .row = rng_id(tensors[i].name, strlen(tensors[i].name))};
         size_t size = (size_t)tensors[i].rows * (size_t)tensors[i].cols;
         for (size_t j = 0; tensors[i].is_b && j < size; j++)
             host[tensors[i].offset + j] = (float)(0.12 * rng_normal(&key, j));

@@ -1,6 +1,6 @@
-/* tiny.h: a tiny model of tests/oracle/model on a device with a prompt and its completions, and what
- * the trainer computes of them: log-probabilities and the gradient of their weighted sum. Tests may
- * overwrite prompt, completions, weights and adapter. */
+/* tiny.h: a tiny model of tests/oracle/model on a device with a prompt and its completions, and
+ * what the trainer computes of them: log-probabilities and the gradient of their weighted sum.
+ * Tests may overwrite prompt, completions, weights and adapter. */
 #ifndef TESTS_TINY_H
 #define TESTS_TINY_H
 #include "support.h"
@@ -35,8 +35,8 @@ void tiny_new_adapter(struct tiny *t, unsigned targets, int rank, bool zero_b);
 /* n random ids (never the first three) that depend on `seed` alone. */
 void tiny_random_ids(const struct tiny *t, int *ids, int n, uint64_t seed);
 
-/* Log-probabilities (n arrays) and the adapter's gradient (adapter_size floats, host; NULL: only the
- * forward pass) with `micro` completions per forward and backward pass. */
+/* Log-probabilities (n arrays) and the adapter's gradient (adapter_size floats, host; NULL: only
+ * the forward pass) with `micro` completions per forward and backward pass. */
 void tiny_gradient(struct tiny *t, int micro, float temperature, float logp[][TINY_MAX_TOKENS],
                    float *gradient);
 /* By rollout_score. entropy may be NULL. */

@@ -211,14 +211,15 @@ int adapter_open(adapter **out, model *m, const char *folder, struct err *err)
     struct tensor_set set = {0};
     *out = NULL;
     int status = peft_open(&config, &set, folder, err);
-    if (!status)
+    if (!status) {
         status = allocate(out, m, &config, err);
-    if (!status)
-        status = adapter_load(*out, &set, err);
-    if (status) {
-        err_prefix(err, folder);
-        adapter_close(*out);
-        *out = NULL;
+        if (!status)
+            status = adapter_load(*out, &set, err);
+        if (status) {
+            err_prefix(err, folder); /* peft_open's own errors name the file already */
+            adapter_close(*out);
+            *out = NULL;
+        }
     }
     tensor_set_close(&set);
     return status;

@@ -523,7 +523,7 @@ double REF(sum_squares)(const REAL *x, size_t n)
 void REF(adamw)(REAL *param, REAL *exp_avg, REAL *exp_avg_sq, const REAL *grad,
                 const struct adamw_params *p, size_t n)
 {
-    double b1 = (double)p->beta1, b2 = (double)p->beta2;
+    double b1 = p->beta1, b2 = p->beta2;
     REAL correction1 = (REAL)(1 - pow(b1, p->step)), correction2 = (REAL)(1 - pow(b2, p->step));
     for (size_t i = 0; i < n; i++) {
         REAL g = grad[i];

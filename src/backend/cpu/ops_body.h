@@ -23,6 +23,17 @@ static inline void store_lanes(float *p, v16 a, int m)
         v_store_n(p, a, m);
 }
 
+/* The first m lanes; zero beyond. What was computed in absent lanes may be anything: exp(0 − log Z)
+ * is infinite where all logits are low. */
+static inline v16 first_lanes(v16 a, int m)
+{
+    float lanes[LANES];
+    if (m == LANES)
+        return a;
+    v_store(lanes, a);
+    return v_load_n(lanes, m);
+}
+
 /* --- norms --- */
 
 static float sum_of_products(const float *a, const float *b, int n)
@@ -455,12 +466,7 @@ static float log_sum_exp(float *z, float temperature, int n)
         FOR_LANES(length)
         {
             v16 e = v_exp(v_sub(load_lanes(z + block + i, m), shift));
-            if (m < LANES) {
-                float lanes[LANES];
-                v_store(lanes, e);
-                e = v_load_n(lanes, m);
-            }
-            sum = v_add(sum, e);
+            sum = v_add(sum, first_lanes(e, m));
         }
         total += (double)v_sum(sum);
     }
@@ -478,9 +484,9 @@ static float mean_logit(const float *z, float logz, int n)
         {
             v16 x = load_lanes(z + block + i, m);
             v16 p = v_exp(v_sub(x, shift));
-            /* A logit of −∞ has p = 0 and contributes 0, not NaN; absent lanes have x = 0. */
+            /* A logit of −∞ has p = 0 and contributes 0, not NaN. */
             v16 product = v_mul(p, v_select_less(x, v_set1(-3.0e38f), v_zero(), x));
-            sum = v_add(sum, product);
+            sum = v_add(sum, first_lanes(product, m));
         }
         total += (double)v_sum(sum);
     }

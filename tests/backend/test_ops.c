@@ -71,24 +71,23 @@ static void check_linear_case(struct rig *g, const struct linear_case *c)
                        .n = c->n,
                        .k = c->k,
                        .rank = c->rank};
-    struct ref_f64_linear m = {.w = rig_wide(g, w, nk),
+    struct ref_f64_linear m = {.w = rig_wide_input(g, w, nk),
                                .bias = c->bias ? rig_wide(g, bias, (size_t)c->n) : NULL,
-                               .lora_a = c->rank ? rig_wide(g, a, ra) : NULL,
-                               .lora_b = c->rank ? rig_wide(g, b, rb) : NULL,
+                               .lora_a = c->rank ? rig_wide_input(g, a, ra) : NULL,
+                               .lora_b = c->rank ? rig_wide_input(g, b, rb) : NULL,
                                .lora_scale = (double)1.7f,
                                .n = c->n,
                                .k = c->k,
-                               .rank = c->rank,
-                               .bf16 = g->bf16};
+                               .rank = c->rank};
     float *y = c->add ? rig_put(g, before, ry) : rig_room(g, ry);
     float *x_device = rig_put(g, x, rx), *u = c->rank ? rig_room(g, ru) : NULL;
-    double *wide_x = rig_wide(g, x, rx), *u_want = rig_zeros(g, ru);
+    double *wide_x = rig_wide_input(g, x, rx), *u_want = rig_zeros(g, ru);
     double *want = rig_wide(g, before, ry), *u_got = NULL;
     g->ops->linear(g->d, y, u, x_device, &l, c->rows, c->add);
     if (c->rank) {
         ref_f64_linear_inner(u_want, wide_x, &m, c->rows);
         rig_expect(g, TOL_LINEAR, "u", rig_get(g, u, ru), u_want, ru);
-        u_got = rig_wide(g, rig_get(g, u, ru), ru);
+        u_got = rig_wide_input(g, rig_get(g, u, ru), ru);
     }
     ref_f64_linear_outer(want, wide_x, u_got, &m, c->rows, c->add);
     rig_expect(g, TOL_LINEAR, "y", rig_get(g, y, ry), want, ry);

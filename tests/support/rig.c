@@ -114,6 +114,14 @@ double *rig_wide(struct rig *g, const float *x, size_t n)
     return y;
 }
 
+double *rig_wide_input(struct rig *g, const float *x, size_t n)
+{
+    double *y = rig_wide(g, x, n);
+    for (size_t i = 0; g->bf16 && i < n; i++)
+        y[i] = ref_f64_round_bf16(y[i]);
+    return y;
+}
+
 double *rig_zeros(struct rig *g, size_t n)
 {
     double *x = rig_host(g, n * sizeof *x);

@@ -37,6 +37,9 @@ void rig_each(void (*check)(struct rig *g), int threads);
 void *rig_host(struct rig *g, size_t bytes);                            /* uninitialised */
 float *rig_random(struct rig *g, size_t n, uint32_t seed, float scale); /* about normal */
 double *rig_wide(struct rig *g, const float *x, size_t n);
+/* As the matrix products see it: in bf16 mode rounded. (The reference's own flag does the same for
+ * each product anew, which takes a while.) */
+double *rig_wide_input(struct rig *g, const float *x, size_t n);
 double *rig_zeros(struct rig *g, size_t n);
 /* In bf16 mode in place to the nearest bf16; otherwise nothing. */
 float *rig_round(struct rig *g, float *x, size_t n);

@@ -61,8 +61,8 @@ struct attn_dims {
     int heads, kv_heads, head_dim; /* heads is a multiple of kv_heads (GQA) */
 };
 
-struct adamw_params {
-    float lr, beta1, beta2, eps, weight_decay;
+struct adamw_params { /* double: 1 − beta2 from a float32 0.999 would be off by 1.3e-5 */
+    double lr, beta1, beta2, eps, weight_decay;
     int step; /* 1-based, for bias correction */
 };
 

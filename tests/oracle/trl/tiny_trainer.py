@@ -57,17 +57,17 @@ class Script:
         return given_reward
 
 
-def make_trainer(model_folder, lora, script, adapter=None, optim="adamw_torch", **options):
+def make_trainer(model_folder, lora, script, adapter=None, callbacks=None, **options):
     """`lora`: LoraConfig's keys. The adapter is handed over as `peft_config` and its values are
     loaded afterwards: then, and only then, the KL reference is the bare base model."""
     model = AutoModelForCausalLM.from_pretrained(os.path.join(ROOT, model_folder), dtype=torch.float32)
     config = GRPOConfig(
         output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False, gradient_checkpointing=False,
         report_to=[], logging_steps=1, save_strategy="no", shuffle_dataset=False, disable_tqdm=True,
-        optim=optim, **options)
+        optim="adamw_torch", **options)
     trainer = GRPOTrainer(
         model=model, reward_funcs=script.reward, args=config, train_dataset=script.dataset(),
-        processing_class=tokenizer_for(model.config.vocab_size), rollout_func=script.rollout,
+        processing_class=tokenizer_for(model.config.vocab_size), rollout_func=script.rollout, callbacks=callbacks,
         peft_config=LoraConfig(task_type="CAUSAL_LM", **lora))
     if adapter:
         state = load_file(os.path.join(ROOT, adapter, "adapter_model.safetensors"))

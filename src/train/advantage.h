@@ -12,15 +12,15 @@ extern const char *const scale_rewards_names[]; /* "group", "batch", "none", NUL
 
 struct advantage_stats {
     double reward_mean; /* over valid completions; NaN when there is none */
-    double reward_std;  /* mean over groups of the group's deviation (ddof 1), as TRL logs it */
-    int zero_variance;  /* groups whose valid rewards are all exactly equal (or under two valid) */
-    int invalid;        /* completions left out */
+    double reward_std; /* over all valid completions (ddof 1), as TRL 1.16 logs it; NaN under two */
+    int zero_variance; /* groups whose valid rewards are all exactly equal (or under two valid) */
+    int invalid;       /* completions left out */
 };
 
 /* advantage (groups · per_group): A = (r − group mean) / (s + 1e-4), where s is the group's
  * deviation (ddof 1), the whole batch's, or absent (no division). A group whose valid rewards are
- * exactly equal has A = 0 exactly, whatever the rounding of its mean. Arithmetic in double, rounded
- * once. */
+ * exactly equal (one valid reward, too) has A = 0 exactly, whatever the rounding of its mean.
+ * Rewards that are valid are finite (CHECK). Arithmetic in double, rounded once. */
 void advantage_compute(float *advantage, const double *reward, const bool *valid, int groups,
                        int per_group, enum scale_rewards scale, struct advantage_stats *stats);
 

@@ -17,7 +17,8 @@ struct loss_params {
     int max_completion_length;    /* dr_grpo's denominator */
 };
 
-/* What a step's reductions divide by: valid completions only. */
+/* What a step's reductions divide by: valid completions only. (TRL keeps a completion whose rewards
+ * are all None in its counts, with advantage 0; parity is with TRL where every reward is there.) */
 struct loss_denominator {
     long completions, tokens;
 };
@@ -27,14 +28,16 @@ double loss_token_weight(const struct loss_params *p, const struct loss_denomina
 
 struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
     double loss;   /* Σ weight · token loss */
-    double kl;     /* Σ k3 */
-    long tokens, clipped_low,
-        clipped_high; /* clipped: the clip decided and took the gradient away */
+    double kl;     /* Σ of the KL term without beta: k3, times the ratio if corrected */
+    long tokens;
+    long clipped_low;  /* ratio < 1 − epsilon and A < 0: the clip took the gradient away */
+    long clipped_high; /* ratio > 1 + epsilon_high and A > 0 */
 };
 
 /* One completion: for each of its `length` tokens
  *   ratio = exp(logp − old);  l = −min(ratio·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
- * dlogp[t] = weight · dl/dlogp. ref is NULL when beta is 0. */
+ * dlogp[t] = weight · dl/dlogp. ref is NULL exactly when beta is 0; old may be logp itself
+ * (on-policy: the ratio is 1). k3(d) = e^d − d − 1. Arithmetic in double, rounded once. */
 void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
                      const float *old, const float *ref, int length, float *dlogp,
                      struct loss_sums *sums);

@@ -62,7 +62,7 @@ struct attn_dims {
 };
 
 struct adamw_params {
-    float lr, beta1, beta2, eps, weight_decay;
+    double lr, beta1, beta2, eps, weight_decay;
     int step; /* 1-based, for bias correction */
 };
 

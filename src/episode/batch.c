@@ -77,7 +77,7 @@ void episode_batch_free(struct episode_batch *b)
 static int row_ids(const struct text_codec *codec, struct ids *out, const struct row *row,
                    struct err *err)
 {
-    if (!codec && row->messages)
+    if (!codec->tokenizer && row->messages)
         return err_set(
             err, ERR_INPUT, row->id,
             "the prompt is text but the model's folder has no tokenizer.json; add one or "
@@ -116,9 +116,10 @@ int episode_judge(const struct episode *e, struct episode_batch *b, struct err *
         for (int i = 0; i < group->n; i++) {
             struct episode_sample *s = &group->samples[i];
             str_clear(&s->text);
-            int status = e->codec ? text_codec_completion(e->codec, &s->text, s->completion.ids,
-                                                          s->completion.length, err)
-                                  : ERR_NONE;
+            int status = e->codec->tokenizer
+                             ? text_codec_completion(e->codec, &s->text, s->completion.ids,
+                                                     s->completion.length, err)
+                             : ERR_NONE;
             if (status)
                 return status;
             if (s->text.failed)

@@ -35,7 +35,7 @@ int episode_batch_create(struct episode_batch *b, int groups, int per_group, int
 void episode_batch_free(struct episode_batch *b);
 
 struct episode {                      /* who samples and scores; all borrowed */
-    const struct text_codec *codec;   /* NULL: rows must carry prompt_ids, texts stay empty */
+    const struct text_codec *codec;   /* without tokenizer: rows carry prompt_ids, no texts */
     const struct reward_set *rewards; /* NULL: no scores */
     rollout *rollout;
     bool (*stop)(void); /* polled between tokens, may be NULL: true aborts with ERR_INTERRUPTED */

@@ -51,6 +51,16 @@ static void lay_out(adapter *a)
     }
 }
 
+size_t adapter_floats(const struct hf_config *c, const struct peft_config *lora)
+{
+    size_t floats = 0;
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        if (lora->targets[p])
+            floats += (size_t)lora->r * (size_t)(projection_out(c, (enum projection)p) +
+                                                 projection_in(c, (enum projection)p));
+    return floats * (size_t)c->layers;
+}
+
 static int prepare_pairs(adapter *a, struct err *err)
 {
     struct device *d = a->m->d;

@@ -58,7 +58,9 @@ int adapter_load(adapter *a, const struct tensor_set *tensors, struct err *err);
 void adapter_close(adapter *a);
 const struct peft_config *adapter_config(const adapter *a);
 size_t adapter_size(const adapter *a); /* parameters, in floats */
-float *adapter_params(adapter *a);     /* device, flat */
+size_t adapter_floats(const struct hf_config *config,
+                      const struct peft_config *lora); /* the same */
+float *adapter_params(adapter *a);                     /* device, flat */
 const struct adapter_tensor *adapter_tensors(const adapter *a, int *n);
 void adapter_refresh(adapter *a); /* re-prepare after params changed */
 /* Writes adapter_model.safetensors and adapter_config.json into an existing folder (fsynced). */

@@ -565,18 +565,20 @@ static double sum_squares(const float *x, size_t n)
 static void adamw(float *param, float *m, float *v, const float *grad, const struct adamw_params *p,
                   size_t n)
 {
-    double correction1 = 1.0 - pow((double)p->beta1, p->step);
-    double correction2 = 1.0 - pow((double)p->beta2, p->step);
-    float step_size = (float)((double)p->lr / correction1);
+    double correction1 = 1.0 - pow(p->beta1, p->step);
+    double correction2 = 1.0 - pow(p->beta2, p->step);
+    float step_size = (float)(p->lr / correction1);
     float root = (float)sqrt(correction2);
-    float keep = (float)(1.0 - (double)p->lr * (double)p->weight_decay);
-    float one_minus_beta1 = (float)(1.0 - (double)p->beta1);
-    float one_minus_beta2 = (float)(1.0 - (double)p->beta2);
+    float keep = (float)(1.0 - p->lr * p->weight_decay), eps = (float)p->eps;
+    float beta2 = (float)p->beta2;
+    /* 1 − beta in double: of 0.999 as a float, it would be off by 1e-5. */
+    float one_minus_beta1 = (float)(1.0 - p->beta1);
+    float one_minus_beta2 = (float)(1.0 - p->beta2);
     for (size_t i = 0; i < n; i++) {
         float g = grad[i];
         m[i] += one_minus_beta1 * (g - m[i]);
-        v[i] = p->beta2 * v[i] + one_minus_beta2 * g * g;
-        float denominator = __builtin_sqrtf(v[i]) / root + p->eps;
+        v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
+        float denominator = __builtin_sqrtf(v[i]) / root + eps;
         param[i] = param[i] * keep - step_size * (m[i] / denominator);
     }
 }

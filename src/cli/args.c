@@ -3,6 +3,7 @@
 #include "cli/args.h"
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
@@ -163,6 +164,8 @@ static int take_option(const struct command *command, struct common *common, voi
         snprintf(shown, sizeof shown, "%.*s", (int)(length < 60 ? length : 60), name);
         return unknown_option(command, shown, err);
     }
+    if (f.target == options)
+        common->given |= UINT64_C(1) << (f.arg - command->args);
     if (f.arg->type == ARG_FLAG) {
         if (equals)
             return bad_value(f.arg, equals + 1, "none: it is a switch", err);
@@ -186,6 +189,7 @@ int args_parse(const struct command *command, struct common *common, void *optio
 {
     *common = (struct common){0};
     memset(options, 0, command->options_size);
+    CHECK(command->n_args <= 64); /* bits of `given` */
     set_defaults(common_args, ARRAY_LENGTH(common_args), (char *)common);
     set_defaults(command->args, command->n_args, options);
     bool options_over = false;
@@ -210,6 +214,15 @@ int args_parse(const struct command *command, struct common *common, void *optio
         }
     }
     return ERR_NONE;
+}
+
+bool args_given(const struct command *command, const struct common *common, const char *name)
+{
+    for (size_t i = 0; i < command->n_args; i++)
+        if (strcmp(command->args[i].name, name) == 0)
+            return common->given >> i & 1;
+    CHECK(!"an option of the command's table");
+    return false;
 }
 
 static void help_line(struct str *out, const struct arg *arg)

@@ -20,9 +20,6 @@ struct generate_options {
     const char *prompt;
 };
 
-enum { MOST_SEQUENCES = 32 };
-static const double cache_bytes = 1 << 30; /* of keys and values, unless --batch says otherwise */
-
 /* A line waiting for its turn: a prompt in the batch, or an error. */
 struct waiting {
     long line;
@@ -37,39 +34,30 @@ struct generating {
     struct session s;
     struct lines l;
     rollout *rollout;
-    int sequences, prompt_room;
-    const struct text_codec *codec; /* NULL: a model without tokenizer */
+    int max_tokens, sequences, prompt_room;
     struct episode_batch batch;
     struct waiting *queue;
     int n_queue, queue_size;
 };
-
-/* How many sequences decode side by side. */
-static int choose_sequences(const struct generating *g)
-{
-    if (g->o->batch)
-        return g->o->batch;
-    double row = (double)kv_cache_bytes(g->s.device, model_config(g->s.model), 1);
-    double fit = cache_bytes / (row * g->o->max_tokens);
-    return fit < 1 ? 1 : fit > MOST_SEQUENCES ? MOST_SEQUENCES : (int)fit;
-}
 
 static int begin(struct generating *g, const struct common *common, struct err *err)
 {
     const struct generate_options *o = g->o;
     int status = session_open(&g->s, &o->session, common, err);
     /* The tokenizer adds to the EOS set, so where there is one it is always read. */
-    if (!status && session_has_text(&g->s))
-        status = session_codec(&g->s, &g->codec, err);
+    if (!status)
+        status = session_codec(&g->s, err);
     if (status)
         return status;
-    g->sequences = choose_sequences(g);
+    int context = model_max_context(g->s.model);
+    g->max_tokens = o->max_tokens ? o->max_tokens : context / 2 < 256 ? context / 2 : 256;
+    g->sequences = o->batch ? o->batch : session_sequences(&g->s, g->max_tokens);
     int groups = g->sequences / o->n > 1 ? g->sequences / o->n : 1;
     g->queue_size = 2 * groups;
     g->queue = mem_calloc((size_t)g->queue_size, sizeof *g->queue);
     if (!g->queue)
         return err_no_memory(err, "the queue of lines", (size_t)g->queue_size * sizeof *g->queue);
-    return episode_batch_create(&g->batch, groups, o->n, o->max_tokens, NULL, err);
+    return episode_batch_create(&g->batch, groups, o->n, g->max_tokens, NULL, err);
 }
 
 static void end(struct generating *g)
@@ -112,7 +100,7 @@ static int enqueue(struct generating *g, json_t *line, long number, struct err *
     if (!status)
         status = prompt_from_json(&g->s, &group->prompt, line, err);
     if (!status)
-        status = prompt_fits(&g->s, &group->prompt, g->o->max_tokens, err);
+        status = prompt_fits(&g->s, &group->prompt, g->max_tokens, err);
     if (status) {
         w->why = *err;
         return status == ERR_INPUT ? ERR_NONE : status;
@@ -139,7 +127,7 @@ static int make_room(struct generating *g, struct err *err)
     g->rollout = NULL;
     g->prompt_room = room;
     return rollout_create(&g->rollout, g->s.model, session_lora(&g->s), g->sequences, room,
-                          g->o->max_tokens, err);
+                          g->max_tokens, err);
 }
 
 static void put_sample(struct generating *g, long line, int sample, const struct episode_sample *s)
@@ -153,7 +141,7 @@ static void put_sample(struct generating *g, long line, int sample, const struct
     jw_int(w, sample);
     put_ids(w, "ids", s->completion.ids, n);
     jw_key(w, "text");
-    if (g->codec)
+    if (g->s.codec.tokenizer)
         jw_string(w, str_text(&s->text), s->text.length);
     else
         jw_null(w);
@@ -167,13 +155,12 @@ static int sample_batch(struct generating *g, struct err *err)
 {
     if (!g->batch.count)
         return ERR_NONE;
-    const struct hf_config *config = model_config(g->s.model);
-    struct rollout_options how = {.max_new_tokens = g->o->max_tokens,
+    struct rollout_options how = {.max_new_tokens = g->max_tokens,
                                   .temperature = g->o->temperature,
-                                  .eos = g->codec ? g->codec->eos : config->eos,
-                                  .n_eos = g->codec ? g->codec->n_eos : config->n_eos};
+                                  .eos = g->s.codec.eos,
+                                  .n_eos = g->s.codec.n_eos};
     int status = make_room(g, err);
-    struct episode e = {.codec = g->codec, .rollout = g->rollout};
+    struct episode e = {.codec = &g->s.codec, .rollout = g->rollout};
     return status ? status : episode_run(&e, g->s.adapter, &how, &g->batch, err);
 }
 
@@ -243,7 +230,7 @@ static int generate_one(struct generating *g, const struct common *common, struc
     json_t *prompt = json_string(text);
     if (!prompt)
         return err_set(err, ERR_USAGE, "--prompt", "is not valid UTF-8");
-    json_t *line = g->codec && g->codec->chat
+    json_t *line = g->s.codec.chat
                        ? json_pack("{s:[{s:s,s:o}]}", "prompt", "role", "user", "content", prompt)
                        : json_pack("{s:o}", "prompt", prompt);
     if (!line)
@@ -255,7 +242,7 @@ static int generate_one(struct generating *g, const struct common *common, struc
     }
     if (!status)
         status = sample_batch(g, err);
-    if (!status && isatty(STDOUT_FILENO) && !common->json && g->codec)
+    if (!status && isatty(STDOUT_FILENO) && !common->json && g->s.codec.tokenizer)
         return print_texts(g, err);
     for (int k = 0; !status && k < g->o->n; k++)
         put_sample(g, 1, k, &g->batch.groups[0].samples[k]);
@@ -279,8 +266,8 @@ static int run(const struct common *common, const void *options, struct err *err
 static const struct arg args[] = {
     SESSION_ARGS(struct generate_options, session),
     {"n", ARG_INT, AT(n), 1, 65536, NULL, "1", "N", "Completions of each prompt."},
-    {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, "256", "K",
-     "Tokens of a completion at most, EOS included."},
+    {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
+     "Tokens of a completion at most, EOS included. [256, or half a shorter context]"},
     {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "1", "T", "0 is greedy."},
     {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the draws."},
     {"prompt", ARG_TEXT, AT(prompt), 0, 0, NULL, NULL, "TEXT",

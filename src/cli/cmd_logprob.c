@@ -61,7 +61,7 @@ static int read_completion(struct scoring *c, const json_t *line, struct err *er
                        "\"completion\" is %s; expected text, or \"completion_ids\"",
                        json_type_name(text));
     const struct text_codec *codec;
-    int status = session_codec(&c->s, &codec, err);
+    int status = session_text(&c->s, &codec, err);
     return status ? status
                   : tokenizer_encode(codec->tokenizer, &c->completion, json_string_value(text),
                                      json_string_length(text), false, err);

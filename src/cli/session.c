@@ -38,29 +38,35 @@ void session_close(struct session *s)
     *s = (struct session){0};
 }
 
-bool session_has_text(const struct session *s)
-{
-    struct str path = {0};
-    bool has = file_exists(path_join(&path, s->options.model, "tokenizer.json"));
-    str_free(&path);
-    return has;
-}
-
-int session_codec(struct session *s, const struct text_codec **codec, struct err *err)
+int session_codec(struct session *s, struct err *err)
 {
     if (!s->codec_tried) {
         s->codec_tried = true;
-        if (!session_has_text(s))
-            err_set(&s->codec_err, ERR_INPUT, s->options.model,
-                    "has no tokenizer.json, so text cannot be read; give ids instead");
-        else
-            text_codec_open(&s->codec, s->options.model, s->options.chat_template,
+        text_codec_open_ids(&s->codec, s->options.model, s->options.chat_template,
                             model_config(s->model), &s->codec_err);
     }
-    *codec = s->codec_err.code ? NULL : &s->codec;
-    if (s->codec_err.code && err)
+    if (s->codec_err.code)
         *err = s->codec_err;
     return (int)s->codec_err.code;
+}
+
+int session_text(struct session *s, const struct text_codec **codec, struct err *err)
+{
+    int status = session_codec(s, err);
+    if (!status && !s->codec.tokenizer)
+        status = err_set(err, ERR_INPUT, s->options.model,
+                         "has no tokenizer.json, so text cannot be read; give ids instead");
+    *codec = &s->codec;
+    return status;
+}
+
+int session_sequences(const struct session *s, int max_tokens)
+{
+    enum { MOST = 32 };
+    const double budget = 1 << 30;
+    double fit =
+        budget / ((double)kv_cache_bytes(s->device, model_config(s->model), 1) * max_tokens);
+    return fit < 1 ? 1 : fit > MOST ? MOST : (int)fit;
 }
 
 const struct peft_config *session_lora(const struct session *s)
@@ -132,7 +138,7 @@ int prompt_from_json(struct session *s, struct ids *out, const json_t *line, str
         return err_set(err, ERR_INPUT, "", "\"prompt\" is %s, expected text or a list of messages",
                        json_type_name(prompt));
     const struct text_codec *codec;
-    int status = session_codec(s, &codec, err);
+    int status = session_text(s, &codec, err);
     if (status)
         return status;
     if (json_is_string(prompt))

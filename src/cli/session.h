@@ -43,10 +43,16 @@ struct session {
 int session_open(struct session *s, const struct session_options *options,
                  const struct common *common, struct err *err);
 void session_close(struct session *s);
-/* The tokenizer and template, opened on the first call. A command that is given ids never asks. */
-int session_codec(struct session *s, const struct text_codec **codec, struct err *err);
-/* Whether the model's folder has a tokenizer at all. */
-bool session_has_text(const struct session *s);
+/* EOS set, and tokenizer and template where the folder has them: s->codec, opened on the first
+ * call.
+ */
+int session_codec(struct session *s, struct err *err);
+/* The same where text has to be read: without a tokenizer ERR_INPUT. A command that is given ids
+ * never asks. */
+int session_text(struct session *s, const struct text_codec **codec, struct err *err);
+/* How many sequences of max_tokens new tokens decode side by side when nobody says: as many as
+ * 1 GiB of keys and values holds, 1 to 32. Changes no result. */
+int session_sequences(const struct session *s, int max_tokens);
 /* A PEFT configuration of the adapter, or NULL: what rollout_create wants. */
 const struct peft_config *session_lora(const struct session *s);
 

@@ -24,7 +24,11 @@ int generation_create(struct generation *g, int groups, int per_group, int max_c
     g->valid = mem_calloc(n, sizeof *g->valid);
     g->advantage = mem_calloc(n, sizeof *g->advantage);
     g->storage = mem_calloc(5 * tokens, sizeof(float));
-    if (!g->reward || !g->valid || !g->advantage || !g->storage) {
+    g->ids = mem_calloc((size_t)per_group, sizeof *g->ids);
+    g->lengths = mem_calloc((size_t)per_group, sizeof *g->lengths);
+    g->ref_out = mem_calloc((size_t)per_group, sizeof *g->ref_out);
+    if (!g->reward || !g->valid || !g->advantage || !g->storage || !g->ids || !g->lengths ||
+        !g->ref_out) {
         generation_free(g);
         return err_no_memory(err, "a generation", 5 * tokens * sizeof(float));
     }
@@ -43,5 +47,8 @@ void generation_free(struct generation *g)
     mem_free(g->valid);
     mem_free(g->advantage);
     mem_free(g->storage);
+    mem_free(g->ids);
+    mem_free(g->lengths);
+    mem_free(g->ref_out);
     *g = (struct generation){0};
 }

@@ -14,7 +14,10 @@ struct generation {
     float *advantage; /* (completions) */
     float *old, *ref; /* (tokens): log-prob under the sampling policy; under the reference */
     float *logp, *entropy, *dlogp; /* (tokens): of the current step */
-    bool has_old;                  /* old is known; else the first step's own log-probs become it */
+    const int **ids;               /* (per_group) tables for scoring a group at once */
+    int *lengths;
+    float **ref_out;
+    bool has_old; /* old is known; else the first step's own log-probs become it */
     void *storage;
 };
 

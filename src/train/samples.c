@@ -40,8 +40,8 @@ static void write_components(struct json_writer *w, const struct reward_set *rew
     jw_object_end(w);
 }
 
-static void write_sample(struct str *out, const struct generation *gen, int i,
-                         const struct reward_set *rewards)
+void samples_write(struct str *out, const struct generation *gen, int i,
+                   const struct reward_set *rewards)
 {
     const struct episode_group *group = &gen->batch.groups[i / gen->per_group];
     const struct episode_sample *s = generation_sample(gen, i);
@@ -76,13 +76,6 @@ static void write_sample(struct str *out, const struct generation *gen, int i,
     jw_key(&w, "policy_version");
     jw_int(&w, gen->first_step - 1);
     jw_object_end(&w);
-    str_putc(out, '\n');
-}
-
-void samples_write(struct str *out, const struct generation *gen, const struct reward_set *rewards)
-{
-    for (int i = 0; i < generation_count(gen); i++)
-        write_sample(out, gen, i, rewards);
 }
 
 /* --- reading --- */

@@ -8,9 +8,10 @@
 #define TRAIN_SAMPLES_H
 #include "train/generation.h"
 
-/* Appends the lines of a generation to *out. labels of components come from `rewards` (may be
- * NULL). */
-void samples_write(struct str *out, const struct generation *gen, const struct reward_set *rewards);
+/* Appends completion i of a generation as one JSON object. Names of components come from `rewards`
+ * (NULL under replay: none). */
+void samples_write(struct str *out, const struct generation *gen, int i,
+                   const struct reward_set *rewards);
 
 /* A file of samples, read whole. */
 struct replay_line {

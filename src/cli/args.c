@@ -166,6 +166,8 @@ static int take_option(const struct command *command, struct common *common, voi
     }
     if (f.target == options)
         common->given |= UINT64_C(1) << (f.arg - command->args);
+    else
+        common->common_given |= UINT64_C(1) << (f.arg - common_args);
     if (f.arg->type == ARG_FLAG) {
         if (equals)
             return bad_value(f.arg, equals + 1, "none: it is a switch", err);
@@ -216,13 +218,18 @@ int args_parse(const struct command *command, struct common *common, void *optio
     return ERR_NONE;
 }
 
+static bool has_bit(const struct arg *table, size_t n, uint64_t bits, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return bits >> i & 1;
+    return false;
+}
+
 bool args_given(const struct command *command, const struct common *common, const char *name)
 {
-    for (size_t i = 0; i < command->n_args; i++)
-        if (strcmp(command->args[i].name, name) == 0)
-            return common->given >> i & 1;
-    CHECK(!"an option of the command's table");
-    return false;
+    return has_bit(command->args, command->n_args, common->given, name) ||
+           has_bit(common_args, ARRAY_LENGTH(common_args), common->common_given, name);
 }
 
 static void help_line(struct str *out, const struct arg *arg)

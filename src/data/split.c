@@ -326,12 +326,12 @@ static int compare_file(struct split *s, enum set set, struct split_set *r)
 
 static int write_files(struct split *s, struct split_result *r)
 {
-    int status = ERR_NONE;
-    for (int set = 0; set < N_SETS && !status; set++)
-        if (path_of(s->options, set))
-            status = compare_file(s, set, result_of(r, set));
     /* Evaluation first: whatever happens next, it is fixed from here on. */
     static const enum set order[N_SETS] = {SET_EVAL, SET_TEST, SET_TRAIN};
+    int status = ERR_NONE;
+    for (int i = 0; i < N_SETS && !status; i++)
+        if (path_of(s->options, order[i]))
+            status = compare_file(s, order[i], result_of(r, order[i]));
     for (int i = 0; i < N_SETS && !status; i++)
         if (result_of(r, order[i])->written)
             status = file_write_atomic(path_of(s->options, order[i]), str_text(&s->out[order[i]]),

@@ -8,10 +8,21 @@
 #include <string.h>
 #include "base/mem.h"
 
+/* jansson's lexer reports a failed allocation as a syntax error, so remember that there was one. */
+static _Thread_local bool allocation_failed;
+
+static void *allocate(size_t size)
+{
+    void *p = mem_alloc(size);
+    if (!p)
+        allocation_failed = true;
+    return p;
+}
+
 /* jansson allocates through ours, so that leaks and injected failures include it. */
 static void use_our_allocator(void)
 {
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_set_alloc_funcs(allocate, mem_free);
 }
 
 static void prepare_jansson(void)
@@ -30,12 +41,12 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
         how |= JSON_DECODE_ANY;
     if (flags & JSON_NUL_ALLOWED)
         how |= JSON_ALLOW_NUL;
+    allocation_failed = false;
     json_error_t error;
     json_t *value = json_loadb(data, size, how, &error);
     if (value)
         return value;
-    /* jansson reports most failed allocations as an error without a text. */
-    if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
+    if (allocation_failed)
         err_no_memory(err, where, size);
     else
         err_set(err, ERR_INPUT, where, "is not valid JSON: line %d, column %d: %s", error.line,

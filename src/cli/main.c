@@ -15,6 +15,7 @@
         .name = title, .summary = line, .usage = ""                                                \
     }
 
+static const struct command train_command = NOT_BUILT("train", "one seed's training");
 static const struct command run_command = NOT_BUILT("run", "the whole protocol, every seed");
 static const struct command audit_command = NOT_BUILT("audit", "human scores against rewards");
 static const struct command exam_command = NOT_BUILT("exam", "multiple-choice exams");
@@ -28,10 +29,10 @@ static const struct command doctor_command = NOT_BUILT("doctor", "what machine a
 static const struct command pull_command = NOT_BUILT("pull", "fetch a model from a hub");
 
 static const struct command *const commands[] = {
-    &command_eval,   &command_generate, &command_score,  &command_logprob, &command_tokenize,
-    &command_data,   &run_command,      &audit_command,  &exam_command,    &bench_command,
-    &sft_command,    &pretrain_command, &report_command, &serve_command,   &export_command,
-    &doctor_command, &pull_command,
+    &train_command,    &command_eval,   &command_generate, &command_score,  &command_logprob,
+    &command_tokenize, &command_data,   &run_command,      &audit_command,  &exam_command,
+    &bench_command,    &sft_command,    &pretrain_command, &report_command, &serve_command,
+    &export_command,   &doctor_command, &pull_command,
 };
 
 static void program_help(struct str *out)

@@ -44,6 +44,9 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
     allocation_failed = false;
     json_error_t error;
     json_t *value = json_loadb(data, size, how, &error);
+    if (!value && flags & JSON_BIG_INTEGERS &&
+        json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(data, size, how | JSON_DECODE_INT_AS_REAL, &error);
     if (value)
         return value;
     if (allocation_failed)
@@ -191,7 +194,15 @@ void jw_array_end(struct json_writer *w)
     w->comma = true;
 }
 
-/* A JSON string literal. Control characters and DEL are escaped, invalid bytes become U+FFFD. */
+/* Controls (C0, DEL, C1), separators and marks that reorder text: what a terminal or a browser
+ * might act on when someone looks at the file. */
+static bool is_escaped(int32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* A JSON string literal; invalid bytes become U+FFFD. */
 static void literal(struct str *out, const char *text, size_t length)
 {
     str_putc(out, '"');
@@ -208,7 +219,7 @@ static void literal(struct str *out, const char *text, size_t length)
             str_puts(out, "\\t");
         else if (c == '\r')
             str_puts(out, "\\r");
-        else if (c < 0x20 || c == 0x7F || c == 0x2028 || c == 0x2029)
+        else if (is_escaped(c))
             str_printf(out, "\\u%04x", (unsigned)c);
         else
             str_append(out, text, (size_t)n);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -376,6 +377,13 @@ static int verify(struct split *s)
     return status;
 }
 
+static void remove_written(const struct split *s, struct split_result *r)
+{
+    for (int set = 0; set < N_SETS; set++)
+        if (result_of(r, set)->written)
+            unlink(path_of(s->options, set));
+}
+
 int split_run(const struct split_options *options, struct split_result *result, struct err *err)
 {
     struct split s = {.options = options, .err = err};
@@ -393,8 +401,11 @@ int split_run(const struct split_options *options, struct split_result *result, 
         status = compose(&s, result);
     if (!status)
         status = write_files(&s, result);
-    if (!status)
+    if (!status) {
         status = verify(&s);
+        if (status) /* or it would count as fixed from now on */
+            remove_written(&s, result);
+    }
     dataset_close(&s.data);
     str_free(&s.text);
     mem_free(s.lines);

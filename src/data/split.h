@@ -40,7 +40,8 @@ struct split_result {
  *
  * ERR_GATE when a file exists with other content (nothing is written then), ERR_INPUT when a task
  * has too few prompts or nothing is left to train on, ERR_USAGE for counts and paths that make no
- * sense. What is on disk afterwards has been read back: counts exact, sets disjoint. */
+ * sense. What is on disk afterwards has been read back: counts exact, sets disjoint; else what
+ * was written is removed again. */
 int split_run(const struct split_options *options, struct split_result *result, struct err *err);
 
 #endif

@@ -389,6 +389,47 @@ static void test_refused(void **state)
     assert_int_not_equal(access(at("train"), F_OK), 0);
 }
 
+/* Rows without an id are drawn by their prompt: their line does not matter either. */
+static void test_order_without_ids(void **state)
+{
+    (void)state;
+    struct split_result r[2];
+    static const size_t steps[2] = {1, 7};
+    static const struct split_count some[] = {{"t", 6, 3}};
+    for (int k = 0; k < 2; k++) {
+        struct str text = {0};
+        for (size_t i = 0; i < 30; i++)
+            str_printf(&text, "{\"task\": \"t\", \"prompt\": \"p%zu\"}\n", i * steps[k] % 30);
+        put_content("source", str_text(&text));
+        str_free(&text);
+        must(split(k ? "b-" : "a-", "source", some, 1, 3, &r[k]));
+    }
+    assert_string_equal(r[0].eval.sha256, r[1].eval.sha256);
+    assert_string_equal(r[0].test.sha256, r[1].test.sha256);
+}
+
+/* What was written is read back. Here an id like those that rows without one are given: in the
+ * source it names one row, but in the new file, on other lines, two. Refused, and removed. */
+static void test_read_back(void **state)
+{
+    (void)state;
+    put_content("source", "{\"id\": \"u\", \"prompt\": \"a\"}\n{\"id\": \"v\", \"prompt\": \"b\"}\n"
+                          "{\"task\": \"t\", \"prompt\": \"c\"}\n"
+                          "{\"id\": \"line-1\", \"task\": \"t\", \"prompt\": \"d\"}\n");
+    static const struct split_count two[] = {{"t", 2, 0}};
+    int refused = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct split_result r;
+        int status = split("", "source", two, 1, seed, &r);
+        refused += status == ERR_INPUT && strstr(err.message, "\"line-1\" appears twice");
+        assert_int_equal(access(at("eval"), F_OK) == 0, status == 0);
+        assert_int_equal(access(at("train"), F_OK) == 0, status == 0);
+        unlink(at("eval"));
+        unlink(at("train"));
+    }
+    assert_in_range(refused, 3, 17); /* whenever the row without an id comes first */
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -441,6 +482,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_copies, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_fair, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_order_without_ids, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_read_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_no_memory, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_demo_data, make_folder, remove_folder),
     };

@@ -755,6 +755,28 @@ static void test_help(void **state)
     str_free(&out);
 }
 
+/* A line of exactly 100 columns fits, one of 101 breaks; an é is one column. */
+static void test_help_width(void **state)
+{
+    (void)state;
+    char help[200];
+    struct option option = {.name = "a", .type = OPTION_STRING, .help = help};
+    const struct option_table table = {NULL, &option, 1, NULL};
+    for (int extra = 0; extra < 2; extra++) {
+        struct str out = {0};
+        size_t length = 0; /* help starts in column 11: 40 + 1 + 48 columns are left */
+        for (int i = 0; i < 40; i++)
+            help[length++] = 'x';
+        length += (size_t)sprintf(help + length, " \xC3\xA9");
+        for (int i = 0; i < 47 + extra; i++)
+            help[length++] = 'y';
+        help[length] = 0;
+        option_table_help(&out, &table);
+        assert_int_equal(strcspn(str_text(&out), "\n"), extra ? 51 : 101);
+        str_free(&out);
+    }
+}
+
 static void test_scalar_types(void **state)
 {
     (void)state;
@@ -791,7 +813,7 @@ int main(void)
         cmocka_unit_test(test_where),          cmocka_unit_test(test_resolved),
         cmocka_unit_test(test_shared_section), cmocka_unit_test(test_node_json),
         cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_help),
-        cmocka_unit_test(test_scalar_types),
+        cmocka_unit_test(test_help_width),     cmocka_unit_test(test_scalar_types),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,8 +1,8 @@
 /* test_trl_replay.c: three optimizer steps of a real trl.GRPOTrainer
  * (tests/oracle/trl/make_replay.py) taken again with the library's pieces: log-probabilities,
  * advantages, loss, backward pass, clipping, AdamW. After each step every tensor of exp_avg is
- * TRL's within 1e-4 relative L2, and one that is zero there is zero here; so are the second moments
- * and the adapter after the last. In float32, on every instruction set. */
+ * TRL's within BOUND, relative L2, and one that is zero there is zero here; so are the second
+ * moments and the adapter after the last. In float32, on every instruction set. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

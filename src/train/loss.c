@@ -30,8 +30,7 @@ double loss_token_weight(const struct loss_params *p, const struct loss_denomina
     case LOSS_DR_GRPO:
         return 1 / (at_least_one(d->completions) * at_least_one(p->max_completion_length));
     }
-    CHECK(!"a loss type of the enum");
-    return 0;
+    check_failed(__FILE__, __LINE__, "a loss type of the enum");
 }
 
 struct term {

@@ -142,11 +142,8 @@ static void too_few(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(samples),
-        cmocka_unit_test(t_distribution),
-        cmocka_unit_test(cauchy),
-        cmocka_unit_test(strata),
-        cmocka_unit_test(too_few),
+        cmocka_unit_test(samples), cmocka_unit_test(t_distribution), cmocka_unit_test(cauchy),
+        cmocka_unit_test(strata),  cmocka_unit_test(too_few),
     };
     return cmocka_run_group_tests_name("stats", tests, load, unload);
 }

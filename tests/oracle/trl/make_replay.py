@@ -41,7 +41,7 @@ CONFIGS = {
     "bnpo_kl": ("qwen3_tied", {"loss_type": "bnpo", "scale_rewards": "none", "beta": 0.04,
                                "lr_scheduler_type": "linear", "max_grad_norm": 0.5}),
     "grpo_iterations": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "epsilon": 0.02,
-                                         "epsilon_high": 0.03, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+                                         "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     "dr_grpo_batch": ("qwen3_tied", {"loss_type": "dr_grpo", "scale_rewards": "batch", "temperature": 0.7,
                                      "lr_scheduler_type": "cosine", "warmup_ratio": 0.25,
                                      "max_grad_norm": 1.8}),

@@ -61,7 +61,8 @@ struct attn_dims {
     int heads, kv_heads, head_dim; /* heads is a multiple of kv_heads (GQA) */
 };
 
-struct adamw_params { /* double: 1 − beta2 from a float32 0.999 would be off by 1.3e-5 */
+/* In double: 1 − β₂ = 0.001 computed from a β₂ in float is off by 1.3e-5. */
+struct adamw_params {
     double lr, beta1, beta2, eps, weight_decay;
     int step; /* 1-based, for bias correction */
 };

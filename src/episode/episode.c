@@ -269,6 +269,20 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
     return status;
 }
 
+int text_codec_open_ids(struct text_codec *c, const char *model_folder, const char *chat_template,
+                        const struct hf_config *config, struct err *err)
+{
+    struct str path = {0};
+    bool there = file_exists(path_join(&path, model_folder, "tokenizer.json"));
+    str_free(&path);
+    if (there)
+        return text_codec_open(c, model_folder, chat_template, config, err);
+    *c = (struct text_codec){0};
+    for (int i = 0; i < config->n_eos; i++)
+        add_eos(c, config->eos[i]);
+    return ERR_NONE;
+}
+
 void text_codec_close(struct text_codec *c)
 {
     tokenizer_free(c->tokenizer);

@@ -388,7 +388,7 @@ static void op_logprob(struct device *d, float *logp, float *entropy, float *log
             CHECK(targets[at + r] >= 0 && targets[at + r] < V);
             logp[at + r] = z[targets[at + r]] - lz;
             if (entropy)
-                entropy[at + r] = lz - c->ops->mean_logit(z, lz, V);
+                entropy[at + r] = c->ops->entropy(z, lz, V);
             if (logz)
                 logz[at + r] = lz;
         }

@@ -1,0 +1,7 @@
+/* version.h: which grpo this is; printed by --version and recorded in run.json. */
+#ifndef BASE_VERSION_H
+#define BASE_VERSION_H
+
+#define GRPO_VERSION "0.1.0"
+
+#endif

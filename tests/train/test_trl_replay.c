@@ -69,12 +69,10 @@ static json_t *read_lines(const char *path)
 {
     struct jsonl_reader reader;
     struct err err = {0};
-    json_t *all = NULL, *line;
+    json_t *all = json_array(), *line;
     assert_int_equal(jsonl_open(&reader, path, &err), 0);
-    while (jsonl_next(&reader, &line, &err) == 1) {
-        all = all ? all : json_array(); /* reading comes first: it sets jansson's allocator */
+    while (jsonl_next(&reader, &line, &err) == 1)
         json_array_append_new(all, line);
-    }
     jsonl_close(&reader);
     return all;
 }

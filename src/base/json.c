@@ -7,12 +7,23 @@
 #include <string.h>
 #include "base/mem.h"
 
+/* jansson's lexer reports a failed allocation as a syntax error, so remember that there was one. */
+static _Thread_local bool allocation_failed;
+
+static void *allocate(size_t size)
+{
+    void *p = mem_alloc(size);
+    if (!p)
+        allocation_failed = true;
+    return p;
+}
+
 /* jansson allocates through ours, so that leaks and injected failures include it. Before main: a
  * value that was built (json_object) before the first one was read must be freed by the allocator
  * it came from. */
 __attribute__((constructor)) static void use_our_allocator(void)
 {
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_set_alloc_funcs(allocate, mem_free);
 }
 
 json_t *json_read(const void *data, size_t size, int flags, const char *where, struct err *err)
@@ -24,12 +35,15 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
         how |= JSON_DECODE_ANY;
     if (flags & JSON_NUL_ALLOWED)
         how |= JSON_ALLOW_NUL;
+    allocation_failed = false;
     json_error_t error;
     json_t *value = json_loadb(data, size, how, &error);
+    if (!value && flags & JSON_BIG_INTEGERS &&
+        json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(data, size, how | JSON_DECODE_INT_AS_REAL, &error);
     if (value)
         return value;
-    /* jansson reports most failed allocations as an error without a text. */
-    if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
+    if (allocation_failed)
         err_no_memory(err, where, size);
     else
         err_set(err, ERR_INPUT, where, "is not valid JSON: line %d, column %d: %s", error.line,
@@ -174,7 +188,15 @@ void jw_array_end(struct json_writer *w)
     w->comma = true;
 }
 
-/* A JSON string literal. Control characters and DEL are escaped, invalid bytes become U+FFFD. */
+/* Controls (C0, DEL, C1), separators and marks that reorder text: what a terminal or a browser
+ * might act on when someone looks at the file. */
+static bool is_escaped(int32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* A JSON string literal; invalid bytes become U+FFFD. */
 static void literal(struct str *out, const char *text, size_t length)
 {
     str_putc(out, '"');
@@ -191,7 +213,7 @@ static void literal(struct str *out, const char *text, size_t length)
             str_puts(out, "\\t");
         else if (c == '\r')
             str_puts(out, "\\r");
-        else if (c < 0x20 || c == 0x7F || c == 0x2028 || c == 0x2029)
+        else if (is_escaped(c))
             str_printf(out, "\\u%04x", (unsigned)c);
         else
             str_append(out, text, (size_t)n);

@@ -4,4 +4,10 @@
 
 #define GRPO_VERSION "0.1.0"
 
+#ifdef __clang__
+#define GRPO_COMPILER "clang " __clang_version__
+#else
+#define GRPO_COMPILER "gcc " __VERSION__
+#endif
+
 #endif

@@ -94,8 +94,9 @@ static int set_seed(const struct arg *arg, void *slot, const char *text, struct 
     char *end;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno == ERANGE)
-        return bad_value(arg, text, "a whole number from 0 to 2^64 - 1", err);
+    if (text[0] < '0' || text[0] > '9' || *end || errno == ERANGE ||
+        value > INT64_MAX) /* JSON's readers have no more */
+        return bad_value(arg, text, "a whole number from 0 to 2^63 - 1", err);
     *(uint64_t *)slot = value;
     return ERR_NONE;
 }
@@ -166,6 +167,8 @@ static int take_option(const struct command *command, struct common *common, voi
     }
     if (f.target == options)
         common->given |= UINT64_C(1) << (f.arg - command->args);
+    else
+        common->common_given |= UINT64_C(1) << (f.arg - common_args);
     if (f.arg->type == ARG_FLAG) {
         if (equals)
             return bad_value(f.arg, equals + 1, "none: it is a switch", err);
@@ -216,35 +219,63 @@ int args_parse(const struct command *command, struct common *common, void *optio
     return ERR_NONE;
 }
 
+static bool has_bit(const struct arg *table, size_t n, uint64_t bits, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return bits >> i & 1;
+    return false;
+}
+
 bool args_given(const struct command *command, const struct common *common, const char *name)
 {
-    for (size_t i = 0; i < command->n_args; i++)
-        if (strcmp(command->args[i].name, name) == 0)
-            return common->given >> i & 1;
-    CHECK(!"an option of the command's table");
-    return false;
+    return has_bit(command->args, command->n_args, common->given, name) ||
+           has_bit(common_args, ARRAY_LENGTH(common_args), common->common_given, name);
+}
+
+enum { HELP_INDENT = 28, HELP_COLUMNS = 100 };
+
+/* Appends words, broken to stay between the indent and the last column. */
+static void wrapped(struct str *out, const char *text)
+{
+    size_t column = HELP_INDENT;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (column + n > HELP_COLUMNS && column > HELP_INDENT) {
+            out->length -= 1; /* the space before */
+            str_printf(out, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+        }
+        str_append(out, text, n);
+        text += n;
+        column += n;
+        if (*text) {
+            str_putc(out, *text++);
+            column++;
+        }
+    }
 }
 
 static void help_line(struct str *out, const struct arg *arg)
 {
+    struct str text = {0};
     size_t start = out->length;
-    str_printf(out, "  --%s", arg->name);
-    if (arg->value)
-        str_printf(out, " %s", arg->value);
+    str_printf(out, "  --%s%s%s", arg->name, arg->value ? " " : "", arg->value ? arg->value : "");
     size_t width = out->length - start;
-    if (width > 26)
-        str_printf(out, "\n%*s", 28, "");
+    if (width > HELP_INDENT - 2)
+        str_printf(out, "\n%*s", HELP_INDENT, "");
     else
-        str_printf(out, "%*s", (int)(28 - width), "");
-    str_puts(out, arg->help);
-    if (arg->choices) {
-        for (int i = 0; arg->choices[i]; i++)
-            str_printf(out, "%s%s", i ? ", " : " One of ", arg->choices[i]);
-        str_putc(out, '.');
-    }
+        str_printf(out, "%*s", (int)(HELP_INDENT - width), "");
+    str_puts(&text, arg->help);
+    for (int i = 0; arg->choices && arg->choices[i]; i++)
+        str_printf(&text, "%s%s", i ? ", " : " One of ", arg->choices[i]);
+    str_puts(&text, arg->choices ? "." : "");
     if (arg->default_text)
-        str_printf(out, " [%s]", arg->default_text);
+        str_printf(&text, " [%s]", arg->default_text);
+    wrapped(out, str_text(&text));
     str_putc(out, '\n');
+    out->failed = out->failed || text.failed;
+    str_free(&text);
 }
 
 void args_help(struct str *out, const struct command *command)

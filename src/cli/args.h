@@ -45,7 +45,7 @@ struct common {
     bool quiet, json, help;
     const char *positional[ARGS_MAX_POSITIONAL];
     int n_positional;
-    uint64_t given; /* bit i: the command's option i was on the command line */
+    uint64_t given, common_given; /* bit i: option i of its table was on the command line */
 };
 
 struct command {
@@ -65,7 +65,7 @@ struct command {
  * name. ERR_USAGE names the word and the nearest option. */
 int args_parse(const struct command *command, struct common *common, void *options, int n_words,
                char *const *words, struct err *err);
-/* Whether the command line has this option of the command's own table. */
+/* Whether the command line has this option, of the command's own table or the common one. */
 bool args_given(const struct command *command, const struct common *common, const char *name);
 void args_help(struct str *out, const struct command *command);
 

@@ -165,7 +165,7 @@ static int plan(struct evaluating *e, int *sequences, int *prompt_room, struct e
 
 static int evaluate(struct evaluating *e, struct err *err)
 {
-    int sequences, prompt_room;
+    int sequences = 0, prompt_room = 0;
     int status = plan(e, &sequences, &prompt_room, err);
     if (!status)
         status = rollout_create(&e->rollout, e->s.model, session_lora(&e->s), sequences,

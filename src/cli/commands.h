@@ -4,6 +4,7 @@
 #define CLI_COMMANDS_H
 #include "cli/args.h"
 
+extern const struct command command_train;
 extern const struct command command_generate;
 extern const struct command command_score;
 extern const struct command command_logprob;

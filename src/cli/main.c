@@ -28,10 +28,10 @@ static const struct command doctor_command = NOT_BUILT("doctor", "what machine a
 static const struct command pull_command = NOT_BUILT("pull", "fetch a model from a hub");
 
 static const struct command *const commands[] = {
-    &command_eval,   &command_generate, &command_score,  &command_logprob, &command_tokenize,
-    &command_data,   &run_command,      &audit_command,  &exam_command,    &bench_command,
-    &sft_command,    &pretrain_command, &report_command, &serve_command,   &export_command,
-    &doctor_command, &pull_command,
+    &command_train,    &command_eval,   &command_generate, &command_score,  &command_logprob,
+    &command_tokenize, &command_data,   &run_command,      &audit_command,  &exam_command,
+    &bench_command,    &sft_command,    &pretrain_command, &report_command, &serve_command,
+    &export_command,   &doctor_command, &pull_command,
 };
 
 static void program_help(struct str *out)

@@ -217,9 +217,9 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
     int status = ERR_NONE;
     if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root =
-            status ? NULL
-                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        json_t *root = status ? NULL
+                              : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
+                                          str_text(&path), err);
         if (!status && !root)
             status = ERR_INPUT;
         const json_t *eos = json_object_get(root, "eos_token");

@@ -82,9 +82,9 @@ static int read_template(struct str *out, bool *found, const char *folder, struc
         *found = true;
     } else if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root =
-            status ? NULL
-                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        json_t *root = status ? NULL
+                              : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
+                                          str_text(&path), err);
         if (!status && !root)
             status = ERR_INPUT;
         const json_t *value = json_object_get(root, "chat_template");

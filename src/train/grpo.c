@@ -9,12 +9,12 @@
 static int roll_out(struct grpo *g, int step, struct err *err);
 static int score(struct grpo *g, struct err *err);
 static void compute_advantage(struct grpo *g);
-static int compute_gradient(struct grpo *g, int step, float **gradient, struct err *err);
-static int update(struct grpo *g, int step, float *gradient, struct err *err);
+static int compute_gradient(struct grpo *g, int step, float **total, struct err *err);
+static int update(struct grpo *g, int step, float *total, struct err *err);
 
 int grpo_step(struct grpo *g, int step, struct err *err)
 {
-    float *gradient = NULL;
+    float *total = NULL;
     int status = ERR_NONE;
     metrics_clear(&g->metrics);
     g->times = (struct grpo_times){0};
@@ -26,9 +26,9 @@ int grpo_step(struct grpo *g, int step, struct err *err)
             compute_advantage(g);
     }
     if (!status)
-        status = compute_gradient(g, step, &gradient, err);
+        status = compute_gradient(g, step, &total, err);
     if (!status)
-        status = update(g, step, gradient, err);
+        status = update(g, step, total, err);
     return status;
 }
 
@@ -279,14 +279,14 @@ static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
     metrics_add(&g->metrics, low + high, "clip_ratio/region_mean");
 }
 
-static int compute_gradient(struct grpo *g, int step, float **gradient, struct err *err)
+static int compute_gradient(struct grpo *g, int step, float **total, struct err *err)
 {
     double started = clock_seconds();
     struct gradient_call call = {
         .a = g->a, .loss = &g->loss, .temperature = g->o->temperature, .stop = g->episode.stop};
     struct loss_sums sums = {0};
     bool compare = grpo_generates(g, step) && g->gen.has_old;
-    int status = gradient_compute(g->gradient, &call, &g->gen, &sums, gradient, err);
+    int status = gradient_compute(g->gradient, &call, &g->gen, &sums, total, err);
     if (!status)
         loss_metrics(g, &sums);
     if (!status && compare)
@@ -314,7 +314,7 @@ static void count_step(struct grpo *g, int step)
     metrics_add(&g->metrics, (double)g->num_tokens, "num_tokens");
 }
 
-static int update(struct grpo *g, int step, float *gradient, struct err *err)
+static int update(struct grpo *g, int step, float *total, struct err *err)
 {
     double started = clock_seconds(), norm;
     struct optimizer_call call = {
@@ -326,7 +326,7 @@ static int update(struct grpo *g, int step, float *gradient, struct err *err)
         .weight_decay = g->o->weight_decay,
         .max_grad_norm = g->o->max_grad_norm,
         .step = step};
-    int status = optimizer_step(&g->optimizer, g->a, gradient, &call, &norm, err);
+    int status = optimizer_step(&g->optimizer, g->a, total, &call, &norm, err);
     if (status)
         return status;
     metrics_add(&g->metrics, norm, "grad_norm");

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* More rows than this in one pass bring no speed: the matrix kernels are long since busy. */
-enum { USEFUL_ROWS = 2048, USEFUL_SEQUENCES = 256 };
+enum { USEFUL_ROWS = 2048, USEFUL_SEQUENCES = 256, EVAL_PROMPTS = 16 };
 
 size_t plan_default_budget(void)
 {
@@ -26,8 +26,17 @@ static void add_part(struct plan *p, const char *name, size_t bytes)
     p->total += bytes;
 }
 
+/* Prompts that are in the cache at the same time. */
+static int prompt_slots(const struct plan *p, const struct plan_input *in)
+{
+    int slots = (p->max_sequences + in->per_group - 1) / in->per_group;
+    int wanted = p->max_sequences < EVAL_PROMPTS ? p->max_sequences : EVAL_PROMPTS;
+    return in->evaluates && wanted > slots ? wanted : slots;
+}
+
 static void add_up(struct plan *p, const struct plan_input *in)
 {
+    p->prompt_room = prompt_slots(p, in) * in->max_prompt_tokens;
     const struct device *d = in->d;
     const struct hf_config *c = in->config;
     int rows = p->gradient.micro_batch * p->gradient.max_completion_length;
@@ -41,7 +50,7 @@ static void add_up(struct plan *p, const struct plan_input *in)
     if (in->o->ref_adapter)
         add_part(p, "reference adapter", adapter_bytes(d, c, in->lora));
     add_part(p, "rollout",
-             rollout_bytes(d, c, in->lora, p->max_sequences, in->max_prompt_tokens,
+             rollout_bytes(d, c, in->lora, p->max_sequences, p->prompt_room,
                            in->o->max_completion_length));
     add_part(p, "gradient",
              gradient_bytes(d, c, in->lora, adapter_floats(c, in->lora), &p->gradient));

@@ -18,6 +18,7 @@ struct plan {
     int n_parts;
     size_t total, budget; /* bytes */
     int max_sequences;    /* completions that decode side by side */
+    int prompt_room;      /* prompt tokens the rollout's cache holds: of all groups side by side */
     struct gradient_size gradient;
     int max_steps, warmup_steps;
     double epochs; /* passes over the data; NaN without data */
@@ -30,6 +31,7 @@ struct plan_input {
     const struct peft_config *lora;
     const struct train_options *o;
     int groups, per_group, max_prompt_tokens; /* of a step; over training and evaluation rows */
+    bool evaluates; /* with one completion a prompt many prompts decode side by side */
     int max_context;
     size_t rows; /* of the data, 0: none */
     int max_steps;

@@ -12,13 +12,13 @@
 #include <sys/resource.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include "base/build.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "train/checkpoint.h"
 #include "train/grpo.h"
 #include "train/plan.h"
@@ -185,6 +185,7 @@ static int make_plan(struct trainer *t, struct err *err)
             in.max_prompt_tokens, t->o->max_completion_length, t->config.max_position_embeddings);
     in.max_context = t->max_context;
     in.rows = t->has_data && !t->has_replay ? t->data.count : 0;
+    in.evaluates = t->has_eval;
     status = plan_make(&t->plan, &in, err);
     if (!status) {
         struct str text = {0};
@@ -228,7 +229,7 @@ static int open_engine(struct trainer *t, struct err *err)
         status = open_adapters(t, err);
     if (!status)
         status = rollout_create(&g->episode.rollout, g->m, &t->lora, plan->max_sequences,
-                                plan->gradient.max_prompt_length, t->o->max_completion_length, err);
+                                plan->prompt_room, t->o->max_completion_length, err);
     if (!status)
         status = gradient_create(&g->gradient, g->m, &t->lora, &plan->gradient, err);
     if (!status)
@@ -312,9 +313,9 @@ static void write_run(struct str *out, const struct trainer *t)
     jw_begin(&w, out);
     jw_object_begin(&w);
     jw_key(&w, "version");
-    jw_text(&w, build_version());
+    jw_text(&w, GRPO_VERSION);
     jw_key(&w, "compiler");
-    jw_text(&w, build_compiler());
+    jw_text(&w, GRPO_COMPILER);
     jw_key(&w, "device");
     jw_text(&w, d->ops->name);
     jw_key(&w, "threads");
@@ -429,7 +430,8 @@ static int evaluate(struct trainer *t, struct metrics *out, struct err *err)
                                            .episode = &t->eval_episode,
                                            .a = t->grpo.a,
                                            .data = &t->eval_data,
-                                           .max_sequences = t->plan.max_sequences};
+                                           .max_sequences = t->plan.max_sequences,
+                                           .max_prompt_tokens = t->plan.prompt_room};
     int status = t->spec->evaluate(&call, out, err);
     if (status)
         return status;
@@ -497,14 +499,14 @@ static void show_step(struct trainer *t)
 {
     const struct metrics *m = &t->grpo.metrics;
     char detail[400];
-    double reward = metrics_get(m, "reward"), eval = metrics_get(m, "eval/mean_reward");
+    double mean = metrics_get(m, "reward"), eval = metrics_get(m, "eval/mean_reward");
     int n = snprintf(detail, sizeof detail, "grad %.3g  entropy %.2f  lr %.2g",
                      metrics_get(m, "grad_norm"), metrics_get(m, "entropy"),
                      metrics_get(m, "learning_rate"));
-    if (!isnan(reward))
-        n += snprintf(detail + n, sizeof detail - (size_t)n, "  reward %.3f ± %.3f  length %.0f",
-                      reward, metrics_get(m, "reward_std"),
-                      metrics_get(m, "completions/mean_length"));
+    if (!isnan(mean))
+        n +=
+            snprintf(detail + n, sizeof detail - (size_t)n, "  reward %.3f ± %.3f  length %.0f",
+                     mean, metrics_get(m, "reward_std"), metrics_get(m, "completions/mean_length"));
     if (!isnan(eval))
         snprintf(detail + n, sizeof detail - (size_t)n, "  eval %.4f", eval);
     progress_step(&t->progress, t->state.step, detail);
@@ -533,14 +535,14 @@ static int check_failures(const struct trainer *t, struct err *err)
     double all = (double)(g->rewards > FEW ? g->rewards : FEW);
     if ((double)g->reward_failures <= t->o->max_reward_failure_rate * all)
         return ERR_NONE;
-    const char *reason = "see samples.jsonl, reward null";
+    const char *why = "see samples.jsonl, reward null";
     for (int i = 0; i < generation_count(&g->gen) && g->episode.rewards; i++)
         for (int r = 0; r < g->episode.rewards->count; r++)
             if (generation_sample(&g->gen, i)->scored.results[r].status == REWARD_FAILED)
-                reason = generation_sample(&g->gen, i)->scored.results[r].reason;
+                why = generation_sample(&g->gen, i)->scored.results[r].reason;
     return err_set(err, ERR_GATE, "rewards",
                    "%lld of %lld rewards failed, more than max_reward_failure_rate %g: %.200s",
-                   g->reward_failures, g->rewards, t->o->max_reward_failure_rate, reason);
+                   g->reward_failures, g->rewards, t->o->max_reward_failure_rate, why);
 }
 
 static void copy_counters(struct trainer *t, bool to_state)

@@ -13,8 +13,8 @@ struct trainer_eval_call {
     const struct train_options *o;
     const struct episode *episode; /* with rewards */
     const adapter *a;
-    const struct dataset *data; /* eval_data */
-    int max_sequences;          /* that decode side by side */
+    const struct dataset *data;           /* eval_data */
+    int max_sequences, max_prompt_tokens; /* the rollout's */
 };
 /* Writes RUN/eval/step-N.json and appends "eval/<task>", "eval/mean_reward", … to *out. */
 typedef int trainer_eval(const struct trainer_eval_call *call, struct metrics *out,

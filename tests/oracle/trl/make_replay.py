@@ -120,7 +120,14 @@ class Record(TrainerCallback):
     def on_log(self, args, state, control, logs, **_):
         if "grad_norm" in logs:
             self.lines[-1]["grad_norm"] = logs["grad_norm"]
-            keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/high_mean", "reward", "reward_std")
+            keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean",
+                    "clip_ratio/high_max", "clip_ratio/region_mean", "reward", "reward_std", "num_tokens",
+                    "frac_reward_zero_std", "completions/mean_length", "completions/min_length",
+                    "completions/max_length", "completions/clipped_ratio",
+                    "completions/mean_terminated_length", "completions/min_terminated_length",
+                    "completions/max_terminated_length")
+            if args.scale_rewards == "batch":  # TRL then looks at the whole batch, we at groups
+                keep = [k for k in keep if k != "frac_reward_zero_std"]
             self.lines[-1].update({k: logs[k] for k in keep if k in logs})
 
 

@@ -2,7 +2,6 @@
  * json.h. */
 #include "base/json.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +18,16 @@ static void *allocate(size_t size)
     return p;
 }
 
-/* jansson allocates through ours, so that leaks and injected failures include it. */
-static void use_our_allocator(void)
+/* jansson allocates through ours, so that leaks and injected failures include it. Before main: a
+ * value that was built (json_object) before the first one was read must be freed by the allocator
+ * it came from. */
+__attribute__((constructor)) static void use_our_allocator(void)
 {
     json_set_alloc_funcs(allocate, mem_free);
 }
 
-static void prepare_jansson(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, use_our_allocator);
-}
-
 json_t *json_read(const void *data, size_t size, int flags, const char *where, struct err *err)
 {
-    prepare_jansson();
     size_t how = 0;
     if (flags & JSON_UNIQUE_KEYS)
         how |= JSON_REJECT_DUPLICATES;

@@ -273,9 +273,10 @@ static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
     if (g->loss.beta != 0)
         metrics_add(&g->metrics, sums->kl / tokens, "kl");
     metrics_add(&g->metrics, low, "clip_ratio/low_mean");
-    metrics_add(&g->metrics, low, "clip_ratio/low_min");
+    metrics_add(&g->metrics, sums->completions ? sums->clipped_low_min : NAN, "clip_ratio/low_min");
     metrics_add(&g->metrics, high, "clip_ratio/high_mean");
-    metrics_add(&g->metrics, high, "clip_ratio/high_max");
+    metrics_add(&g->metrics, sums->completions ? sums->clipped_high_max : NAN,
+                "clip_ratio/high_max");
     metrics_add(&g->metrics, low + high, "clip_ratio/region_mean");
 }
 

@@ -30,8 +30,7 @@ double loss_token_weight(const struct loss_params *p, const struct loss_denomina
     case LOSS_DR_GRPO:
         return 1 / (at_least_one(d->completions) * at_least_one(p->max_completion_length));
     }
-    CHECK(!"a loss type of the enum");
-    return 0;
+    check_failed(__FILE__, __LINE__, "a loss type of the enum");
 }
 
 struct term {
@@ -60,11 +59,21 @@ static struct term kl_term(const struct loss_params *p, double ratio, double d)
     return (struct term){k3, -expm1(d)};
 }
 
+static void count_completion(struct loss_sums *sums, int length, long low, long high)
+{
+    double low_share = (double)low / length, high_share = (double)high / length;
+    if (sums->completions++ == 0)
+        sums->clipped_low_min = low_share;
+    sums->clipped_low_min = fmin(sums->clipped_low_min, low_share);
+    sums->clipped_high_max = fmax(sums->clipped_high_max, high_share);
+}
+
 void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
                      const float *old, const float *ref, int length, float *dlogp,
                      struct loss_sums *sums)
 {
     CHECK((p->beta != 0) == (ref != NULL));
+    long low = sums->clipped_low, high = sums->clipped_high;
     for (int t = 0; t < length; t++) {
         double ratio = exp((double)logp[t] - (double)old[t]);
         struct term l = policy_term(p, ratio, (double)advantage, sums);
@@ -78,4 +87,5 @@ void loss_completion(const struct loss_params *p, double weight, float advantage
         dlogp[t] = (float)(weight * l.derivative);
     }
     sums->tokens += length;
+    count_completion(sums, length, sums->clipped_low - low, sums->clipped_high - high);
 }

@@ -27,11 +27,14 @@ struct loss_denominator {
 double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length);
 
 struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
-    double loss;   /* Σ weight · token loss */
-    double kl;     /* Σ of the KL term without beta: k3, times the ratio if corrected */
+    long completions;
+    double loss; /* Σ weight · token loss */
+    double kl;   /* Σ of the KL term without beta: k3, times the ratio if corrected */
     long tokens;
     long clipped_low;  /* ratio < 1 − epsilon and A < 0: the clip took the gradient away */
     long clipped_high; /* ratio > 1 + epsilon_high and A > 0 */
+    /* of a completion's tokens, over completions: the smallest share low, the largest high */
+    double clipped_low_min, clipped_high_max;
 };
 
 /* One completion: for each of its `length` tokens

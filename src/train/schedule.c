@@ -28,8 +28,7 @@ static double factor(enum schedule schedule, int done, int warmup, int total)
     case SCHEDULE_COSINE:
         return fmax(0, 0.5 * (1 + cos(acos(-1.0) * ((double)(done - warmup) / after))));
     default:
-        CHECK(!"a schedule of the enum");
-        return 0;
+        check_failed(__FILE__, __LINE__, "a schedule of the enum");
     }
 }
 

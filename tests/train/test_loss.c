@@ -77,6 +77,9 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
              index, 0, 0);
     close_to((double)sums.clipped_high / tokens, json_fixture_number(c, "clip_high"), "clip_high",
              index, 0, 0);
+    close_to(sums.clipped_low_min, json_fixture_number(c, "clip_low_min"), "low_min", index, 0, 0);
+    close_to(sums.clipped_high_max, json_fixture_number(c, "clip_high_max"), "high_max", index, 0,
+             0);
 }
 
 static void trl(void **state)
@@ -123,12 +126,30 @@ static void on_policy_kl_is_direct(void **state)
         assert_true(d[t] == (float)((double)logp[t] - (double)ref[t]));
 }
 
+/* Shares of clipped tokens are a completion's own; smallest and largest over completions. */
+static void clip_shares(void **state)
+{
+    (void)state;
+    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 0, false, 8};
+    const float old[4] = {-2, -2, -2, -2}, half[4] = {-3, -2, -3, -2}, few[4] = {-2, -2, -2, -3},
+                up[4] = {-1, -1, -1, -2};
+    float d[4];
+    struct loss_sums sums = {0};
+    loss_completion(&p, 1, -1, half, old, NULL, 4, d, &sums);
+    loss_completion(&p, 1, -1, few, old, NULL, 4, d, &sums);
+    assert_true(sums.clipped_low_min == 0.25 && sums.clipped_high_max == 0);
+    loss_completion(&p, 1, 1, up, old, NULL, 4, d, &sums);
+    assert_true(sums.clipped_low_min == 0 && sums.clipped_high_max == 0.75);
+    assert_true(sums.completions == 3 && sums.clipped_low == 3 && sums.clipped_high == 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trl),
         cmocka_unit_test(finite_difference),
         cmocka_unit_test(on_policy_kl_is_direct),
+        cmocka_unit_test(clip_shares),
     };
     return cmocka_run_group_tests_name("loss", tests, NULL, NULL);
 }

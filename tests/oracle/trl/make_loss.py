@@ -90,6 +90,8 @@ def main():
                 "kl": metrics["kl"][0] if beta else 0.0,
                 "clip_low": metrics["clip_ratio/low_mean"][0],
                 "clip_high": metrics["clip_ratio/high_mean"][0],
+                "clip_low_min": metrics["clip_ratio/low_min"][0],
+                "clip_high_max": metrics["clip_ratio/high_max"][0],
                 "dlogp": [leaf.grad[i, :n].tolist() for i, n in enumerate(LENGTHS)],
             })
     out = {"max_completion_length": MAX_COMPLETION_LENGTH, "advantages": ADVANTAGES,

@@ -41,7 +41,7 @@ CONFIGS = {
     "bnpo_kl": ("qwen3_tied", {"loss_type": "bnpo", "scale_rewards": "none", "beta": 0.04,
                                "lr_scheduler_type": "linear", "max_grad_norm": 0.5}),
     "grpo_iterations": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "epsilon": 0.02,
-                                         "epsilon_high": 0.03, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+                                         "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     "dr_grpo_batch": ("qwen3_tied", {"loss_type": "dr_grpo", "scale_rewards": "batch", "temperature": 0.7,
                                      "lr_scheduler_type": "cosine", "warmup_ratio": 0.25,
                                      "max_grad_norm": 1.8}),
@@ -120,7 +120,14 @@ class Record(TrainerCallback):
     def on_log(self, args, state, control, logs, **_):
         if "grad_norm" in logs:
             self.lines[-1]["grad_norm"] = logs["grad_norm"]
-            keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/high_mean", "reward", "reward_std")
+            keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean",
+                    "clip_ratio/high_max", "clip_ratio/region_mean", "reward", "reward_std", "num_tokens",
+                    "frac_reward_zero_std", "completions/mean_length", "completions/min_length",
+                    "completions/max_length", "completions/clipped_ratio",
+                    "completions/mean_terminated_length", "completions/min_terminated_length",
+                    "completions/max_terminated_length")
+            if args.scale_rewards == "batch":  # TRL then looks at the whole batch, we at groups
+                keep = [k for k in keep if k != "frac_reward_zero_std"]
             self.lines[-1].update({k: logs[k] for k in keep if k in logs})
 
 

@@ -8,9 +8,25 @@
 
 /* Components, in the order of the table. */
 enum { SQL_STRUCTURE, SQL_QUERY_ANSWER, SQL_NUMBERS, SQL_DOMAIN, SQL_COMPONENTS };
+enum {
+    PUSH_LENGTH,
+    PUSH_ONE_LINE,
+    PUSH_PORTUGUESE,
+    PUSH_SENTENCE,
+    PUSH_ORIGINAL,
+    PUSH_ON_TOPIC,
+    PUSH_VARIED,
+    PUSH_INFORMAL,
+    PUSH_READER,
+    PUSH_NO_PLACEHOLDER,
+    PUSH_CLEAN,
+    PUSH_COMPONENTS
+};
 
 void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                         struct str *explain_json);
+void push_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                   struct str *explain_json);
 int length_configure(void **state, const json_t *params, struct err *err);
 void length_release(void *state);
 void length_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,

@@ -36,51 +36,56 @@ static void test_open(void **state)
     device_close(NULL);
 }
 
-/* The n-th allocation fails: an error, nothing leaks, and the device still works afterwards: with
- * the sizes it had, and with the larger ones once there is memory. */
+/* The n-th allocation of a larger reserve fails: an error, and the device still works, with the
+ * sizes it had and, once there is memory, with the larger ones. Returns false when nothing failed.
+ */
+static bool reserve_fails(int n)
+{
+    struct err err;
+    struct device *d;
+    float host[30 * 30], x[30], y[30], logp = 1;
+    const int target = 1;
+    for (int i = 0; i < 30 * 30; i++)
+        host[i] = (float)(i % 5);
+    for (int i = 0; i < 30; i++)
+        x[i] = 1;
+    assert_int_equal(open_device(&d, "cpu", "c", 2, &err), 0);
+    assert_int_equal(d->ops->reserve(d, 2, 30, 30, 10, &err), 0);
+    weight *w = d->ops->weight_prepare(d, host, WEIGHT_F32, 30, 30, &err);
+    assert_non_null(w);
+    mem_fail_after(n);
+    int status = d->ops->reserve(d, 50, 60, 70, 80, &err);
+    mem_fail_after(-1);
+    assert_true(status == 0 || status == ERR_MACHINE);
+    for (int again = 0; again < 2; again++) {
+        struct linear l = {.w = w, .lora_a = w, .lora_b = w, .n = 30, .k = 30, .rank = 30};
+        assert_int_equal(d->ops->reserve(d, again ? 50 : 2, 30, 30, 10, &err), 0);
+        memset(y, 0, sizeof y);
+        d->ops->linear(d, y, NULL, x, &l, 1, true);
+        d->ops->logprob(d, &logp, NULL, NULL, x, w, &target, 1, 1);
+        assert_true(y[1] == 60 && logp < 0);
+    }
+    d->ops->weight_free(d, w);
+    device_close(d);
+    return status != 0;
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
     size_t live = mem_stats().live_blocks;
     struct err err;
-    struct device *d;
-    int failures = 0;
-    for (int n = 0;; n++) {
-        mem_fail_after(n);
-        int status = open_device(&d, "cpu", "c", 2, &err);
+    struct device *d = NULL;
+    int status = 1, opens = 0, reserves = 0;
+    for (; status; opens++) {
+        mem_fail_after(opens);
+        status = open_device(&d, "cpu", "c", 2, &err);
         mem_fail_after(-1);
-        if (status == 0)
-            break;
-        assert_int_equal(status, ERR_MACHINE);
-        failures++;
+        assert_true(status == 0 || status == ERR_MACHINE);
     }
-    assert_true(failures >= 2);
-    float host[30 * 30], x[30];
-    for (int i = 0; i < 30 * 30; i++)
-        host[i] = (float)(i % 5);
-    for (int i = 0; i < 30; i++)
-        x[i] = 1;
-    assert_int_equal(d->ops->reserve(d, 2, 30, 30, 10, &err), 0);
-    weight *w = d->ops->weight_prepare(d, host, WEIGHT_F32, 30, 30, &err);
-    assert_non_null(w);
-    for (int n = 0, status = 1; status; n++) {
-        mem_fail_after(n);
-        status = d->ops->reserve(d, 50, 60, 70, 80, &err);
-        mem_fail_after(-1);
-        int target = 1;
-        float logp = 1;
-        struct linear l = {.w = w, .n = 30, .k = 30};
-        float y[30];
-        if (status) {
-            assert_int_equal(status, ERR_MACHINE);
-            int again = d->ops->reserve(d, 2, 30, 30, 10, &err);
-            assert_int_equal(again, 0);
-        }
-        d->ops->linear(d, y, NULL, x, &l, 1, false);
-        d->ops->logprob(d, &logp, NULL, NULL, x, w, &target, 1, 1);
-        assert_true(y[1] == 60 && logp < 0);
-    }
-    d->ops->weight_free(d, w);
+    while (reserve_fails(reserves))
+        reserves++;
+    assert_true(opens >= 3 && reserves >= 5);
     for (int n = 0; n < 2; n++) {
         mem_fail_after(n);
         assert_null(d->ops->weight_create(d, 30, 30, &err));
@@ -103,12 +108,13 @@ static void check_sizes(struct rig *g)
         struct device *d;
         struct device_options options = {
             .isa = g->d->isa, .precision = g->d->precision, .threads = 2};
+        size_t before = mem_stats().live_bytes; /* kernels' buffers come with opening */
         assert_int_equal(device_open(&d, &options, &err), 0);
-        size_t before = mem_stats().live_bytes;
         assert_int_equal(d->ops->reserve(d, s[0], s[1], s[2], s[3], &err), 0);
         size_t held = mem_stats().live_bytes - before;
         size_t said = d->ops->scratch_bytes(d, s[0], s[1], s[2], s[3]);
-        if (held > said || said - held > held / 20 + 4096)
+        size_t handles = 1024;
+        if (held > said + handles || said > held + held / 20 + 4096)
             fail_msg("%s: %zu bytes planned, %zu held", d->isa, said, held);
         before = mem_stats().live_bytes;
         weight *w = d->ops->weight_create(d, s[0], s[1], &err);

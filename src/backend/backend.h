@@ -131,7 +131,7 @@ struct backend {
     /* Next token of each row by inverse CDF in id order: the first id whose cumulative probability
      * exceeds uniforms[r] (host, in [0, 1)); temperature 0: the largest logit, ties to the lower
      * id, and logp of the T = 1 distribution. host ids (R), host logp (R): the same bits as
-     * `logprob` gives for that token. */
+     * `logprob` gives for that token. A row with a NaN logit gives id −1 and logp NaN. */
     void (*next_token)(struct device *d, int *ids, float *logp, const float *hidden,
                        const weight *head, const double *uniforms, float temperature, int R);
     /* logits (R, N) = hidden·Wᵀ, for oracles and inspection. */

@@ -414,7 +414,9 @@ static void check_vectors(struct rig *g)
         rig_same(g, "scale", rig_get(g, b, n), product, n * sizeof *product);
         double squares = g->ops->sum_squares(g->d, rig_put(g, x, n), n);
         double want = ref_f32_sum_squares(x, n);
-        assert_true(fabs(squares - want) <= tolerances[TOL_SUM_SQUARES].f32 * want);
+        if (!(fabs(squares - want) <= tolerances[TOL_SUM_SQUARES].f32 * want))
+            fail_msg("%s: sum of squares of %zu is %.17g, expected %.17g", g->d->isa, n, squares,
+                     want);
         g->ops->copy(g->d, b, a, n * sizeof *a);
         rig_same(g, "copy", rig_get(g, b, n), sum, n * sizeof *sum);
         g->ops->zero(g->d, b, n * sizeof *b);

@@ -23,15 +23,24 @@ void rig_open(struct rig *g, const char *isa, enum precision precision, int thre
         fail_msg("%s: %s", err.where, err.message);
 }
 
+struct rig_mark rig_mark(const struct rig *g)
+{
+    return (struct rig_mark){g->n_device, g->n_host, g->n_weights};
+}
+
+void rig_release(struct rig *g, struct rig_mark mark)
+{
+    while (g->n_device > mark.n_device)
+        g->ops->free(g->d, g->device[--g->n_device].p);
+    while (g->n_host > mark.n_host)
+        free(g->host[--g->n_host]);
+    while (g->n_weights > mark.n_weights)
+        g->ops->weight_free(g->d, g->weights[--g->n_weights]);
+}
+
 void rig_clear(struct rig *g)
 {
-    for (int i = 0; i < g->n_device; i++)
-        g->ops->free(g->d, g->device[i].p);
-    for (int i = 0; i < g->n_host; i++)
-        free(g->host[i]);
-    for (int i = 0; i < g->n_weights; i++)
-        g->ops->weight_free(g->d, g->weights[i]);
-    g->n_device = g->n_host = g->n_weights = 0;
+    rig_release(g, (struct rig_mark){0, 0, 0});
 }
 
 void rig_close(struct rig *g)
@@ -74,6 +83,44 @@ void rig_each(void (*check)(struct rig *g), int threads)
         }
     }
     print_worst(worst);
+}
+
+/* What the run on two threads gave, in the order of the calls. */
+static struct record {
+    void *data;
+    size_t bytes;
+} records[4096];
+static int n_records, next_record;
+static bool recording;
+
+void rig_each_threads(void (*check)(struct rig *g))
+{
+    n_records = next_record = 0;
+    recording = true;
+    rig_each(check, 2);
+    recording = false;
+    rig_each(check, 1);
+    assert_int_equal(next_record, n_records);
+    for (int i = 0; i < n_records; i++)
+        free(records[i].data);
+}
+
+void rig_same_on_threads(struct rig *g, const char *what, const void *data, size_t bytes)
+{
+    if (recording) {
+        assert_true(n_records < (int)(sizeof records / sizeof *records));
+        struct record *r = &records[n_records++];
+        *r = (struct record){malloc(bytes), bytes};
+        assert_non_null(r->data);
+        memcpy(r->data, data, bytes);
+        return;
+    }
+    assert_true(next_record < n_records);
+    const struct record *r = &records[next_record++];
+    assert_int_equal(r->bytes, bytes);
+    char label[160];
+    snprintf(label, sizeof label, "%s on 1 and on 2 threads", what);
+    rig_same(g, label, data, r->data, bytes);
 }
 
 /* --- host arrays --- */

@@ -29,9 +29,20 @@ struct rig {
 void rig_open(struct rig *g, const char *isa, enum precision precision, int threads);
 void rig_clear(struct rig *g);
 void rig_close(struct rig *g);
+/* rig_release frees what was made since the mark. */
+struct rig_mark {
+    int n_device, n_host, n_weights;
+};
+struct rig_mark rig_mark(const struct rig *g);
+void rig_release(struct rig *g, struct rig_mark mark);
 /* Runs check on every instruction set of this machine in both precisions, on `threads` threads, and
  * prints the sets that are not here and the largest errors seen beside those allowed. */
 void rig_each(void (*check)(struct rig *g), int threads);
+
+/* The same on two threads and then on one; rig_same_on_threads compares what the second run of a
+ * check gives with what the first gave, call by call. */
+void rig_each_threads(void (*check)(struct rig *g));
+void rig_same_on_threads(struct rig *g, const char *what, const void *data, size_t bytes);
 
 /* --- host arrays --- */
 void *rig_host(struct rig *g, size_t bytes);                            /* uninitialised */

@@ -33,8 +33,9 @@ struct added_token {
 struct tokenizer {
     char **tokens; /* by id; NULL: no such id */
     size_t *lengths;
-    int size; /* largest id + 1 */
-    struct map ids;
+    int size;             /* largest id + 1 */
+    struct map vocab;     /* of the model … */
+    struct map added_ids; /* … and of added tokens that are not in it */
     struct merge_table merges;
     bool ignore_merges, nfc;
     int char_of[256];        /* the character that spells a byte … */
@@ -106,7 +107,8 @@ static int refuse(const struct loader *l, const char *what)
     return err_set(l->err, ERR_INPUT, l->where, "%s is not supported: ids could be wrong", what);
 }
 
-static int set_token(const struct loader *l, const char *content, size_t length, long long id)
+static int set_token(const struct loader *l, struct map *names, const char *content, size_t length,
+                     long long id)
 {
     tokenizer *t = l->t;
     if (id < 0 || id >= MAX_ID)
@@ -145,7 +147,7 @@ static int set_token(const struct loader *l, const char *content, size_t length,
     }
     t->tokens[id] = mem_strndup(content, length);
     t->lengths[id] = length;
-    if (!t->tokens[id] || !map_put(&t->ids, content, length, (int32_t)id))
+    if (!t->tokens[id] || !map_put(names, content, length, (int32_t)id))
         return err_no_memory(l->err, l->where, length);
     return ERR_NONE;
 }
@@ -164,7 +166,7 @@ static int load_vocab(const struct loader *l, const json_t *model)
             return err_set(l->err, ERR_INPUT, l->where,
                            "the id of token \"%.60s\" is %s, expected an integer", token,
                            json_type_name(id));
-        int status = set_token(l, token, strlen(token), json_integer_value(id));
+        int status = set_token(l, &l->t->vocab, token, strlen(token), json_integer_value(id));
         if (status)
             return status;
     }
@@ -172,7 +174,7 @@ static int load_vocab(const struct loader *l, const json_t *model)
         struct str symbol = {0};
         str_put_utf8(&symbol, (uint32_t)l->t->char_of[b]);
         int32_t found = -1;
-        map_get(&l->t->ids, str_text(&symbol), symbol.length, &found);
+        map_get(&l->t->vocab, str_text(&symbol), symbol.length, &found);
         l->t->byte_ids[b] = found;
         str_free(&symbol);
     }
@@ -224,9 +226,9 @@ static int load_merges(const struct loader *l, const json_t *model)
         str_clear(&joined);
         str_append(&joined, a.data, a.length);
         str_append(&joined, b.data, b.length);
-        if (!map_get(&t->ids, a.data, a.length, &left) ||
-            !map_get(&t->ids, b.data, b.length, &right) ||
-            !map_get(&t->ids, str_text(&joined), joined.length, &id))
+        if (!map_get(&t->vocab, a.data, a.length, &left) ||
+            !map_get(&t->vocab, b.data, b.length, &right) ||
+            !map_get(&t->vocab, str_text(&joined), joined.length, &id))
             status = err_set(l->err, ERR_INPUT, l->where,
                              "merge %zu (\"%.40s\" and \"%.40s\") uses or makes a token that is "
                              "not in the vocabulary",
@@ -391,13 +393,13 @@ static int load_post_processor(const struct loader *l, const json_t *spec)
 
 /* The reference gives an added token the id it has in the vocabulary, else the next free one,
  * whatever the file says: a file that says otherwise would mean other ids there. */
-static int check_added_id(const struct loader *l, const char *content, size_t length, long long id,
-                          int vocab_count)
+static int check_added_id(const struct loader *l, const char *content, size_t length, long long id)
 {
     const tokenizer *t = l->t;
     int32_t expected;
-    if (!map_get(&t->ids, content, length, &expected)) {
-        expected = vocab_count;
+    if (!map_get(&t->vocab, content, length, &expected) &&
+        !map_get(&t->added_ids, content, length, &expected)) {
+        expected = (int)t->vocab.count;
         for (int i = 0; i < t->n_added; i++)
             if (t->added[i].id >= expected)
                 expected = t->added[i].id + 1;
@@ -431,7 +433,7 @@ static int load_flags(const struct loader *l, const json_t *entry, struct added_
     return status;
 }
 
-static int load_added_token(const struct loader *l, const json_t *entry, int vocab_count)
+static int load_added_token(const struct loader *l, const json_t *entry)
 {
     tokenizer *t = l->t;
     const char *content;
@@ -444,9 +446,8 @@ static int load_added_token(const struct loader *l, const json_t *entry, int voc
     size_t length = json_string_length(json_object_get(entry, "content"));
     if (!length) /* the reference leaves it out */
         return ERR_NONE;
-    if ((status = load_flags(l, entry, &a)) ||
-        (status = check_added_id(l, content, length, id, vocab_count)) ||
-        (status = set_token(l, content, length, id)))
+    if ((status = load_flags(l, entry, &a)) || (status = check_added_id(l, content, length, id)) ||
+        (status = set_token(l, &t->added_ids, content, length, id)))
         return status;
     t->special[id] = a.special;
     struct str match = {0};
@@ -456,6 +457,8 @@ static int load_added_token(const struct loader *l, const json_t *entry, int voc
         str_append(&match, content, length);
     if (!status && match.failed)
         status = err_no_memory(l->err, l->where, length);
+    if (!status && (match.length != length || memcmp(str_text(&match), content, length) != 0))
+        status = refuse(l, "an added token that is normalized but not in NFC");
     a.id = (int)id;
     a.content = status ? NULL : mem_strndup(str_text(&match), match.length);
     a.length = match.length;
@@ -488,9 +491,9 @@ static int load_added(const struct loader *l)
     l->t->added = mem_calloc(json_array_size(list) + 1, sizeof *l->t->added);
     if (!l->t->added)
         return err_no_memory(l->err, l->where, json_array_size(list) * sizeof *l->t->added);
-    int status = ERR_NONE, vocab_count = (int)l->t->ids.count;
+    int status = ERR_NONE;
     for (size_t i = 0; i < json_array_size(list) && !status; i++)
-        status = load_added_token(l, json_array_get(list, i), vocab_count);
+        status = load_added_token(l, json_array_get(list, i));
     if (!status)
         qsort(l->t->added, (size_t)l->t->n_added, sizeof *l->t->added, longest_first);
     return status;
@@ -574,7 +577,8 @@ void tokenizer_free(tokenizer *t)
     mem_free(t->lengths);
     mem_free(t->special);
     mem_free(t->added);
-    map_free(&t->ids);
+    map_free(&t->vocab);
+    map_free(&t->added_ids);
     merge_table_free(&t->merges);
     pretokenizer_free(t->pre);
     pattern_free(t->word_char);
@@ -589,7 +593,9 @@ int tokenizer_vocab_size(const tokenizer *t)
 int tokenizer_token_id(const tokenizer *t, const char *token, size_t length)
 {
     int32_t id;
-    return map_get(&t->ids, token, length, &id) ? id : -1;
+    if (map_get(&t->vocab, token, length, &id) || map_get(&t->added_ids, token, length, &id))
+        return id;
+    return -1;
 }
 
 bool tokenizer_is_special(const tokenizer *t, int id)
@@ -615,13 +621,15 @@ static int no_memory(struct encoding *e)
     return err_no_memory(e->err, "tokenizer", e->capacity);
 }
 
-/* With ignore_merges a word that is a token as a whole is that token. */
+/* With ignore_merges a word that is a token of the model as a whole is that token. */
 static int whole_word(struct encoding *e, const char *text, size_t length)
 {
     str_clear(&e->mapped);
     for (size_t i = 0; i < length; i++)
         str_put_utf8(&e->mapped, (uint32_t)e->t->char_of[(unsigned char)text[i]]);
-    return e->mapped.failed ? -1 : tokenizer_token_id(e->t, str_text(&e->mapped), e->mapped.length);
+    int32_t id = -1;
+    map_get(&e->t->vocab, str_text(&e->mapped), e->mapped.length, &id);
+    return id;
 }
 
 static int encode_word(void *context, const char *text, size_t length)
@@ -630,6 +638,8 @@ static int encode_word(void *context, const char *text, size_t length)
     const tokenizer *t = e->t;
     if (t->ignore_merges) {
         int id = whole_word(e, text, length);
+        if (e->mapped.failed)
+            return no_memory(e);
         if (id >= 0)
             return ids_push(e->out, id) ? no_memory(e) : ERR_NONE;
     }
@@ -714,8 +724,10 @@ static void widen(const struct added_token *a, const char *text, size_t length, 
 {
     size_t start = 0;
     int32_t c;
-    while (a->lstrip && *from > done && unicode_is_space(last_char(text, *from, &start)))
-        *from = start < done ? done : start;
+    while (a->lstrip && *from > 0 && unicode_is_space(last_char(text, *from, &start)))
+        *from = start;
+    if (a->lstrip && *from < done)
+        *from = done;
     while (a->rstrip && *to < length) {
         int n = utf8_decode(text + *to, length - *to, &c);
         if (!unicode_is_space(c))
@@ -748,7 +760,7 @@ static int cut_added(struct encoding *e, const char *text, size_t length, bool n
         widen(a, text, length, done, &from, &to);
         if (from > done)
             status = rest(e, text + done, from - done);
-        if (!status && ids_push(e->out, a->id))
+        if (!status && from < to && ids_push(e->out, a->id)) /* else nothing of it is left */
             status = no_memory(e);
         done = to;
     }

@@ -230,9 +230,10 @@ static int load_merges(const struct loader *l, const json_t *model)
             !map_get(&t->vocab, b.data, b.length, &right) ||
             !map_get(&t->vocab, str_text(&joined), joined.length, &id))
             status = err_set(l->err, ERR_INPUT, l->where,
-                             "merge %zu (\"%.40s\" and \"%.40s\") uses or makes a token that is "
+                             "merge %zu (\"%.*s\" and \"%.*s\") uses or makes a token that is "
                              "not in the vocabulary",
-                             i, a.data, b.data);
+                             i, (int)(a.length < 40 ? a.length : 40), a.data,
+                             (int)(b.length < 40 ? b.length : 40), b.data);
         else if (!merge_table_put(&t->merges, left, right, (int)i, id))
             status = err_no_memory(l->err, l->where, i);
     }
@@ -905,41 +906,40 @@ int tokenizer_decode(const tokenizer *t, struct str *out, const int *ids, size_t
     return status;
 }
 
+/* Bytes at the end that may still become a character: a lead byte and what can follow it. */
+static size_t unfinished(const char *bytes, size_t length)
+{
+    for (size_t back = 1; back <= 3 && back <= length; back++) {
+        const unsigned char *b = (const unsigned char *)bytes + length - back;
+        bool whole;
+        if ((*b & 0xC0) == 0x80)
+            continue;
+        return *b >= 0xC2 && *b < 0xF5 && maximal_subpart(b, back, &whole) == back && !whole ? back
+                                                                                             : 0;
+    }
+    return 0;
+}
+
 int tokenizer_decode_next(const tokenizer *t, struct decode_stream *stream, struct str *out, int id,
                           bool skip_special, struct err *err)
 {
-    if (ids_push(&stream->ids, id))
-        return err_no_memory(err, "tokenizer", stream->ids.count);
-    struct str raw = {0}, text = {0};
-    int status = put_raw(t, &raw, stream->ids.data, stream->ids.count, skip_special, err);
+    struct str raw = {0};
+    str_append(&raw, stream->held, stream->n_held);
+    int status = put_raw(t, &raw, &id, 1, skip_special, err);
     if (!status) {
-        /* Hold back an unfinished sequence at the end: its bytes may still become a character. */
-        size_t keep = raw.length;
-        for (size_t back = 1; back <= 3 && back <= raw.length; back++) {
-            const unsigned char *b = (const unsigned char *)str_text(&raw) + raw.length - back;
-            bool whole;
-            if ((*b & 0xC0) == 0x80)
-                continue;
-            if (maximal_subpart(b, back, &whole) == back && !whole && *b >= 0xC2 && *b < 0xF5)
-                keep = raw.length - back;
-            break;
-        }
-        put_lossy(&text, str_text(&raw), keep);
-        if (text.length > stream->emitted)
-            str_append(out, str_text(&text) + stream->emitted, text.length - stream->emitted);
-        stream->emitted = text.length > stream->emitted ? text.length : stream->emitted;
-        if (text.failed || out->failed)
-            status = err_no_memory(err, "tokenizer", raw.length);
-    } else {
-        stream->ids.count--;
+        size_t held = unfinished(str_text(&raw), raw.length);
+        put_lossy(out, str_text(&raw), raw.length - held);
+        memcpy(stream->held, str_text(&raw) + raw.length - held, held);
+        stream->n_held = held;
+        if (out->failed)
+            status = err_no_memory(err, "tokenizer", out->length);
     }
     str_free(&raw);
-    str_free(&text);
     return status;
 }
 
-void decode_stream_free(struct decode_stream *stream)
+void tokenizer_decode_end(struct decode_stream *stream, struct str *out)
 {
-    ids_free(&stream->ids);
-    *stream = (struct decode_stream){0};
+    put_lossy(out, stream->held, stream->n_held);
+    stream->n_held = 0;
 }

@@ -25,6 +25,7 @@ bool mem_add(size_t *out, size_t a, size_t b);
 
 struct mem_stats {
     size_t live_blocks, live_bytes, peak_bytes, total_calls;
+    size_t failed_calls; /* that returned NULL: tells what made a library give up */
 };
 struct mem_stats mem_stats(void);
 void mem_fail_after(

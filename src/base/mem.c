@@ -87,10 +87,10 @@ static void *undress(void *pointer)
     return p - h->offset;
 }
 
-void *mem_alloc(size_t size)
+static void *allocate(size_t size)
 {
     size_t total;
-    if (injected_failure() || !mem_add(&total, size, sizeof(struct header) + TAIL))
+    if (!mem_add(&total, size, sizeof(struct header) + TAIL))
         return no_memory();
     char *block = malloc(total);
     if (!block)
@@ -98,6 +98,20 @@ void *mem_alloc(size_t size)
     if (HOSTILE)
         memset(block, 0xA5, total);
     return dress(block + sizeof(struct header), size, sizeof(struct header));
+}
+
+void *mem_alloc(size_t size)
+{
+    return injected_failure() ? no_memory() : allocate(size);
+}
+
+void *mem_alloc_or_stop(size_t size)
+{
+    if (injected_failure())
+        no_memory();
+    void *p = allocate(size);
+    CHECK(p && "memory is out");
+    return p;
 }
 
 void *mem_calloc(size_t n, size_t size)

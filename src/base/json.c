@@ -7,23 +7,14 @@
 #include <string.h>
 #include "base/mem.h"
 
-/* jansson's lexer reports a failed allocation as a syntax error, so remember that there was one. */
-static _Thread_local bool allocation_failed;
-
-static void *allocate(size_t size)
-{
-    void *p = mem_alloc(size);
-    if (!p)
-        allocation_failed = true;
-    return p;
-}
-
-/* jansson allocates through ours, so that leaks and injected failures include it. Before main: a
- * value that was built (json_object) before the first one was read must be freed by the allocator
- * it came from. */
+/* jansson allocates through ours, so that leaks and injected failures include it. Its lexer ignores
+ * failed growth of a token's text (lex_save, 2.14) and then reads past the end, so it never gets to
+ * see one: json_read asks the allocator afterwards whether there was any. Before main: a value that
+ * was built (json_object) before the first one was read must be freed by the allocator it came
+ * from. */
 __attribute__((constructor)) static void use_our_allocator(void)
 {
-    json_set_alloc_funcs(allocate, mem_free);
+    json_set_alloc_funcs(mem_alloc_or_stop, mem_free);
 }
 
 json_t *json_read(const void *data, size_t size, int flags, const char *where, struct err *err)
@@ -35,20 +26,21 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
         how |= JSON_DECODE_ANY;
     if (flags & JSON_NUL_ALLOWED)
         how |= JSON_ALLOW_NUL;
-    allocation_failed = false;
     json_error_t error;
+    size_t failed = mem_stats().failed_calls;
     json_t *value = json_loadb(data, size, how, &error);
     if (!value && flags & JSON_BIG_INTEGERS &&
         json_error_code(&error) == json_error_numeric_overflow)
         value = json_loadb(data, size, how | JSON_DECODE_INT_AS_REAL, &error);
-    if (value)
-        return value;
-    if (allocation_failed)
+    if (mem_stats().failed_calls != failed) {
+        json_decref(value);
         err_no_memory(err, where, size);
-    else
+        return NULL;
+    }
+    if (!value)
         err_set(err, ERR_INPUT, where, "is not valid JSON: line %d, column %d: %s", error.line,
                 error.column, error.text);
-    return NULL;
+    return value;
 }
 
 const char *json_type_name(const json_t *value)

@@ -271,6 +271,18 @@ void adapter_refresh(adapter *a)
     }
 }
 
+static int write_file(const char *folder, const char *name, const struct str *bytes,
+                      struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, folder, name);
+    int status = path.failed
+                     ? err_no_memory(err, name, strlen(folder))
+                     : file_write_atomic(str_text(&path), str_text(bytes), bytes->length, err);
+    str_free(&path);
+    return status;
+}
+
 static int write_files(const adapter *a, const float *host, const char *folder, struct err *err)
 {
     struct tensor_out *list = mem_alloc((size_t)a->n_tensors * sizeof *list);
@@ -283,19 +295,16 @@ static int write_files(const adapter *a, const float *host, const char *folder, 
             .n_dims = 2,
             .shape = {(uint64_t)a->tensors[i].rows, (uint64_t)a->tensors[i].cols},
             .data = host + a->tensors[i].offset};
-    struct str bytes = {0}, path = {0};
+    struct str bytes = {0};
     int status = safetensors_write(&bytes, list, (size_t)a->n_tensors, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "adapter_model.safetensors"),
-                                   str_text(&bytes), bytes.length, err);
+        status = write_file(folder, "adapter_model.safetensors", &bytes, err);
     str_clear(&bytes);
     if (!status)
         status = peft_config_write(&bytes, &a->config, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "adapter_config.json"),
-                                   str_text(&bytes), bytes.length, err);
+        status = write_file(folder, "adapter_config.json", &bytes, err);
     str_free(&bytes);
-    str_free(&path);
     mem_free(list);
     return status;
 }

@@ -118,11 +118,15 @@ static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim
     return (s.t + s.u + s.logits + s.scores) * sizeof(float) + (a > b ? a : b);
 }
 
+/* Keeps the old block when there is no memory for the new one: it still serves the old sizes. */
 static int regrow(float **p, size_t floats, struct err *err)
 {
+    float *fresh = mem_alloc_aligned(floats * sizeof(float));
+    if (!fresh)
+        return err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
     mem_free_aligned(*p);
-    *p = mem_alloc_aligned(floats * sizeof(float));
-    return *p ? ERR_NONE : err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
+    *p = fresh;
+    return ERR_NONE;
 }
 
 static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, int max_context,

@@ -8,10 +8,21 @@
 #include <string.h>
 #include "base/mem.h"
 
+/* jansson reports some failed allocations as a syntax error, so they are noted where they happen.
+ */
+static _Thread_local bool allocation_failed;
+
+static void *allocate(size_t size)
+{
+    void *p = mem_alloc(size);
+    allocation_failed = allocation_failed || !p;
+    return p;
+}
+
 /* jansson allocates through ours, so that leaks and injected failures include it. */
 static void use_our_allocator(void)
 {
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_set_alloc_funcs(allocate, mem_free);
 }
 
 static void prepare_jansson(void)
@@ -31,11 +42,11 @@ json_t *json_read(const void *data, size_t size, int flags, const char *where, s
     if (flags & JSON_NUL_ALLOWED)
         how |= JSON_ALLOW_NUL;
     json_error_t error;
+    allocation_failed = false;
     json_t *value = json_loadb(data, size, how, &error);
     if (value)
         return value;
-    /* jansson reports most failed allocations as an error without a text. */
-    if (json_error_code(&error) == json_error_out_of_memory || !error.text[0])
+    if (allocation_failed)
         err_no_memory(err, where, size);
     else
         err_set(err, ERR_INPUT, where, "is not valid JSON: line %d, column %d: %s", error.line,

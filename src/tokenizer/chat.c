@@ -77,7 +77,8 @@ static int read_config_template(struct str *out, bool *found, const char *path, 
     struct str text = {0};
     struct err local = {0}; /* the caller may have passed none, and the code is needed */
     int status = file_read(&text, path, err);
-    json_t *root = status ? NULL : json_read(str_text(&text), text.length, 0, path, &local);
+    json_t *root =
+        status ? NULL : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS, path, &local);
     const json_t *value = json_object_get(root, "chat_template");
     if (!status && !root)
         status = err_set(err, local.code, path, "%s", local.message);

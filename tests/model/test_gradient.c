@@ -97,7 +97,7 @@ static void check_tensors(struct tiny *t, const char *label)
     for (int i = 0; i < n; i++) {
         size_t from = tensors[i].offset;
         size_t size = (size_t)tensors[i].rows * (size_t)tensors[i].cols, largest = from;
-        char name[240];
+        char name[300];
         snprintf(name, sizeof name, "%s: %s", label, tensors[i].name);
         for (int kind = 0; kind < 3; kind++) {
             struct rng_key key = {.seed = 17, .purpose = RNG_SHUFFLE, .row = (uint64_t)i};

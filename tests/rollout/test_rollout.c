@@ -429,7 +429,7 @@ static double chi_square_z(const int *counts, int draws, const float *logits, in
 
 static void check_distribution(const char *name, const char *isa, enum precision precision)
 {
-    enum { DRAWS = 4000 };
+    enum { DRAWS = 3000 };
     static const double temperatures[] = {0.7, 1.3};
     struct tiny t;
     tiny_open(&t, name, isa, precision, 1);
@@ -464,8 +464,8 @@ static void check_distribution(const char *name, const char *isa, enum precision
 static void test_distribution(void **state)
 {
     (void)state;
-    tiny_each(cases, PRECISION_F32, check_distribution);
-    tiny_each(cases, PRECISION_BF16, check_distribution);
+    tiny_each((const char *const[]){"qwen3_tied", NULL}, PRECISION_F32, check_distribution);
+    tiny_each((const char *const[]){"llama_untied", NULL}, PRECISION_BF16, check_distribution);
 }
 
 /* Every field of the key matters, and nothing but the key. */

@@ -429,7 +429,7 @@ static double chi_square_z(const int *counts, int draws, const float *logits, in
 
 static void check_distribution(const char *name, const char *isa, enum precision precision)
 {
-    enum { DRAWS = 3000 };
+    enum { DRAWS = 4000 };
     static const double temperatures[] = {0.7, 1.3};
     struct tiny t;
     tiny_open(&t, name, isa, precision, 1);

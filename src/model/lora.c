@@ -51,6 +51,28 @@ static void lay_out(adapter *a)
     }
 }
 
+size_t adapter_floats(const struct hf_config *c, const struct peft_config *lora)
+{
+    size_t floats = 0;
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        if (lora->targets[p])
+            floats += (size_t)lora->r * (size_t)(projection_out(c, (enum projection)p) +
+                                                 projection_in(c, (enum projection)p));
+    return floats * (size_t)c->layers;
+}
+
+size_t adapter_bytes(const struct device *d, const struct hf_config *c,
+                     const struct peft_config *lora)
+{
+    size_t bytes = adapter_floats(c, lora) * sizeof(float);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        if (lora->targets[p])
+            bytes += (size_t)c->layers *
+                     (d->ops->weight_bytes(d, lora->r, projection_in(c, (enum projection)p)) +
+                      d->ops->weight_bytes(d, projection_out(c, (enum projection)p), lora->r));
+    return bytes;
+}
+
 static int prepare_pairs(adapter *a, struct err *err)
 {
     struct device *d = a->m->d;

@@ -71,6 +71,7 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 # Tests: one program a file, over cmocka; tests/run adds up their counts.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
+$(BUILD)/tests/cli/test_cli: | $(BIN) # it runs the program
 test-bins: $(TEST_BINS)
 
 # The checks of the matrix kernels serve two test programs; the second runs the kernels of every

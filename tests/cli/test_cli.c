@@ -469,6 +469,17 @@ static void test_bad_prompts(void **state)
     assert_int_equal(o.status, 3);
     assert_line_error(o.lines[0], 1, "context of 512");
     release(&o);
+    struct str line = {0};
+    str_puts(&line, "{\"prompt_ids\": [5], \"completion_ids\": [5");
+    for (int i = 1; i < 513; i++)
+        str_puts(&line, ", 5");
+    str_puts(&line, "]}\n{\"prompt_ids\": [5], \"completion_ids\": [5]}\n");
+    o = run_lines(str_text(&line), "logprob --model " MODEL);
+    assert_int_equal(o.status, 3);
+    assert_line_error(o.lines[0], 1, "context of 512");
+    assert_int_equal(json_array_size(field(o.lines[1], "logprobs")), 1);
+    release(&o);
+    str_free(&line);
 }
 
 /* Ids need no tokenizer in the folder; text does. */

@@ -61,8 +61,9 @@ struct attn_dims {
     int heads, kv_heads, head_dim; /* heads is a multiple of kv_heads (GQA) */
 };
 
+/* In double: 1 − β₂ = 0.001 computed from a β₂ in float is off by 1.3e-5. */
 struct adamw_params {
-    float lr, beta1, beta2, eps, weight_decay;
+    double lr, beta1, beta2, eps, weight_decay;
     int step; /* 1-based, for bias correction */
 };
 
@@ -130,7 +131,7 @@ struct backend {
     /* Next token of each row by inverse CDF in id order: the first id whose cumulative probability
      * exceeds uniforms[r] (host, in [0, 1)); temperature 0: the largest logit, ties to the lower
      * id, and logp of the T = 1 distribution. host ids (R), host logp (R): the same bits as
-     * `logprob` gives for that token. */
+     * `logprob` gives for that token. A row with a NaN logit gives id −1 and logp NaN. */
     void (*next_token)(struct device *d, int *ids, float *logp, const float *hidden,
                        const weight *head, const double *uniforms, float temperature, int R);
     /* logits (R, N) = hidden·Wᵀ, for oracles and inspection. */

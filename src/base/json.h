@@ -8,7 +8,15 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum json_flags { JSON_PLAIN = 0, JSON_UNIQUE_KEYS = 1, JSON_ANY_VALUE = 2, JSON_NUL_ALLOWED = 4 };
+enum json_flags {
+    JSON_PLAIN = 0,
+    JSON_UNIQUE_KEYS = 1,
+    JSON_ANY_VALUE = 2,
+    JSON_NUL_ALLOWED = 4,
+    /* A document with an integer beyond 64 bits (tokenizer_config.json's model_max_length is often
+     * 10^30) is read with every integer as a real, instead of being an error. */
+    JSON_BIG_INTEGERS = 8
+};
 
 /* Parses one document. Rejects invalid UTF-8, lone surrogates and trailing text. NULL on error
  * (ERR_INPUT with line and column). Release with json_decref. */

@@ -26,9 +26,15 @@ enum { TAIL = 0, HOSTILE = 0 };
 #endif
 
 static struct {
-    atomic_size_t blocks, bytes, peak, calls;
+    atomic_size_t blocks, bytes, peak, calls, failed;
     atomic_long fail_after;
 } state = {.fail_after = -1};
+
+static void *no_memory(void)
+{
+    atomic_fetch_add(&state.failed, 1);
+    return NULL;
+}
 
 static bool injected_failure(void)
 {
@@ -81,24 +87,38 @@ static void *undress(void *pointer)
     return p - h->offset;
 }
 
-void *mem_alloc(size_t size)
+static void *allocate(size_t size)
 {
     size_t total;
-    if (injected_failure() || !mem_add(&total, size, sizeof(struct header) + TAIL))
-        return NULL;
+    if (!mem_add(&total, size, sizeof(struct header) + TAIL))
+        return no_memory();
     char *block = malloc(total);
     if (!block)
-        return NULL;
+        return no_memory();
     if (HOSTILE)
         memset(block, 0xA5, total);
     return dress(block + sizeof(struct header), size, sizeof(struct header));
+}
+
+void *mem_alloc(size_t size)
+{
+    return injected_failure() ? no_memory() : allocate(size);
+}
+
+void *mem_alloc_or_stop(size_t size)
+{
+    if (injected_failure())
+        no_memory();
+    void *p = allocate(size);
+    CHECK(p && "memory is out");
+    return p;
 }
 
 void *mem_calloc(size_t n, size_t size)
 {
     size_t bytes;
     if (!mem_mul(&bytes, n, size))
-        return NULL;
+        return no_memory();
     void *p = mem_alloc(bytes);
     if (p)
         memset(p, 0, bytes);
@@ -148,10 +168,10 @@ void *mem_alloc_aligned(size_t size)
     const size_t alignment = size >= huge ? (size_t)2 << 20 : 64;
     size_t total;
     if (injected_failure() || !mem_add(&total, size, alignment + TAIL + sizeof(struct header)))
-        return NULL;
+        return no_memory();
     char *block = malloc(total);
     if (!block)
-        return NULL;
+        return no_memory();
     uintptr_t start = (uintptr_t)block + sizeof(struct header);
     uintptr_t aligned = (start + alignment - 1) & ~(uintptr_t)(alignment - 1);
     if (size >= huge) /* advice only: without huge pages it is merely slower */
@@ -181,7 +201,8 @@ struct mem_stats mem_stats(void)
     return (struct mem_stats){.live_blocks = atomic_load(&state.blocks),
                               .live_bytes = atomic_load(&state.bytes),
                               .peak_bytes = atomic_load(&state.peak),
-                              .total_calls = atomic_load(&state.calls)};
+                              .total_calls = atomic_load(&state.calls),
+                              .failed_calls = atomic_load(&state.failed)};
 }
 
 /* --- arena --- */

@@ -18,6 +18,9 @@ char *mem_strndup(const char *s, size_t length);
 /* Large numeric blocks: 64-byte aligned, huge pages advised above 4 MiB, contents undefined.
  * Freed with mem_free_aligned. Counted like the rest. */
 void *mem_alloc_aligned(size_t size);
+/* For a library that cannot bear a failed allocation: an injected failure is counted in
+ * failed_calls and memory given all the same; when it is really out the program stops. */
+void *mem_alloc_or_stop(size_t size);
 void mem_free_aligned(void *p);
 
 bool mem_mul(size_t *out, size_t a, size_t b); /* false on overflow */
@@ -25,6 +28,7 @@ bool mem_add(size_t *out, size_t a, size_t b);
 
 struct mem_stats {
     size_t live_blocks, live_bytes, peak_bytes, total_calls;
+    size_t failed_calls; /* that returned NULL: tells what made a library give up */
 };
 struct mem_stats mem_stats(void);
 void mem_fail_after(

@@ -72,16 +72,21 @@ static int read_prompt(const struct opening *o, struct row *row)
     return ERR_NONE;
 }
 
-static int join_user_text(const struct opening *o, struct row *row)
+static void put_user_text(struct str *text, const struct row *row)
 {
-    struct str text = {0};
     for (size_t i = 0; i < row->n_messages; i++) {
         if (strcmp(row->messages[i].role, "user") != 0)
             continue;
-        if (text.length)
-            str_putc(&text, '\n');
-        str_append(&text, row->messages[i].content, row->messages[i].content_length);
+        if (text->length)
+            str_putc(text, '\n');
+        str_append(text, row->messages[i].content, row->messages[i].content_length);
     }
+}
+
+static int join_user_text(const struct opening *o, struct row *row)
+{
+    struct str text = {0};
+    put_user_text(&text, row);
     row->user_text = arena_strndup(o->arena, str_text(&text), text.length);
     bool failed = text.failed || !row->user_text;
     str_free(&text);
@@ -201,26 +206,50 @@ int dataset_tasks(const struct dataset *d, const char **names, int capacity)
     return n < capacity ? n : capacity;
 }
 
-/* What two prompts are compared by: NFKC, case folded, white space runs as one space, trimmed. */
-static int normal_text(struct str *out, const char *text, struct err *err)
+/* NFKC, case folded, invisible characters left out, white space runs as one space, trimmed. */
+static int normal_text(struct str *out, const struct str *text, struct err *err)
 {
     utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, 0, &mapped,
-                                      UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE |
-                                          UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+    utf8proc_ssize_t n = utf8proc_map(
+        (const utf8proc_uint8_t *)str_text(text), (utf8proc_ssize_t)text->length, &mapped,
+        UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+    if (n == UTF8PROC_ERROR_NOMEM)
+        return err_no_memory(err, "prompt", text->length);
     if (n < 0)
         return err_set(err, ERR_INPUT, "prompt", "cannot normalize: %s", utf8proc_errmsg(n));
+    size_t start = out->length;
     bool space = false;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         bool blank = mapped[i] == ' ' || (mapped[i] >= 9 && mapped[i] <= 13);
         if (!blank) {
-            if (space && out->length)
+            if (space && out->length > start)
                 str_putc(out, ' ');
             str_putc(out, (char)mapped[i]);
         }
         space = blank;
     }
     free(mapped);
+    return out->failed ? err_no_memory(err, "prompt", out->length) : ERR_NONE;
+}
+
+int row_fingerprint(struct str *out, const struct row *row, struct err *err)
+{
+    struct str text = {0};
+    size_t start = out->length;
+    put_user_text(&text, row);
+    int status = text.failed ? err_no_memory(err, "prompt", 0) : normal_text(out, &text, err);
+    str_free(&text);
+    if (status || out->length > start)
+        return status;
+    /* No user text: rows of token ids, or of other roles only. A byte no JSON value starts with
+     * keeps these apart from texts. */
+    const json_t *prompt = json_object_get(row->json, "prompt");
+    if (!prompt || json_is_null(prompt))
+        prompt = json_object_get(row->json, "prompt_ids");
+    struct json_writer w;
+    str_putc(out, 1);
+    jw_begin(&w, out);
+    jw_value(&w, prompt);
     return out->failed ? err_no_memory(err, "prompt", out->length) : ERR_NONE;
 }
 
@@ -231,18 +260,18 @@ int dataset_disjoint(const struct dataset *train, const struct dataset *eval, st
     int status = ERR_NONE;
     for (size_t i = 0; i < train->count && !status; i++) {
         str_clear(&text);
-        status = normal_text(&text, train->rows[i].user_text, err);
-        if (!status && text.length && !map_put(&seen, str_text(&text), text.length, (int32_t)i))
+        status = row_fingerprint(&text, &train->rows[i], err);
+        if (!status && !map_put(&seen, str_text(&text), text.length, (int32_t)i))
             status = err_no_memory(err, train->path, text.length);
     }
     for (size_t i = 0; i < eval->count && !status; i++) {
         int32_t twin;
         str_clear(&text);
-        status = normal_text(&text, eval->rows[i].user_text, err);
-        if (!status && text.length && map_get(&seen, str_text(&text), text.length, &twin))
+        status = row_fingerprint(&text, &eval->rows[i], err);
+        if (!status && map_get(&seen, str_text(&text), text.length, &twin))
             status = err_set(err, ERR_GATE, eval->path,
                              "row \"%.80s\" (line %ld) is also a training row: \"%.80s\" (%.200s, "
-                             "line %ld) has the same user text. Remove it from one of the files",
+                             "line %ld) has the same prompt. Remove it from one of the files",
                              eval->rows[i].id, eval->rows[i].line, train->rows[twin].id,
                              train->path, train->rows[twin].line);
     }

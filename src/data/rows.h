@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/str.h"
 #include "tokenizer/chat.h"
 
 struct row {
@@ -33,8 +34,11 @@ int dataset_open(struct dataset *d, const char *path, struct err *err);
 void dataset_close(struct dataset *d);
 /* Task names in order of first appearance; returns their number. */
 int dataset_tasks(const struct dataset *d, const char **names, int capacity);
-/* ERR_GATE naming the first row of `eval` whose normalised user text or id-independent prompt is
- * also in `train`. */
+/* Appends what two rows' prompts are compared by: the user text, normalised (NFKC, case folded,
+ * white space as single spaces, invisible characters left out); where there is none, the prompt as
+ * JSON. Rows with equal fingerprints never straddle two sets. */
+int row_fingerprint(struct str *out, const struct row *row, struct err *err);
+/* ERR_GATE naming the first row of `eval` whose fingerprint is also in `train`. */
 int dataset_disjoint(const struct dataset *train, const struct dataset *eval, struct err *err);
 
 #endif

@@ -217,9 +217,9 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
     int status = ERR_NONE;
     if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root =
-            status ? NULL
-                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
+        json_t *root = status ? NULL
+                              : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
+                                          str_text(&path), err);
         if (!status && !root)
             status = ERR_INPUT;
         const json_t *eos = json_object_get(root, "eos_token");
@@ -267,6 +267,20 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
     if (status)
         text_codec_close(c);
     return status;
+}
+
+int text_codec_open_ids(struct text_codec *c, const char *model_folder, const char *chat_template,
+                        const struct hf_config *config, struct err *err)
+{
+    struct str path = {0};
+    bool there = file_exists(path_join(&path, model_folder, "tokenizer.json"));
+    str_free(&path);
+    if (there)
+        return text_codec_open(c, model_folder, chat_template, config, err);
+    *c = (struct text_codec){0};
+    for (int i = 0; i < config->n_eos; i++)
+        add_eos(c, config->eos[i]);
+    return ERR_NONE;
 }
 
 void text_codec_close(struct text_codec *c)

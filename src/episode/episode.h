@@ -47,13 +47,17 @@ void episode_score(const struct reward_set *set, const struct row *row, const ch
 /* Everything text needs: tokenizer, template, EOS set (union of config, generation config,
  * tokenizer). */
 struct text_codec {
-    tokenizer *tokenizer;
+    tokenizer *tokenizer;             /* NULL: the folder has none (text_codec_open_ids) */
     const struct chat_template *chat; /* NULL: prompts must be plain text or ids */
     int eos[64];
     int n_eos;
 };
 int text_codec_open(struct text_codec *c, const char *model_folder, const char *chat_template,
                     const struct hf_config *config, struct err *err);
+/* The same where the folder may have no tokenizer: prompts must then be ids, and the EOS set is the
+ * config's. A tokenizer that is there but cannot be read is still an error. */
+int text_codec_open_ids(struct text_codec *c, const char *model_folder, const char *chat_template,
+                        const struct hf_config *config, struct err *err);
 void text_codec_close(struct text_codec *c);
 /* Ids of a row's prompt with the generation prompt; rendered text in *text when not NULL. */
 int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,

@@ -437,7 +437,7 @@ int safetensors_write(struct str *out, const struct tensor_out *tensors, size_t 
         jw_object_end(&w);
     }
     jw_object_end(&w);
-    while (header.length % 8)
+    while (header.length % 8 && !header.failed)
         str_putc(&header, ' ');
     uint8_t length[8];
     for (int i = 0; i < 8; i++)

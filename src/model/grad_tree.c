@@ -22,7 +22,8 @@ size_t grad_tree_bytes(size_t size, long max_leaves)
 int grad_tree_create(struct grad_tree *t, struct device *d, size_t size, long max_leaves,
                      struct err *err)
 {
-    *t = (struct grad_tree){.d = d, .size = size, .levels = levels_for(max_leaves)};
+    *t = (struct grad_tree){
+        .d = d, .size = size, .capacity = size, .levels = levels_for(max_leaves)};
     CHECK((1L << (t->levels - 1)) >= max_leaves);
     for (int i = 0; i < t->levels; i++) {
         t->level[i] = d->ops->alloc(d, size * sizeof(float), err);
@@ -48,13 +49,20 @@ void grad_tree_reset(struct grad_tree *t)
     t->pushed = 0;
 }
 
-void grad_tree_push(struct grad_tree *t, float *leaf)
+void grad_tree_resize(struct grad_tree *t, size_t size)
+{
+    CHECK(size <= t->capacity && t->pushed == 0);
+    t->size = size;
+}
+
+void grad_tree_push(struct grad_tree *t, const float *leaf)
 {
     const struct backend *ops = t->d->ops;
     int level = 0;
     if (t->used[0]) {
         /* Carry: the sum stays in the lower level's block until it finds an empty level. */
-        ops->add(t->d, t->level[0], leaf, t->size);
+        if (leaf)
+            ops->add(t->d, t->level[0], leaf, t->size);
         for (level = 1; t->used[level]; level++) {
             CHECK(level + 1 < t->levels);
             ops->add(t->d, t->level[level], t->level[level - 1], t->size);
@@ -65,8 +73,10 @@ void grad_tree_push(struct grad_tree *t, float *leaf)
         t->level[level - 1] = t->level[level];
         t->level[level] = sum;
         t->used[level - 1] = false;
-    } else {
+    } else if (leaf) {
         ops->copy(t->d, t->level[0], leaf, t->size * sizeof(float));
+    } else {
+        ops->zero(t->d, t->level[0], t->size * sizeof(float));
     }
     t->used[level] = true;
     t->pushed++;

@@ -11,7 +11,7 @@ enum { GRAD_TREE_LEVELS = 24 };
 
 struct grad_tree {
     struct device *d;
-    size_t size;                    /* floats per vector */
+    size_t size, capacity;          /* floats per vector: now, and at most */
     float *level[GRAD_TREE_LEVELS]; /* partial sum of 2^i leaves, or NULL/unused */
     bool used[GRAD_TREE_LEVELS];
     int levels;
@@ -24,8 +24,10 @@ int grad_tree_create(struct grad_tree *t, struct device *d, size_t size, long ma
 void grad_tree_free(struct grad_tree *t);
 size_t grad_tree_bytes(size_t size, long max_leaves);
 void grad_tree_reset(struct grad_tree *t);
-/* Adds the next leaf; `leaf` may be overwritten (it is the caller's scratch afterwards). */
-void grad_tree_push(struct grad_tree *t, float *leaf);
+/* Changes the size of the vectors of an empty tree, up to what it was made for. */
+void grad_tree_resize(struct grad_tree *t, size_t size);
+/* Adds the next leaf; NULL: a leaf of zeros. */
+void grad_tree_push(struct grad_tree *t, const float *leaf);
 /* Combines the unfinished subtrees, lowest level first, and returns the total (owned by the tree,
  * valid until reset). NULL when nothing was pushed. */
 float *grad_tree_total(struct grad_tree *t);

@@ -51,6 +51,28 @@ static void lay_out(adapter *a)
     }
 }
 
+size_t adapter_floats(const struct hf_config *c, const struct peft_config *lora)
+{
+    size_t floats = 0;
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        if (lora->targets[p])
+            floats += (size_t)lora->r * (size_t)(projection_out(c, (enum projection)p) +
+                                                 projection_in(c, (enum projection)p));
+    return floats * (size_t)c->layers;
+}
+
+size_t adapter_bytes(const struct device *d, const struct hf_config *c,
+                     const struct peft_config *lora)
+{
+    size_t bytes = adapter_floats(c, lora) * sizeof(float);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        if (lora->targets[p])
+            bytes += (size_t)c->layers *
+                     (d->ops->weight_bytes(d, lora->r, projection_in(c, (enum projection)p)) +
+                      d->ops->weight_bytes(d, projection_out(c, (enum projection)p), lora->r));
+    return bytes;
+}
+
 static int prepare_pairs(adapter *a, struct err *err)
 {
     struct device *d = a->m->d;
@@ -189,14 +211,15 @@ int adapter_open(adapter **out, model *m, const char *folder, struct err *err)
     struct tensor_set set = {0};
     *out = NULL;
     int status = peft_open(&config, &set, folder, err);
-    if (!status)
+    if (!status) {
         status = allocate(out, m, &config, err);
-    if (!status)
-        status = adapter_load(*out, &set, err);
-    if (status) {
-        err_prefix(err, folder);
-        adapter_close(*out);
-        *out = NULL;
+        if (!status)
+            status = adapter_load(*out, &set, err);
+        if (status) {
+            err_prefix(err, folder); /* peft_open's own errors name the file already */
+            adapter_close(*out);
+            *out = NULL;
+        }
     }
     tensor_set_close(&set);
     return status;
@@ -248,6 +271,18 @@ void adapter_refresh(adapter *a)
     }
 }
 
+static int write_file(const char *folder, const char *name, const struct str *bytes,
+                      struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, folder, name);
+    int status = path.failed
+                     ? err_no_memory(err, name, strlen(folder))
+                     : file_write_atomic(str_text(&path), str_text(bytes), bytes->length, err);
+    str_free(&path);
+    return status;
+}
+
 static int write_files(const adapter *a, const float *host, const char *folder, struct err *err)
 {
     struct tensor_out *list = mem_alloc((size_t)a->n_tensors * sizeof *list);
@@ -260,19 +295,16 @@ static int write_files(const adapter *a, const float *host, const char *folder, 
             .n_dims = 2,
             .shape = {(uint64_t)a->tensors[i].rows, (uint64_t)a->tensors[i].cols},
             .data = host + a->tensors[i].offset};
-    struct str bytes = {0}, path = {0};
+    struct str bytes = {0};
     int status = safetensors_write(&bytes, list, (size_t)a->n_tensors, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "adapter_model.safetensors"),
-                                   str_text(&bytes), bytes.length, err);
+        status = write_file(folder, "adapter_model.safetensors", &bytes, err);
     str_clear(&bytes);
     if (!status)
         status = peft_config_write(&bytes, &a->config, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "adapter_config.json"),
-                                   str_text(&bytes), bytes.length, err);
+        status = write_file(folder, "adapter_config.json", &bytes, err);
     str_free(&bytes);
-    str_free(&path);
     mem_free(list);
     return status;
 }

@@ -85,18 +85,28 @@ static void walk_activations(struct walk *w, struct activations *a, struct layer
     a->du = take(w, lora ? (size_t)lora->r : 0);
 }
 
-static int reserve_device(model *m, const struct peft_config *lora, int max_rows, struct err *err)
+/* The widest inner or outer size of any product. */
+static int widest(const struct hf_config *c, const struct peft_config *lora)
 {
-    const struct hf_config *c = &m->config;
     int dim = c->hidden_size;
     for (int p = 0; p < N_PROJECTIONS; p++) {
         int out = projection_out(c, (enum projection)p), in = projection_in(c, (enum projection)p);
         dim = out > dim ? out : dim;
         dim = in > dim ? in : dim;
     }
-    if (lora && lora->r > dim)
-        dim = lora->r;
-    return m->d->ops->reserve(m->d, max_rows, dim, c->vocab_size, m->max_context, err);
+    return lora && lora->r > dim ? lora->r : dim;
+}
+
+size_t model_scratch_bytes(const struct device *d, const struct hf_config *c,
+                           const struct peft_config *lora, int max_rows, int max_context)
+{
+    return d->ops->scratch_bytes(d, max_rows, widest(c, lora), c->vocab_size, max_context);
+}
+
+static int reserve_device(model *m, const struct peft_config *lora, int max_rows, struct err *err)
+{
+    return m->d->ops->reserve(m->d, max_rows, widest(&m->config, lora), m->config.vocab_size,
+                              m->max_context, err);
 }
 
 size_t workspace_bytes(const struct device *d, const struct hf_config *config,

@@ -58,7 +58,11 @@ int adapter_load(adapter *a, const struct tensor_set *tensors, struct err *err);
 void adapter_close(adapter *a);
 const struct peft_config *adapter_config(const adapter *a);
 size_t adapter_size(const adapter *a); /* parameters, in floats */
-float *adapter_params(adapter *a);     /* device, flat */
+size_t adapter_floats(const struct hf_config *config, const struct peft_config *lora); /* same */
+/* Bytes of an adapter: its parameters and their prepared copies. */
+size_t adapter_bytes(const struct device *d, const struct hf_config *config,
+                     const struct peft_config *lora);
+float *adapter_params(adapter *a); /* device, flat */
 const struct adapter_tensor *adapter_tensors(const adapter *a, int *n);
 void adapter_refresh(adapter *a); /* re-prepare after params changed */
 /* Writes adapter_model.safetensors and adapter_config.json into an existing folder (fsynced). */
@@ -99,6 +103,11 @@ int workspace_create(workspace **out, model *m, const struct peft_config *lora, 
 void workspace_free(workspace *w);
 size_t workspace_bytes(const struct device *d, const struct hf_config *config,
                        const struct peft_config *lora, int max_rows);
+
+/* The device's own scratch for passes of up to max_rows rows (workspaces and activations reserve
+ * it). */
+size_t model_scratch_bytes(const struct device *d, const struct hf_config *config,
+                           const struct peft_config *lora, int max_rows, int max_context);
 
 /* hidden (rows, H), device: states after the final norm, or NULL when only keys and values are
  * wanted (a prefix: the last layer stops after its keys and values). a NULL: the bare base. */

@@ -3,6 +3,7 @@
  * The list of tensors an architecture needs is walked once; each must be there with its shape and
  * finite values, and at the end no tensor of the file may be left unknown: a model is either
  * exactly what its config says or an error. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,49 +46,65 @@ struct loader {
     struct err *err;
 };
 
-/* Finds a tensor, checks shape (cols 0: a vector) and values, and marks it as known. */
-static const struct tensor *take(struct loader *l, const char *name, int rows, int cols)
+/* "(3, 4)" of a tensor as it is in the file. */
+static const char *shape_text(char out[160], const struct tensor *t)
 {
-    const struct tensor *t = tensor_find(l->set, name);
-    if (!t) {
-        err_set(l->err, ERR_INPUT, name, "this tensor is missing from the model's safetensors");
-        return NULL;
-    }
+    int used = snprintf(out, 160, "(");
+    for (int i = 0; i < t->n_dims; i++)
+        used += snprintf(out + used, 160 - (size_t)used, "%s%" PRIu64, i ? ", " : "", t->shape[i]);
+    snprintf(out + used, 160 - (size_t)used, "%s)", t->n_dims == 1 ? "," : "");
+    return out;
+}
+
+static int wrong_shape(const struct loader *l, const struct tensor *t, int rows, int cols)
+{
+    char found[160], wanted[160];
+    struct tensor want = {.n_dims = cols ? 2 : 1, .shape = {(uint64_t)rows, (uint64_t)cols}};
+    return err_set(l->err, ERR_INPUT, t->name,
+                   "has shape %s, config.json asks for %s: weights and config are of different "
+                   "models",
+                   shape_text(found, t), shape_text(wanted, &want));
+}
+
+/* Finds a tensor, checks shape (cols 0: a vector) and values, and marks it as known. */
+static int take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols)
+{
+    const struct tensor *t = *out = tensor_find(l->set, name);
+    if (!t)
+        return err_set(
+            l->err, ERR_INPUT, name,
+            "this tensor is missing from the model's safetensors; config.json asks for it%s",
+            strcmp(name, "lm_head.weight") == 0
+                ? " (tie_word_embeddings is not true there: with it the embedding is the head)"
+                : "");
     bool shape_ok = t->n_dims == (cols ? 2 : 1) && t->shape[0] == (uint64_t)rows &&
                     (!cols || t->shape[1] == (uint64_t)cols);
-    if (!shape_ok) {
-        err_set(l->err, ERR_INPUT, name, "has shape (%llu%s%.0llu), config.json asks for (%d, %d)",
-                (unsigned long long)(t->n_dims ? t->shape[0] : 0), t->n_dims > 1 ? ", " : "",
-                (unsigned long long)(t->n_dims > 1 ? t->shape[1] : 0), rows, cols);
-        return NULL;
-    }
-    if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_F16 && t->dtype != DTYPE_BF16) {
-        err_set(l->err, ERR_INPUT, name,
-                "has dtype %s; weights may be F32, F16 or BF16 (quantised "
-                "safetensors are not supported)",
-                dtype_name(t->dtype));
-        return NULL;
-    }
+    if (!shape_ok)
+        return wrong_shape(l, t, rows, cols);
+    if (t->dtype != DTYPE_F32 && t->dtype != DTYPE_F16 && t->dtype != DTYPE_BF16)
+        return err_set(l->err, ERR_INPUT, name,
+                       "has dtype %s; weights may be F32, F16 or BF16 (quantised "
+                       "safetensors are not supported)",
+                       dtype_name(t->dtype));
     size_t n = (size_t)tensor_count(t), bad = 0;
 #pragma omp parallel for reduction(+ : bad) if (n > 65536)
     for (size_t i = 0; i < n; i++)
         bad += !isfinite(tensor_element(t, i));
-    if (bad) {
-        err_set(l->err, ERR_INPUT, name, "holds %zu values that are NaN or infinite", bad);
-        return NULL;
-    }
-    if (!map_put(&l->seen, name, strlen(name), 1)) {
-        err_no_memory(l->err, name, strlen(name));
-        return NULL;
-    }
-    return t;
+    if (bad)
+        return err_set(l->err, ERR_INPUT, name,
+                       "%zu of its %zu values are NaN or infinite; expected finite numbers", bad,
+                       n);
+    if (!map_put(&l->seen, name, strlen(name), 1))
+        return err_no_memory(l->err, name, strlen(name));
+    return ERR_NONE;
 }
 
 static int load_matrix(struct loader *l, weight **out, const char *name, int n, int k)
 {
-    const struct tensor *t = take(l, name, n, k);
-    if (!t)
-        return l->err ? (int)l->err->code : ERR_INPUT;
+    const struct tensor *t;
+    int status = take(l, &t, name, n, k);
+    if (status)
+        return status;
     struct device *d = l->m->d;
     *out = d->ops->weight_prepare(d, t->data, (enum weight_dtype)t->dtype, n, k, l->err);
     return *out ? ERR_NONE : ERR_MACHINE;
@@ -95,9 +112,10 @@ static int load_matrix(struct loader *l, weight **out, const char *name, int n, 
 
 static int load_vector(struct loader *l, float **out, const char *name, int n)
 {
-    const struct tensor *t = take(l, name, n, 0);
-    if (!t)
-        return l->err ? (int)l->err->code : ERR_INPUT;
+    const struct tensor *t;
+    int status = take(l, &t, name, n, 0);
+    if (status)
+        return status;
     struct device *d = l->m->d;
     float *host = mem_alloc((size_t)n * sizeof *host);
     *out = d->ops->alloc(d, (size_t)n * sizeof **out, l->err);
@@ -106,7 +124,7 @@ static int load_vector(struct loader *l, float **out, const char *name, int n)
             host[i] = tensor_element(t, (size_t)i);
         d->ops->upload(d, *out, host, (size_t)n * sizeof *host);
     }
-    int status = host && *out ? ERR_NONE : err_no_memory(l->err, name, (size_t)n * sizeof *host);
+    status = host && *out ? ERR_NONE : err_no_memory(l->err, name, (size_t)n * sizeof *host);
     mem_free(host);
     return status;
 }
@@ -159,8 +177,9 @@ static int load_head(struct loader *l)
     const struct tensor *head = tensor_find(l->set, "lm_head.weight");
     if (!head)
         return ERR_NONE;
-    if (!take(l, "lm_head.weight", c->vocab_size, c->hidden_size))
-        return l->err ? (int)l->err->code : ERR_INPUT;
+    status = take(l, &head, "lm_head.weight", c->vocab_size, c->hidden_size);
+    if (status)
+        return status;
     const struct tensor *embedding = tensor_find(l->set, "model.embed_tokens.weight");
     if (head->dtype != embedding->dtype || memcmp(head->data, embedding->data, head->size) != 0)
         return err_set(l->err, ERR_INPUT, "lm_head.weight",
@@ -245,6 +264,7 @@ int model_open(model **out, struct device *d, const char *folder, int max_contex
 {
     struct hf_config config;
     struct tensor_set set = {0};
+    *out = NULL;
     int status = hf_config_open(&config, folder, NULL, 0, err);
     if (!status)
         status = safetensors_open_folder(&set, folder, err);

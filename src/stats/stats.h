@@ -37,4 +37,10 @@ struct stratified {
 };
 struct stratified stats_stratified(const double *x, const int *stratum, size_t n, int strata);
 
+/* 95% BCa interval of that mean of task means: each stratum is resampled within itself; bias and
+ * percentiles as above, acceleration from the strata's influence values (Davison & Hinkley 1997,
+ * section 5.3.2). With one stratum it is stats_bca_interval's definition (other draws). */
+int stats_bca_stratified(struct interval *out, const double *x, const int *stratum, size_t n,
+                         int strata, int resamples, uint64_t seed, struct err *err);
+
 #endif

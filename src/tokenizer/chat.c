@@ -71,31 +71,48 @@ static int unknown(const char *where, const char *problem, const char *hash, str
     return status;
 }
 
+/* chat_template of a tokenizer_config.json; *found is left false when it has none. */
+static int read_config_template(struct str *out, bool *found, const char *path, struct err *err)
+{
+    struct str text = {0};
+    struct err local = {0}; /* the caller may have passed none, and the code is needed */
+    int status = file_read(&text, path, err);
+    json_t *root =
+        status ? NULL : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS, path, &local);
+    const json_t *value = json_object_get(root, "chat_template");
+    if (!status && !root)
+        status = err_set(err, local.code, path, "%s", local.message);
+    else if (!status && !json_is_object(root))
+        status = err_set(err, ERR_INPUT, path, "is %s, expected an object", json_type_name(root));
+    else if (json_is_string(value))
+        str_append(out, json_string_value(value), json_string_length(value));
+    else if (value && !json_is_null(value))
+        status =
+            err_set(err, ERR_INPUT, path,
+                    "\"chat_template\" is %s, expected a string; name a template in the recipe "
+                    "(chat_template: NAME)",
+                    json_type_name(value));
+    *found = json_is_string(value);
+    json_decref(root);
+    str_free(&text);
+    return status;
+}
+
 /* The template's text: chat_template.jinja, else chat_template in tokenizer_config.json. */
 static int read_template(struct str *out, bool *found, const char *folder, struct err *err)
 {
-    struct str path = {0}, text = {0};
+    struct str path = {0};
     int status = ERR_NONE;
     *found = false;
     if (file_exists(path_join(&path, folder, "chat_template.jinja"))) {
         status = file_read(out, str_text(&path), err);
         *found = true;
     } else if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
-        status = file_read(&text, str_text(&path), err);
-        json_t *root =
-            status ? NULL
-                   : json_read(str_text(&text), text.length, JSON_PLAIN, str_text(&path), err);
-        if (!status && !root)
-            status = ERR_INPUT;
-        const json_t *value = json_object_get(root, "chat_template");
-        if (json_is_string(value)) {
-            str_append(out, json_string_value(value), json_string_length(value));
-            *found = true;
-        }
-        json_decref(root);
+        status = read_config_template(out, found, str_text(&path), err);
     }
+    if (!status && (path.failed || out->failed))
+        status = err_no_memory(err, folder, out->length);
     str_free(&path);
-    str_free(&text);
     return status;
 }
 

@@ -1,24 +1,30 @@
-/* pretokenize.c: a list of cutting steps over PCRE2; see pretokenize.h.
- *
- * The reference runs its patterns on Oniguruma. PCRE2 with UTF and UCP agrees with it on \p{…},
- * (?i:…) and look-ahead, but its \s also takes U+180E (a space until Unicode 6.3), so \s and \S are
- * rewritten as the White_Space set before compiling. */
-#define PCRE2_CODE_UNIT_WIDTH 8
+/* pretokenize.c: a list of cutting steps; see pretokenize.h. */
 #include "tokenizer/pretokenize.h"
-#include <pcre2.h>
-#include <stdint.h>
 #include <string.h>
-#include <utf8proc.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "tokenizer/unicode.h"
 
 enum step_kind { STEP_REGEX, STEP_DIGITS, STEP_PREFIX_SPACE };
 
+/* What becomes of the pieces that a pattern matched. */
+enum behavior {
+    ISOLATED,
+    REMOVED,
+    MERGED_WITH_PREVIOUS,
+    MERGED_WITH_NEXT,
+    CONTIGUOUS,
+    N_BEHAVIORS
+};
+
+static const char *const behavior_names[N_BEHAVIORS] = {"Isolated", "Removed", "MergedWithPrevious",
+                                                        "MergedWithNext", "Contiguous"};
+
 struct step {
     enum step_kind kind;
-    pcre2_code *code;
-    bool removed; /* drop what the pattern matches (or, inverted, what it does not) */
-    bool invert;
+    pattern *pattern;
+    enum behavior behavior;
+    bool invert;     /* what the pattern does not match counts as matched */
     bool individual; /* digits one by one */
 };
 
@@ -34,77 +40,6 @@ struct pretokenizer {
 static const char *const byte_level_pattern =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-static const char *const white_space = "\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{"
-                                       "200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
-
-bool is_unicode_space(int32_t c)
-{
-    return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-           c == 0x205F || c == 0x3000;
-}
-
-/* --- compiling --- */
-
-static int rewrite_spaces(struct str *out, const char *pattern, const char *where, struct err *err)
-{
-    bool in_class = false;
-    for (const char *p = pattern; *p; p++) {
-        if (p[0] == '\\' && p[1]) {
-            if (p[1] == 's') {
-                str_printf(out, in_class ? "%s" : "[%s]", white_space);
-            } else if (p[1] == 'S' && !in_class) {
-                str_printf(out, "[^%s]", white_space);
-            } else if (p[1] == 'S') {
-                return err_set(err, ERR_INPUT, where,
-                               "the pattern \"%.200s\" has \\S inside a class, which is not "
-                               "supported",
-                               pattern);
-            } else {
-                str_append(out, p, 2);
-            }
-            p++;
-            continue;
-        }
-        if (*p == '[')
-            in_class = true;
-        else if (*p == ']')
-            in_class = false;
-        str_putc(out, *p);
-    }
-    return out->failed ? err_no_memory(err, where, strlen(pattern)) : ERR_NONE;
-}
-
-static int compile(pcre2_code **out, const char *pattern, bool literal, const char *where,
-                   struct err *err)
-{
-    struct str rewritten = {0};
-    int status = ERR_NONE;
-    if (literal)
-        str_puts(&rewritten, pattern);
-    else
-        status = rewrite_spaces(&rewritten, pattern, where, err);
-    if (!status) {
-        int code;
-        PCRE2_SIZE offset;
-        uint32_t flags = PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK | (literal ? PCRE2_LITERAL : 0);
-        if (literal)
-            flags &= ~(uint32_t)PCRE2_UCP;
-        *out = pcre2_compile((PCRE2_SPTR)str_text(&rewritten), rewritten.length, flags, &code,
-                             &offset, NULL);
-        if (*out) {
-            pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); /* without JIT it merely runs slower */
-        } else {
-            PCRE2_UCHAR message[200];
-            pcre2_get_error_message(code, message, sizeof message);
-            status = err_set(err, ERR_INPUT, where, "the pattern \"%.200s\" does not compile: %s",
-                             pattern, (const char *)message);
-        }
-    }
-    str_free(&rewritten);
-    return status;
-}
-
 static struct step *new_step(struct pretokenizer *p, enum step_kind kind, const char *where,
                              struct err *err)
 {
@@ -117,31 +52,39 @@ static struct step *new_step(struct pretokenizer *p, enum step_kind kind, const 
     return s;
 }
 
+static int add_regex(struct pretokenizer *p, const char *text, size_t length, bool literal,
+                     const char *where, struct err *err)
+{
+    struct step *s = new_step(p, STEP_REGEX, where, err);
+    return s ? pattern_create(&s->pattern, text, length, literal, where, err) : ERR_INPUT;
+}
+
 static int add_split(struct pretokenizer *p, const json_t *spec, const char *where, struct err *err)
 {
-    const char *behavior, *text = NULL;
+    const char *name;
     bool invert = false;
-    int status = json_get_string(&behavior, spec, "behavior", true, where, err);
+    int status = json_get_string(&name, spec, "behavior", true, where, err);
     if (!status)
         status = json_get_bool(&invert, spec, "invert", false, where, err);
     if (status)
         return status;
-    bool removed = strcmp(behavior, "Removed") == 0;
-    if (!removed && strcmp(behavior, "Isolated") != 0)
+    int behavior = 0;
+    while (behavior < N_BEHAVIORS && strcmp(behavior_names[behavior], name) != 0)
+        behavior++;
+    if (behavior == N_BEHAVIORS)
         return err_set(err, ERR_INPUT, where,
-                       "pre_tokenizer Split with behavior \"%.40s\" is not supported", behavior);
-    const json_t *pattern = json_object_get(spec, "pattern");
-    const json_t *regex = json_object_get(pattern, "Regex"),
-                 *string = json_object_get(pattern, "String");
-    text = json_string_value(regex ? regex : string);
-    if (!text || !*text)
+                       "pre_tokenizer Split with behavior \"%.40s\" is not supported", name);
+    const json_t *rule = json_object_get(spec, "pattern");
+    const json_t *regex = json_object_get(rule, "Regex"), *string = json_object_get(rule, "String");
+    const json_t *text = regex ? regex : string;
+    if (!json_is_string(text) || !json_string_length(text))
         return err_set(err, ERR_INPUT, where, "pre_tokenizer Split has no Regex or String pattern");
-    struct step *s = new_step(p, STEP_REGEX, where, err);
-    if (!s)
-        return ERR_INPUT;
-    s->removed = removed;
-    s->invert = invert;
-    return compile(&s->code, text, !regex, where, err);
+    status = add_regex(p, json_string_value(text), json_string_length(text), !regex, where, err);
+    if (!status) {
+        p->steps[p->n - 1].behavior = (enum behavior)behavior;
+        p->steps[p->n - 1].invert = invert;
+    }
+    return status;
 }
 
 static int add_byte_level(struct pretokenizer *p, const json_t *spec, const char *where,
@@ -155,12 +98,8 @@ static int add_byte_level(struct pretokenizer *p, const json_t *spec, const char
         return status;
     if (prefix && !new_step(p, STEP_PREFIX_SPACE, where, err))
         return ERR_INPUT;
-    if (use_regex) {
-        struct step *s = new_step(p, STEP_REGEX, where, err);
-        if (!s)
-            return ERR_INPUT;
-        status = compile(&s->code, byte_level_pattern, false, where, err);
-    }
+    if (use_regex)
+        status = add_regex(p, byte_level_pattern, strlen(byte_level_pattern), false, where, err);
     p->byte_level = true;
     return status;
 }
@@ -227,7 +166,7 @@ void pretokenizer_free(struct pretokenizer *p)
     if (!p)
         return;
     for (int i = 0; i < p->n; i++)
-        pcre2_code_free(p->steps[i].code);
+        pattern_free(p->steps[i].pattern);
     mem_free(p);
 }
 
@@ -235,12 +174,10 @@ void pretokenizer_free(struct pretokenizer *p)
 
 struct run {
     const struct pretokenizer *p;
+    matcher *m;
     pretokenize_word *word;
     void *context;
     struct err *err;
-    pcre2_match_data *match;
-    pcre2_match_context *limits;
-    pcre2_jit_stack *stack;
 };
 
 static int run_steps(struct run *r, int step, const char *text, size_t length);
@@ -253,12 +190,7 @@ static int run_digits(struct run *r, int step, const char *text, size_t length)
     for (size_t i = 0; i <= length;) {
         int32_t c = -1;
         int n = i < length ? utf8_decode(text + i, length - i, &c) : 1;
-        bool digit = false;
-        if (i < length && c >= 0) {
-            utf8proc_category_t category = utf8proc_category(c);
-            digit = category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
-                    category == UTF8PROC_CATEGORY_NO;
-        }
+        bool digit = i < length && unicode_is_numeric(c);
         bool cut = i == length || digit != in_digits || (digit && individual);
         if (cut && i > start) {
             int status = run_steps(r, step + 1, text + start, i - start);
@@ -272,45 +204,79 @@ static int run_digits(struct run *r, int step, const char *text, size_t length)
     return ERR_NONE;
 }
 
-/* One piece of a regex step: matched says whether the pattern matched it. */
-static int regex_piece(struct run *r, int step, const char *text, size_t length, bool matched)
+/* The pieces of a text in order, matched and not, joined as the behavior says. An empty match is a
+ * piece, too: it parts what stands before and after it. */
+struct pieces {
+    struct run *r;
+    int step;
+    const char *text;
+    size_t begin, end; /* the piece not yet handed on */
+    bool pending, pending_matched, previous_matched;
+};
+
+static int flush_piece(struct pieces *s)
 {
-    const struct step *s = &r->p->steps[step];
-    if (!length || (s->removed && matched != s->invert))
+    if (!s->pending)
         return ERR_NONE;
-    return run_steps(r, step + 1, text, length);
+    s->pending = false;
+    const struct step *step = &s->r->p->steps[s->step];
+    if (s->end == s->begin || (step->behavior == REMOVED && s->pending_matched))
+        return ERR_NONE;
+    return run_steps(s->r, s->step + 1, s->text + s->begin, s->end - s->begin);
+}
+
+static int add_piece(struct pieces *s, size_t begin, size_t end, bool matched)
+{
+    const struct step *step = &s->r->p->steps[s->step];
+    matched = matched != step->invert;
+    bool join = false;
+    if (step->behavior == MERGED_WITH_PREVIOUS)
+        join = matched && !s->previous_matched;
+    else if (step->behavior == MERGED_WITH_NEXT)
+        join = !matched && s->previous_matched;
+    else if (step->behavior == CONTIGUOUS)
+        join = matched == s->previous_matched;
+    s->previous_matched = matched;
+    if (join && s->pending) {
+        s->end = end;
+        return ERR_NONE;
+    }
+    int status = flush_piece(s);
+    s->begin = begin;
+    s->end = end;
+    s->pending = true;
+    s->pending_matched = matched;
+    return status;
 }
 
 static int run_regex(struct run *r, int step, const char *text, size_t length)
 {
-    const struct step *s = &r->p->steps[step];
-    size_t at = 0, done = 0;
-    while (at <= length) {
-        /* The inner steps reuse the match data, so offsets are taken out before going on. */
-        int rc = pcre2_match(s->code, (PCRE2_SPTR)text, length, at, PCRE2_NO_UTF_CHECK, r->match,
-                             r->limits);
-        if (rc == PCRE2_ERROR_NOMATCH)
+    struct pieces s = {.r = r, .step = step, .text = text};
+    size_t at = 0, done = 0, from, to;
+    bool any = false; /* then `done` is the end of the last match */
+    int status = ERR_NONE;
+    while (!status && at <= length) {
+        int found =
+            pattern_match(r->p->steps[step].pattern, r->m, text, length, at, &from, &to, r->err);
+        if (found < 0)
+            return ERR_INPUT;
+        if (!found)
             break;
-        if (rc < 0)
-            return err_set(r->err, ERR_INPUT, "tokenizer",
-                           "the pre-tokenizer's pattern gave up on a text of %zu bytes "
-                           "(PCRE2 error %d)",
-                           length, rc);
-        const PCRE2_SIZE *range = pcre2_get_ovector_pointer(r->match);
-        size_t from = range[0], to = range[1];
-        if (from >= to) { /* an empty match separates nothing: step over one character */
+        if (from == to && any && to == done) { /* no empty match right after a match */
             int32_t c;
-            at = to < length ? to + (size_t)utf8_decode(text + to, length - to, &c) : length + 1;
+            at += at < length ? (size_t)utf8_decode(text + at, length - at, &c) : 1;
             continue;
         }
-        int status = regex_piece(r, step, text + done, from - done, false);
+        if (from > done)
+            status = add_piece(&s, done, from, false);
         if (!status)
-            status = regex_piece(r, step, text + from, to - from, true);
-        if (status)
-            return status;
+            status = add_piece(&s, from, to, true);
         done = at = to;
+        any = true;
     }
-    return regex_piece(r, step, text + done, length - done, false);
+    if (!status && done < length)
+        status = add_piece(&s, done, length, false);
+    return status ? status : flush_piece(&s);
 }
 
 static int run_steps(struct run *r, int step, const char *text, size_t length)
@@ -336,24 +302,11 @@ static int run_steps(struct run *r, int step, const char *text, size_t length)
     return status;
 }
 
-int pretokenize(const struct pretokenizer *p, const char *text, size_t length,
+int pretokenize(const struct pretokenizer *p, matcher *m, const char *text, size_t length,
                 pretokenize_word *word, void *context, struct err *err)
 {
     if (!length)
         return ERR_NONE;
-    struct run r = {.p = p, .word = word, .context = context, .err = err};
-    r.match = pcre2_match_data_create(1, NULL);
-    r.limits = pcre2_match_context_create(NULL);
-    r.stack = pcre2_jit_stack_create(32 * 1024, 16 * 1024 * 1024, NULL);
-    int status;
-    if (!r.match || !r.limits) {
-        status = err_no_memory(err, "tokenizer", 0);
-    } else {
-        pcre2_jit_stack_assign(r.limits, NULL, r.stack);
-        status = run_steps(&r, 0, text, length);
-    }
-    pcre2_match_data_free(r.match);
-    pcre2_match_context_free(r.limits);
-    pcre2_jit_stack_free(r.stack);
-    return status;
+    struct run r = {.p = p, .m = m, .word = word, .context = context, .err = err};
+    return run_steps(&r, 0, text, length);
 }

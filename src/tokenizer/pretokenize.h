@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "tokenizer/pattern.h"
 
 struct pretokenizer;
 
@@ -17,10 +18,7 @@ void pretokenizer_free(struct pretokenizer *p);
 
 /* Calls word(context, …) for each word in order; a non-zero return stops and is returned. */
 typedef int pretokenize_word(void *context, const char *text, size_t length);
-int pretokenize(const struct pretokenizer *p, const char *text, size_t length,
+int pretokenize(const struct pretokenizer *p, matcher *m, const char *text, size_t length,
                 pretokenize_word *word, void *context, struct err *err);
-
-/* \s as the reference's regex engine has it (Unicode White_Space), for lstrip and rstrip. */
-bool is_unicode_space(int32_t codepoint);
 
 #endif

@@ -12,13 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 #include "base/file.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "tokenizer/bpe.h"
+#include "tokenizer/pattern.h"
 #include "tokenizer/pretokenize.h"
+#include "tokenizer/unicode.h"
 
 enum { MAX_ID = 1 << 24, MAX_EDGE_IDS = 16, BYTE_CHARS = 256 + 68 };
 
@@ -32,20 +33,25 @@ struct added_token {
 struct tokenizer {
     char **tokens; /* by id; NULL: no such id */
     size_t *lengths;
-    int size; /* largest id + 1 */
-    struct map ids;
+    int size;             /* largest id + 1 */
+    struct map vocab;     /* of the model … */
+    struct map added_ids; /* … and of added tokens that are not in it */
     struct merge_table merges;
     bool ignore_merges, nfc;
     int char_of[256];        /* the character that spells a byte … */
     int byte_of[BYTE_CHARS]; /* … and back, −1: none */
     int byte_ids[256];       /* symbol of a single byte, −1: none */
     int unk;                 /* −1: none */
+    bool fuse_unk;           /* consecutive unknown bytes are one unknown symbol */
     struct pretokenizer *pre;
     struct added_token *added; /* longest first */
     int n_added;
     bool starts_added[256]; /* first bytes of added tokens */
     bool *special;          /* by id */
+    pattern *word_char;     /* what single_word tokens must not touch; NULL: there are none */
     int prefix[MAX_EDGE_IDS], n_prefix, suffix[MAX_EDGE_IDS], n_suffix;
+    bool has_template;
+    long long truncation; /* the file's own limit, −1: none */
 };
 
 int ids_push(struct ids *ids, int id)
@@ -101,7 +107,8 @@ static int refuse(const struct loader *l, const char *what)
     return err_set(l->err, ERR_INPUT, l->where, "%s is not supported: ids could be wrong", what);
 }
 
-static int set_token(const struct loader *l, const char *content, size_t length, long long id)
+static int set_token(const struct loader *l, struct map *names, const char *content, size_t length,
+                     long long id)
 {
     tokenizer *t = l->t;
     if (id < 0 || id >= MAX_ID)
@@ -140,7 +147,7 @@ static int set_token(const struct loader *l, const char *content, size_t length,
     }
     t->tokens[id] = mem_strndup(content, length);
     t->lengths[id] = length;
-    if (!t->tokens[id] || !map_put(&t->ids, content, length, (int32_t)id))
+    if (!t->tokens[id] || !map_put(names, content, length, (int32_t)id))
         return err_no_memory(l->err, l->where, length);
     return ERR_NONE;
 }
@@ -159,7 +166,7 @@ static int load_vocab(const struct loader *l, const json_t *model)
             return err_set(l->err, ERR_INPUT, l->where,
                            "the id of token \"%.60s\" is %s, expected an integer", token,
                            json_type_name(id));
-        int status = set_token(l, token, strlen(token), json_integer_value(id));
+        int status = set_token(l, &l->t->vocab, token, strlen(token), json_integer_value(id));
         if (status)
             return status;
     }
@@ -167,7 +174,7 @@ static int load_vocab(const struct loader *l, const json_t *model)
         struct str symbol = {0};
         str_put_utf8(&symbol, (uint32_t)l->t->char_of[b]);
         int32_t found = -1;
-        map_get(&l->t->ids, str_text(&symbol), symbol.length, &found);
+        map_get(&l->t->vocab, str_text(&symbol), symbol.length, &found);
         l->t->byte_ids[b] = found;
         str_free(&symbol);
     }
@@ -208,6 +215,9 @@ static int load_merges(const struct loader *l, const json_t *model)
     for (size_t i = 0; i < json_array_size(merges) && !status; i++) {
         struct slice a, b;
         int32_t left, right, id;
+        const char *line = json_string_value(json_array_get(merges, i));
+        if (line && strncmp(line, "#version", 8) == 0) /* the reference skips these */
+            continue;
         if (!merge_parts(json_array_get(merges, i), &a, &b)) {
             status = err_set(l->err, ERR_INPUT, l->where,
                              "merge %zu is neither \"left right\" nor [left, right]", i);
@@ -216,13 +226,14 @@ static int load_merges(const struct loader *l, const json_t *model)
         str_clear(&joined);
         str_append(&joined, a.data, a.length);
         str_append(&joined, b.data, b.length);
-        if (!map_get(&t->ids, a.data, a.length, &left) ||
-            !map_get(&t->ids, b.data, b.length, &right) ||
-            !map_get(&t->ids, str_text(&joined), joined.length, &id))
+        if (!map_get(&t->vocab, a.data, a.length, &left) ||
+            !map_get(&t->vocab, b.data, b.length, &right) ||
+            !map_get(&t->vocab, str_text(&joined), joined.length, &id))
             status = err_set(l->err, ERR_INPUT, l->where,
-                             "merge %zu (\"%.40s\" and \"%.40s\") uses or makes a token that is "
+                             "merge %zu (\"%.*s\" and \"%.*s\") uses or makes a token that is "
                              "not in the vocabulary",
-                             i, a.data, b.data);
+                             i, (int)(a.length < 40 ? a.length : 40), a.data,
+                             (int)(b.length < 40 ? b.length : 40), b.data);
         else if (!merge_table_put(&t->merges, left, right, (int)i, id))
             status = err_no_memory(l->err, l->where, i);
     }
@@ -234,7 +245,8 @@ static bool present(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return value && !json_is_null(value) && !json_is_false(value) &&
-           !(json_is_string(value) && json_string_length(value) == 0);
+           !(json_is_string(value) && json_string_length(value) == 0) &&
+           !(json_is_number(value) && json_number_value(value) == 0);
 }
 
 static int load_model(const struct loader *l)
@@ -263,11 +275,14 @@ static int load_model(const struct loader *l)
         (status = json_get_string(&unk, model, "unk_token", false, l->where, l->err)) ||
         (status = load_vocab(l, model)) || (status = load_merges(l, model)))
         return status;
+    l->t->fuse_unk = present(model, "fuse_unk");
     l->t->unk = unk ? tokenizer_token_id(l->t, unk, strlen(unk)) : -1;
-    if (unk && l->t->unk >= 0 && present(model, "fuse_unk"))
-        for (int b = 0; b < 256; b++)
-            if (l->t->byte_ids[b] < 0)
-                return refuse(l, "\"model.fuse_unk\" with a vocabulary that lacks some bytes");
+    for (int b = 0; unk && l->t->unk < 0 && b < 256; b++)
+        if (l->t->byte_ids[b] < 0)
+            return err_set(l->err, ERR_INPUT, l->where,
+                           "\"model.unk_token\" \"%.60s\" is not in the vocabulary, which lacks "
+                           "byte %d",
+                           unk, b);
     return ERR_NONE;
 }
 
@@ -285,6 +300,8 @@ static int load_normalizer(const struct loader *l, const json_t *spec)
     }
     if (strcmp(type, "Sequence") == 0) {
         const json_t *list = json_object_get(spec, "normalizers");
+        if (!json_is_array(list))
+            return refuse(l, "a normalizer Sequence without a list");
         for (size_t i = 0; i < json_array_size(list) && !status; i++)
             status = load_normalizer(l, json_array_get(list, i));
         return status;
@@ -320,9 +337,16 @@ static int load_template(const struct loader *l, const json_t *spec)
     const json_t *specials = json_object_get(spec, "special_tokens");
     bool after = false;
     size_t i;
+    if (t->has_template)
+        return refuse(l, "more than one TemplateProcessing");
+    t->has_template = true;
     json_array_foreach(single, i, piece)
     {
-        if (json_object_get(piece, "Sequence")) {
+        const json_t *sequence = json_object_get(piece, "Sequence");
+        if (sequence) {
+            const char *which = json_string_value(json_object_get(sequence, "id"));
+            if (after || !which || strcmp(which, "A") != 0)
+                return refuse(l, "this TemplateProcessing");
             after = true;
             continue;
         }
@@ -340,7 +364,7 @@ static int load_template(const struct loader *l, const json_t *spec)
             edge[(*n)++] = (int)json_integer_value(id);
         }
     }
-    return ERR_NONE;
+    return after ? ERR_NONE : refuse(l, "a TemplateProcessing without the sequence A");
 }
 
 static int load_post_processor(const struct loader *l, const json_t *spec)
@@ -357,6 +381,8 @@ static int load_post_processor(const struct loader *l, const json_t *spec)
         return load_template(l, spec);
     if (strcmp(type, "Sequence") == 0) {
         const json_t *list = json_object_get(spec, "processors");
+        if (!json_is_array(list))
+            return refuse(l, "a post_processor Sequence without a list");
         for (size_t i = 0; i < json_array_size(list) && !status; i++)
             status = load_post_processor(l, json_array_get(list, i));
         return status;
@@ -366,18 +392,46 @@ static int load_post_processor(const struct loader *l, const json_t *spec)
     return refuse(l, what);
 }
 
-/* NFC of a text, as a fresh string. */
-static int normalize(struct str *out, const char *text, size_t length, struct err *err)
+/* The reference gives an added token the id it has in the vocabulary, else the next free one,
+ * whatever the file says: a file that says otherwise would mean other ids there. */
+static int check_added_id(const struct loader *l, const char *content, size_t length, long long id)
 {
-    utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length,
-                                      &mapped, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (n < 0)
-        return err_set(err, n == UTF8PROC_ERROR_NOMEM ? ERR_MACHINE : ERR_INPUT, "tokenizer",
-                       "cannot normalize: %s", utf8proc_errmsg(n));
-    str_append(out, mapped, (size_t)n);
-    free(mapped); /* utf8proc's own allocation */
-    return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
+    const tokenizer *t = l->t;
+    int32_t expected;
+    if (!map_get(&t->vocab, content, length, &expected) &&
+        !map_get(&t->added_ids, content, length, &expected)) {
+        expected = (int)t->vocab.count;
+        for (int i = 0; i < t->n_added; i++)
+            if (t->added[i].id >= expected)
+                expected = t->added[i].id + 1;
+    }
+    if (id == expected)
+        return ERR_NONE;
+    return err_set(l->err, ERR_INPUT, l->where,
+                   "added token \"%.60s\" has id %lld, but it would be given %d: added tokens "
+                   "must continue the vocabulary without a gap",
+                   content, id, (int)expected);
+}
+
+static int load_flags(const struct loader *l, const json_t *entry, struct added_token *a)
+{
+    const struct {
+        const char *key;
+        bool *flag;
+    } flags[] = {{"special", &a->special},
+                 {"normalized", &a->normalized},
+                 {"single_word", &a->single_word},
+                 {"lstrip", &a->lstrip},
+                 {"rstrip", &a->rstrip}};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags && !status; i++) {
+        if (i == 1)
+            a->normalized = !a->special; /* when it does not say */
+        status = json_get_bool(flags[i].flag, entry, flags[i].key, false, l->where, l->err);
+    }
+    if (!status && a->single_word && !l->t->word_char)
+        status = pattern_create_word(&l->t->word_char, l->where, l->err);
+    return status;
 }
 
 static int load_added_token(const struct loader *l, const json_t *entry)
@@ -390,28 +444,28 @@ static int load_added_token(const struct loader *l, const json_t *entry)
     if ((status = json_get_string(&content, entry, "content", true, l->where, l->err)) ||
         (status = json_get_int(&id, entry, "id", true, l->where, l->err)))
         return status;
-    a.special = json_is_true(json_object_get(entry, "special"));
-    a.normalized = !a.special;
-    if ((status = json_get_bool(&a.normalized, entry, "normalized", false, l->where, l->err)) ||
-        (status = json_get_bool(&a.single_word, entry, "single_word", false, l->where, l->err)) ||
-        (status = json_get_bool(&a.lstrip, entry, "lstrip", false, l->where, l->err)) ||
-        (status = json_get_bool(&a.rstrip, entry, "rstrip", false, l->where, l->err)) ||
-        (status = set_token(l, content, strlen(content), id)))
+    size_t length = json_string_length(json_object_get(entry, "content"));
+    if (!length) /* the reference leaves it out */
+        return ERR_NONE;
+    if ((status = load_flags(l, entry, &a)) || (status = check_added_id(l, content, length, id)) ||
+        (status = set_token(l, &t->added_ids, content, length, id)))
         return status;
     t->special[id] = a.special;
-    if (!*content)
-        return ERR_NONE;
     struct str match = {0};
     if (a.normalized && t->nfc)
-        status = normalize(&match, content, strlen(content), l->err);
+        status = unicode_nfc(&match, content, length, l->err);
     else
-        str_puts(&match, content);
+        str_append(&match, content, length);
+    if (!status && match.failed)
+        status = err_no_memory(l->err, l->where, length);
+    if (!status && (match.length != length || memcmp(str_text(&match), content, length) != 0))
+        status = refuse(l, "an added token that is normalized but not in NFC");
     a.id = (int)id;
     a.content = status ? NULL : mem_strndup(str_text(&match), match.length);
     a.length = match.length;
     str_free(&match);
     if (!status && !a.content)
-        status = err_no_memory(l->err, l->where, 0);
+        status = err_no_memory(l->err, l->where, length);
     if (!status) {
         t->starts_added[(unsigned char)a.content[0]] = true;
         t->added[t->n_added++] = a;
@@ -446,6 +500,25 @@ static int load_added(const struct loader *l)
     return status;
 }
 
+/* Padding to the longest of a batch leaves one text alone. Truncation is kept for the moment a text
+ * is longer: nobody can say then whether the file or the caller means it. */
+static int load_limits(const struct loader *l)
+{
+    const json_t *padding = json_object_get(l->root, "padding");
+    const json_t *truncation = json_object_get(l->root, "truncation");
+    l->t->truncation = -1;
+    if (json_is_object(padding)) {
+        const char *strategy = json_string_value(json_object_get(padding, "strategy"));
+        if (!strategy || strcmp(strategy, "BatchLongest") != 0 ||
+            present(padding, "pad_to_multiple_of"))
+            return refuse(l,
+                          "\"padding\" (set it to null in the file): it is not BatchLongest, and");
+    }
+    if (!truncation || json_is_null(truncation))
+        return ERR_NONE;
+    return json_get_int(&l->t->truncation, truncation, "max_length", true, l->where, l->err);
+}
+
 int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *where,
                     struct err *err)
 {
@@ -462,7 +535,8 @@ int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *
         status = err_no_memory(err, where, sizeof *t);
     else if (!json_is_object(root))
         status = err_set(err, ERR_INPUT, where, "is %s, expected an object", json_type_name(root));
-    else if ((status = load_normalizer(&l, json_object_get(root, "normalizer"))) ||
+    else if ((status = load_limits(&l)) ||
+             (status = load_normalizer(&l, json_object_get(root, "normalizer"))) ||
              (status = load_model(&l)) || (status = load_added(&l)) ||
              (status = load_decoder(&l, json_object_get(root, "decoder"))) ||
              (status = load_post_processor(&l, json_object_get(root, "post_processor"))))
@@ -504,9 +578,11 @@ void tokenizer_free(tokenizer *t)
     mem_free(t->lengths);
     mem_free(t->special);
     mem_free(t->added);
-    map_free(&t->ids);
+    map_free(&t->vocab);
+    map_free(&t->added_ids);
     merge_table_free(&t->merges);
     pretokenizer_free(t->pre);
+    pattern_free(t->word_char);
     mem_free(t);
 }
 
@@ -518,7 +594,9 @@ int tokenizer_vocab_size(const tokenizer *t)
 int tokenizer_token_id(const tokenizer *t, const char *token, size_t length)
 {
     int32_t id;
-    return map_get(&t->ids, token, length, &id) ? id : -1;
+    if (map_get(&t->vocab, token, length, &id) || map_get(&t->added_ids, token, length, &id))
+        return id;
+    return -1;
 }
 
 bool tokenizer_is_special(const tokenizer *t, int id)
@@ -531,6 +609,7 @@ bool tokenizer_is_special(const tokenizer *t, int id)
 struct encoding {
     const tokenizer *t;
     struct ids *out;
+    matcher *matcher;
     struct bpe_scratch scratch;
     int *symbols;
     size_t capacity;
@@ -543,13 +622,15 @@ static int no_memory(struct encoding *e)
     return err_no_memory(e->err, "tokenizer", e->capacity);
 }
 
-/* With ignore_merges a word that is a token as a whole is that token. */
+/* With ignore_merges a word that is a token of the model as a whole is that token. */
 static int whole_word(struct encoding *e, const char *text, size_t length)
 {
     str_clear(&e->mapped);
     for (size_t i = 0; i < length; i++)
         str_put_utf8(&e->mapped, (uint32_t)e->t->char_of[(unsigned char)text[i]]);
-    return e->mapped.failed ? -1 : tokenizer_token_id(e->t, str_text(&e->mapped), e->mapped.length);
+    int32_t id = -1;
+    map_get(&e->t->vocab, str_text(&e->mapped), e->mapped.length, &id);
+    return id;
 }
 
 static int encode_word(void *context, const char *text, size_t length)
@@ -558,6 +639,8 @@ static int encode_word(void *context, const char *text, size_t length)
     const tokenizer *t = e->t;
     if (t->ignore_merges) {
         int id = whole_word(e, text, length);
+        if (e->mapped.failed)
+            return no_memory(e);
         if (id >= 0)
             return ids_push(e->out, id) ? no_memory(e) : ERR_NONE;
     }
@@ -570,11 +653,14 @@ static int encode_word(void *context, const char *text, size_t length)
         e->capacity = capacity;
     }
     size_t n = 0;
+    bool unknown = false;
     for (size_t i = 0; i < length; i++) {
         int id = t->byte_ids[(unsigned char)text[i]];
-        if (id < 0)
+        bool fused = id < 0 && unknown && t->fuse_unk;
+        unknown = id < 0;
+        if (unknown)
             id = t->unk;
-        if (id >= 0) /* the reference drops what it has no symbol for */
+        if (id >= 0 && !fused) /* the reference drops what it has no symbol for */
             e->symbols[n++] = id;
     }
     long left = bpe_merge(&t->merges, &e->scratch, e->symbols, n);
@@ -584,15 +670,6 @@ static int encode_word(void *context, const char *text, size_t length)
         if (ids_push(e->out, e->symbols[i]))
             return no_memory(e);
     return ERR_NONE;
-}
-
-static bool is_word_char(int32_t c)
-{
-    if (c < 0)
-        return false;
-    utf8proc_category_t k = utf8proc_category(c);
-    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_ME) || k == UTF8PROC_CATEGORY_ND ||
-           k == UTF8PROC_CATEGORY_NL || k == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D;
 }
 
 /* The code point that ends at text[length), −1 when there is none. */
@@ -622,18 +699,47 @@ static const struct added_token *added_at(const tokenizer *t, const char *text, 
     return NULL;
 }
 
-static bool standalone(const char *text, size_t length, size_t from, size_t to)
+/* No word character right before or after. */
+static int standalone(struct encoding *e, const char *text, size_t length, size_t from, size_t to,
+                      bool *yes)
 {
-    int32_t next = -1;
-    size_t start;
-    if (to < length)
-        utf8_decode(text + to, length - to, &next);
-    return !is_word_char(last_char(text, from, &start)) && !is_word_char(next);
+    size_t begin, end, start = 0;
+    int32_t c;
+    int found = 0;
+    if (last_char(text, from, &start) >= 0)
+        found = pattern_match(e->t->word_char, e->matcher, text + start, from - start, 0, &begin,
+                              &end, e->err);
+    if (!found && to < length)
+        found =
+            pattern_match(e->t->word_char, e->matcher, text + to,
+                          (size_t)utf8_decode(text + to, length - to, &c), 0, &begin, &end, e->err);
+    *yes = found == 0;
+    return found < 0 ? ERR_INPUT : ERR_NONE;
 }
 
 typedef int encode_piece(struct encoding *e, const char *text, size_t length);
 
-/* Cuts added tokens of one kind out of a text; what lies between goes to `rest`. */
+/* The spaces that lstrip and rstrip take along. */
+static void widen(const struct added_token *a, const char *text, size_t length, size_t done,
+                  size_t *from, size_t *to)
+{
+    size_t start = 0;
+    int32_t c;
+    while (a->lstrip && *from > 0 && unicode_is_space(last_char(text, *from, &start)))
+        *from = start;
+    if (a->lstrip && *from < done)
+        *from = done;
+    while (a->rstrip && *to < length) {
+        int n = utf8_decode(text + *to, length - *to, &c);
+        if (!unicode_is_space(c))
+            break;
+        *to += (size_t)n;
+    }
+}
+
+/* Cuts added tokens of one kind out of a text; what lies between goes to `rest`. Tokens are looked
+ * for without regard to stripped spaces, as in the reference: one that starts inside the spaces
+ * after an rstrip token is found, too, and the text goes on after it. */
 static int cut_added(struct encoding *e, const char *text, size_t length, bool normalized,
                      encode_piece *rest)
 {
@@ -646,30 +752,18 @@ static int cut_added(struct encoding *e, const char *text, size_t length, bool n
             continue;
         }
         size_t from = at, to = at + a->length;
+        bool alone = true;
         at = to;
-        if (a->single_word && !standalone(text, length, from, to))
+        if (a->single_word)
+            status = standalone(e, text, length, from, to, &alone);
+        if (status || !alone)
             continue;
-        if (a->lstrip) {
-            size_t start = 0;
-            while (from > done && is_unicode_space(last_char(text, from, &start)))
-                from = start;
-            from = from < done ? done : from;
-        }
-        if (a->rstrip) {
-            int32_t c;
-            while (to < length) {
-                int n = utf8_decode(text + to, length - to, &c);
-                if (!is_unicode_space(c))
-                    break;
-                to += (size_t)n;
-            }
-        }
+        widen(a, text, length, done, &from, &to);
         if (from > done)
             status = rest(e, text + done, from - done);
-        if (!status && ids_push(e->out, a->id))
+        if (!status && from < to && ids_push(e->out, a->id)) /* else nothing of it is left */
             status = no_memory(e);
         done = to;
-        at = at < to ? to : at;
     }
     if (!status && done < length)
         status = rest(e, text + done, length - done);
@@ -678,7 +772,7 @@ static int cut_added(struct encoding *e, const char *text, size_t length, bool n
 
 static int encode_plain(struct encoding *e, const char *text, size_t length)
 {
-    return pretokenize(e->t->pre, text, length, encode_word, e, e->err);
+    return pretokenize(e->t->pre, e->matcher, text, length, encode_word, e, e->err);
 }
 
 static int encode_raw(struct encoding *e, const char *text, size_t length)
@@ -686,7 +780,7 @@ static int encode_raw(struct encoding *e, const char *text, size_t length)
     if (!e->t->nfc)
         return cut_added(e, text, length, true, encode_plain);
     struct str normal = {0};
-    int status = normalize(&normal, text, length, e->err);
+    int status = unicode_nfc(&normal, text, length, e->err);
     if (!status)
         status = cut_added(e, str_text(&normal), normal.length, true, encode_plain);
     str_free(&normal);
@@ -707,11 +801,21 @@ int tokenizer_encode(const tokenizer *t, struct ids *out, const char *text, size
     if (!utf8_valid(text, length))
         return err_set(err, ERR_INPUT, "text", "is not valid UTF-8");
     struct encoding e = {.t = t, .out = out, .err = err};
+    size_t before = out->count;
+    e.matcher = matcher_create();
+    if (!e.matcher)
+        return err_no_memory(err, "tokenizer", length);
     int status = with_special ? push_all(&e, t->prefix, t->n_prefix) : ERR_NONE;
     if (!status)
         status = cut_added(&e, text, length, false, encode_raw);
     if (!status && with_special)
         status = push_all(&e, t->suffix, t->n_suffix);
+    if (!status && t->truncation >= 0 && out->count - before > (size_t)t->truncation)
+        status = err_set(err, ERR_INPUT, "text",
+                         "has %zu ids, but tokenizer.json says \"truncation\" to %lld: set that to "
+                         "null in the file, or shorten the text",
+                         out->count - before, t->truncation);
+    matcher_free(e.matcher);
     bpe_scratch_free(&e.scratch);
     mem_free(e.symbols);
     str_free(&e.mapped);
@@ -802,41 +906,40 @@ int tokenizer_decode(const tokenizer *t, struct str *out, const int *ids, size_t
     return status;
 }
 
+/* Bytes at the end that may still become a character: a lead byte and what can follow it. */
+static size_t unfinished(const char *bytes, size_t length)
+{
+    for (size_t back = 1; back <= 3 && back <= length; back++) {
+        const unsigned char *b = (const unsigned char *)bytes + length - back;
+        bool whole;
+        if ((*b & 0xC0) == 0x80)
+            continue;
+        return *b >= 0xC2 && *b < 0xF5 && maximal_subpart(b, back, &whole) == back && !whole ? back
+                                                                                             : 0;
+    }
+    return 0;
+}
+
 int tokenizer_decode_next(const tokenizer *t, struct decode_stream *stream, struct str *out, int id,
                           bool skip_special, struct err *err)
 {
-    if (ids_push(&stream->ids, id))
-        return err_no_memory(err, "tokenizer", stream->ids.count);
-    struct str raw = {0}, text = {0};
-    int status = put_raw(t, &raw, stream->ids.data, stream->ids.count, skip_special, err);
+    struct str raw = {0};
+    str_append(&raw, stream->held, stream->n_held);
+    int status = put_raw(t, &raw, &id, 1, skip_special, err);
     if (!status) {
-        /* Hold back an unfinished sequence at the end: its bytes may still become a character. */
-        size_t keep = raw.length;
-        for (size_t back = 1; back <= 3 && back <= raw.length; back++) {
-            const unsigned char *b = (const unsigned char *)str_text(&raw) + raw.length - back;
-            bool whole;
-            if ((*b & 0xC0) == 0x80)
-                continue;
-            if (maximal_subpart(b, back, &whole) == back && !whole && *b >= 0xC2 && *b < 0xF5)
-                keep = raw.length - back;
-            break;
-        }
-        put_lossy(&text, str_text(&raw), keep);
-        if (text.length > stream->emitted)
-            str_append(out, str_text(&text) + stream->emitted, text.length - stream->emitted);
-        stream->emitted = text.length > stream->emitted ? text.length : stream->emitted;
-        if (text.failed || out->failed)
-            status = err_no_memory(err, "tokenizer", raw.length);
-    } else {
-        stream->ids.count--;
+        size_t held = unfinished(str_text(&raw), raw.length);
+        put_lossy(out, str_text(&raw), raw.length - held);
+        memcpy(stream->held, str_text(&raw) + raw.length - held, held);
+        stream->n_held = held;
+        if (out->failed)
+            status = err_no_memory(err, "tokenizer", out->length);
     }
     str_free(&raw);
-    str_free(&text);
     return status;
 }
 
-void decode_stream_free(struct decode_stream *stream)
+void tokenizer_decode_end(struct decode_stream *stream, struct str *out)
 {
-    ids_free(&stream->ids);
-    *stream = (struct decode_stream){0};
+    put_lossy(out, stream->held, stream->n_held);
+    stream->n_held = 0;
 }

@@ -38,14 +38,16 @@ int tokenizer_encode(const tokenizer *t, struct ids *out, const char *text, size
 int tokenizer_decode(const tokenizer *t, struct str *out, const int *ids, size_t count,
                      bool skip_special, struct err *err);
 
-/* Streaming: feed ids one at a time, get text as soon as it is final; partial UTF-8 is held back.
- */
+/* Streaming: feed ids one at a time, get text as soon as it is final; the bytes of an unfinished
+ * character are held back. All the pieces and the end's, joined, are what tokenizer_decode gives
+ * for all the ids. Zero-initialise; nothing to free. */
 struct decode_stream {
-    struct ids ids;
-    size_t emitted; /* bytes of the decoded text already given out */
+    char held[4];
+    size_t n_held;
 };
 int tokenizer_decode_next(const tokenizer *t, struct decode_stream *stream, struct str *out, int id,
                           bool skip_special, struct err *err);
-void decode_stream_free(struct decode_stream *stream);
+/* What is still held back becomes U+FFFD. */
+void tokenizer_decode_end(struct decode_stream *stream, struct str *out);
 
 #endif

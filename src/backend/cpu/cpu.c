@@ -118,11 +118,15 @@ static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim
     return (s.t + s.u + s.logits + s.scores) * sizeof(float) + (a > b ? a : b);
 }
 
+/* Keeps the old block when there is no memory for the new one: it still serves the old sizes. */
 static int regrow(float **p, size_t floats, struct err *err)
 {
+    float *fresh = mem_alloc_aligned(floats * sizeof(float));
+    if (!fresh)
+        return err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
     mem_free_aligned(*p);
-    *p = mem_alloc_aligned(floats * sizeof(float));
-    return *p ? ERR_NONE : err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
+    *p = fresh;
+    return ERR_NONE;
 }
 
 static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, int max_context,
@@ -136,6 +140,8 @@ static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, in
     struct scratch_sizes s = scratch_sizes(d, rows, dim, words, context);
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
     int status;
+    /* Until all of it is there nothing is: the old buffers go first, to keep the peak low. */
+    c->max_rows = c->max_dim = c->vocab = c->max_context = 0;
     if ((status = gemm_reserve(c->gemm, rows, dim, err)) ||
         (status = gemm_reserve(c->gemm, head_rows, words, err)) ||
         (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||
@@ -388,7 +394,7 @@ static void op_logprob(struct device *d, float *logp, float *entropy, float *log
             CHECK(targets[at + r] >= 0 && targets[at + r] < V);
             logp[at + r] = z[targets[at + r]] - lz;
             if (entropy)
-                entropy[at + r] = lz - c->ops->mean_logit(z, lz, V);
+                entropy[at + r] = c->ops->entropy(z, lz, V);
             if (logz)
                 logz[at + r] = lz;
         }

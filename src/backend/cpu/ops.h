@@ -59,8 +59,8 @@ struct ops_kernels {
     void (*attention_backward)(const struct attn_backward_job *job, int n_rows);
     /* In place: logits become z = logit / temperature; returns log Σ exp z. */
     float (*log_sum_exp)(float *logits, float temperature, int n);
-    /* Σ p·z with p = exp(z − logz), so entropy = logz − that. */
-    float (*mean_logit)(const float *z, float logz, int n);
+    /* −Σ p·log p with p = exp(z − logz), in nats. */
+    float (*entropy)(const float *z, float logz, int n);
     /* In place: z becomes coefficient · (onehot(target) − exp(z − logz)). */
     void (*logit_gradient)(float *z, float logz, int target, float coefficient, int n);
     /* First id whose cumulative probability exceeds u; see backend.h. */

@@ -23,6 +23,17 @@ static inline void store_lanes(float *p, v16 a, int m)
         v_store_n(p, a, m);
 }
 
+/* The first m lanes; zero beyond. What was computed in absent lanes may be anything: exp(0 − log Z)
+ * is infinite where all logits are low. */
+static inline v16 first_lanes(v16 a, int m)
+{
+    float lanes[LANES];
+    if (m == LANES)
+        return a;
+    v_store(lanes, a);
+    return v_load_n(lanes, m);
+}
+
 /* --- norms --- */
 
 static float sum_of_products(const float *a, const float *b, int n)
@@ -455,19 +466,16 @@ static float log_sum_exp(float *z, float temperature, int n)
         FOR_LANES(length)
         {
             v16 e = v_exp(v_sub(load_lanes(z + block + i, m), shift));
-            if (m < LANES) {
-                float lanes[LANES];
-                v_store(lanes, e);
-                e = v_load_n(lanes, m);
-            }
-            sum = v_add(sum, e);
+            sum = v_add(sum, first_lanes(e, m));
         }
         total += (double)v_sum(sum);
     }
     return (float)((double)top + log(total));
 }
 
-static float mean_logit(const float *z, float logz, int n)
+/* −Σ p·(z − log Z), not log Z − Σ p·z: there a log Z rounded by ε changes every p by ε and the
+ * result by ε·|z|, which at low temperatures is the third digit. */
+static float entropy(const float *z, float logz, int n)
 {
     double total = 0;
     v16 shift = v_set1(logz);
@@ -476,11 +484,10 @@ static float mean_logit(const float *z, float logz, int n)
         int length = n - block < 1024 ? n - block : 1024;
         FOR_LANES(length)
         {
-            v16 x = load_lanes(z + block + i, m);
-            v16 p = v_exp(v_sub(x, shift));
-            /* A logit of −∞ has p = 0 and contributes 0, not NaN; absent lanes have x = 0. */
-            v16 product = v_mul(p, v_select_less(x, v_set1(-3.0e38f), v_zero(), x));
-            sum = v_add(sum, product);
+            v16 log_p = v_sub(load_lanes(z + block + i, m), shift);
+            /* A logit of −∞ has p = 0 and contributes 0, not NaN. */
+            v16 finite = v_select_less(log_p, v_set1(-3.0e38f), v_zero(), log_p);
+            sum = v_sub(sum, first_lanes(v_mul(v_exp(log_p), finite), m));
         }
         total += (double)v_sum(sum);
     }
@@ -565,18 +572,16 @@ static double sum_squares(const float *x, size_t n)
 static void adamw(float *param, float *m, float *v, const float *grad, const struct adamw_params *p,
                   size_t n)
 {
-    double correction1 = 1.0 - pow((double)p->beta1, p->step);
-    double correction2 = 1.0 - pow((double)p->beta2, p->step);
-    float step_size = (float)((double)p->lr / correction1);
-    float root = (float)sqrt(correction2);
-    float keep = (float)(1.0 - (double)p->lr * (double)p->weight_decay);
-    float one_minus_beta1 = (float)(1.0 - (double)p->beta1);
-    float one_minus_beta2 = (float)(1.0 - (double)p->beta2);
+    float step_size = (float)(p->lr / (1 - pow(p->beta1, p->step)));
+    float root = (float)sqrt(1 - pow(p->beta2, p->step));
+    float keep = (float)(1 - p->lr * p->weight_decay);
+    float beta2 = (float)p->beta2, eps = (float)p->eps;
+    float one_minus_beta1 = (float)(1 - p->beta1), one_minus_beta2 = (float)(1 - p->beta2);
     for (size_t i = 0; i < n; i++) {
         float g = grad[i];
         m[i] += one_minus_beta1 * (g - m[i]);
-        v[i] = p->beta2 * v[i] + one_minus_beta2 * g * g;
-        float denominator = __builtin_sqrtf(v[i]) / root + p->eps;
+        v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
+        float denominator = __builtin_sqrtf(v[i]) / root + eps;
         param[i] = param[i] * keep - step_size * (m[i] / denominator);
     }
 }
@@ -619,7 +624,7 @@ const struct ops_kernels OPS_TABLE = {
     .attention = attention,
     .attention_backward = attention_backward,
     .log_sum_exp = log_sum_exp,
-    .mean_logit = mean_logit,
+    .entropy = entropy,
     .logit_gradient = logit_gradient,
     .sample = sample,
     .argmax = argmax,

@@ -1,0 +1,76 @@
+/* ref_ops.h: the reference's prototypes, for one REAL. Included by ref.h only, once a type, hence
+ * without a guard. Contracts are those of backend.h; only what differs is said here. */
+
+/* backend.h's struct linear over plain matrices. */
+struct REF(linear) {
+    const REAL *w;      /* (n, k) */
+    const REAL *bias;   /* (n) or NULL */
+    const REAL *lora_a; /* (rank, k) or NULL */
+    const REAL *lora_b; /* (n, rank) */
+    REAL lora_scale;
+    int n, k, rank;
+    bool bf16;
+};
+
+struct REF(head) { /* the vocabulary's matrix */
+    const REAL *w; /* (vocab, hidden) */
+    int vocab, hidden;
+    bool bf16;
+};
+
+/* Nearest bf16, ties to even. */
+REAL REF(round_bf16)(REAL x);
+
+/* --- forward --- */
+void REF(embedding)(REAL *x, const int *ids, const REAL *table, int R, int K, bool bf16);
+void REF(rmsnorm)(REAL *y, REAL *inv_rms, const REAL *x, const REAL *gain, REAL eps, int R, int H);
+/* u must not be NULL when there is a branch. */
+void REF(linear)(REAL *y, REAL *u, const REAL *x, const struct REF(linear) * l, int R, bool add);
+/* The two halves of linear: u = x·Aᵀ; y (+)= x·Wᵀ + bias + scale·u·Bᵀ with u given. A rounding of u
+ * to bf16 may go to the other neighbour when u is off by one bit, so tests compare the halves. */
+void REF(linear_inner)(REAL *u, const REAL *x, const struct REF(linear) * l, int R);
+void REF(linear_outer)(REAL *y, const REAL *x, const REAL *u, const struct REF(linear) * l, int R,
+                       bool add);
+void REF(qk_rope)(REAL *q_out, REAL *k_cache, REAL *v_cache, const REAL *q, const REAL *k,
+                  const REAL *v, const REAL *q_gain, const REAL *k_gain, REAL eps, const REAL *cos,
+                  const REAL *sin, const int *positions, const int *kv_rows, struct attn_dims dims,
+                  int R, bool bf16);
+void REF(attention)(REAL *out, REAL *lse, const REAL *q, const REAL *k_cache, const REAL *v_cache,
+                    const struct attn_span *spans, int n_spans, struct attn_dims dims);
+void REF(swiglu)(REAL *y, const REAL *gate, const REAL *up, size_t n);
+void REF(logits)(REAL *logits, const REAL *hidden, const struct REF(head) * head, int R);
+void REF(logprob)(REAL *logp, REAL *entropy, REAL *logz, const REAL *hidden,
+                  const struct REF(head) * head, const int *targets, REAL temperature, int R);
+void REF(next_token)(int *ids, REAL *logp, const REAL *hidden, const struct REF(head) * head,
+                     const double *uniforms, REAL temperature, int R);
+
+/* --- backward --- */
+void REF(rmsnorm_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *inv_rms,
+                           const REAL *gain, int R, int H);
+void REF(linear_backward)(REAL *dx, REAL *du, const REAL *dy, const struct REF(linear) * l, int R,
+                          bool add);
+/* Its halves: du = scale·(dy·B); dx (+)= dy·W + du·A with du given. */
+void REF(linear_backward_inner)(REAL *du, const REAL *dy, const struct REF(linear) * l, int R);
+void REF(linear_backward_outer)(REAL *dx, const REAL *dy, const REAL *du,
+                                const struct REF(linear) * l, int R, bool add);
+void REF(lora_gradient)(REAL *da, REAL *db, const REAL *dy, const REAL *du, const REAL *x,
+                        const REAL *u, REAL scale, int N, int K, int rank, int R);
+/* Probabilities are computed anew: out and lse are not wanted. */
+void REF(attention_backward)(REAL *dq, REAL *dk, REAL *dv, REAL *const *dk_prefix,
+                             REAL *const *dv_prefix, const REAL *dout, const REAL *q,
+                             const REAL *k_cache, const REAL *v_cache,
+                             const struct attn_span *spans, int n_spans, struct attn_dims dims);
+void REF(qk_rope_backward)(REAL *dq, REAL *dk, const REAL *q, const REAL *k, const REAL *q_gain,
+                           const REAL *k_gain, REAL eps, const REAL *cos, const REAL *sin,
+                           const int *positions, struct attn_dims dims, int R);
+void REF(swiglu_backward)(REAL *dgate, REAL *dup, const REAL *dy, const REAL *gate, const REAL *up,
+                          size_t n);
+void REF(logprob_backward)(REAL *dhidden, const REAL *hidden, const struct REF(head) * head,
+                           const int *targets, const REAL *dlogp, REAL temperature, int R);
+
+/* --- vectors and the optimizer --- */
+void REF(add)(REAL *dst, const REAL *src, size_t n);
+void REF(scale)(REAL *x, REAL factor, size_t n);
+double REF(sum_squares)(const REAL *x, size_t n);
+void REF(adamw)(REAL *param, REAL *exp_avg, REAL *exp_avg_sq, const REAL *grad,
+                const struct adamw_params *p, size_t n);

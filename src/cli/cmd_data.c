@@ -1,0 +1,174 @@
+/* cmd_data.c: `grpo data split`, the fixed stratified evaluation set. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "data/split.h"
+
+struct data_options {
+    const char *data, *eval_out, *test_out, *train_out;
+    struct arg_texts counts;
+    uint64_t seed;
+};
+
+/* A number of prompts, digits only; moves *text past it. */
+static bool read_count(const char **text, size_t *count)
+{
+    char *end;
+    if (**text < '0' || **text > '9')
+        return false;
+    errno = 0;
+    unsigned long long value = strtoull(*text, &end, 10);
+    if (errno || value > 1000000000)
+        return false;
+    *count = (size_t)value;
+    *text = end;
+    return true;
+}
+
+/* TASK=EVAL or TASK=EVAL:TEST; the name, a copy, is freed by the caller. */
+static int read_entry(struct split_count *out, char **name, const char *text, struct err *err)
+{
+    const char *equals = strrchr(text, '='), *at = equals ? equals + 1 : "";
+    *out = (struct split_count){0};
+    bool ok = equals && equals > text && read_count(&at, &out->eval);
+    if (ok && *at == ':') {
+        at++;
+        ok = read_count(&at, &out->test);
+    }
+    if (!ok || *at)
+        return err_set(err, ERR_USAGE, "--count",
+                       "\"%.100s\" is no TASK=EVAL or TASK=EVAL:TEST, e.g. push=15:30", text);
+    *name = mem_strndup(text, (size_t)(equals - text));
+    out->task = *name;
+    return *name ? ERR_NONE : err_no_memory(err, "--count", strlen(text));
+}
+
+static void put_set(struct json_writer *w, const char *key, const char *path,
+                    const struct split_set *set)
+{
+    jw_key(w, key);
+    if (!path) {
+        jw_null(w);
+        return;
+    }
+    jw_object_begin(w);
+    jw_key(w, "path");
+    jw_text(w, path);
+    jw_key(w, "rows");
+    jw_int(w, (long long)set->rows);
+    jw_key(w, "sha256");
+    jw_text(w, set->sha256);
+    jw_key(w, "written");
+    jw_bool(w, set->written);
+    jw_object_end(w);
+}
+
+static int report(const struct data_options *o, const struct split_result *r, bool json,
+                  struct err *err)
+{
+    struct str out = {0};
+    const char *names[] = {"eval", "test", "train"};
+    const char *paths[] = {o->eval_out, o->test_out, o->train_out};
+    const struct split_set *sets[] = {&r->eval, &r->test, &r->train};
+    struct json_writer w;
+    jw_begin(&w, &out);
+    if (json)
+        jw_object_begin(&w);
+    for (int i = 0; i < 3; i++) {
+        if (json)
+            put_set(&w, names[i], paths[i], sets[i]);
+        else if (paths[i])
+            str_printf(&out, "%-5s  %6zu rows  %s  %s%s\n", names[i], sets[i]->rows,
+                       sets[i]->sha256, paths[i],
+                       sets[i]->written ? "" : "  (the same file was there already)");
+    }
+    if (json) {
+        jw_key(&w, "copies");
+        jw_int(&w, (long long)r->copies);
+        jw_object_end(&w);
+        str_putc(&out, '\n');
+    } else if (r->copies) {
+        str_printf(&out, "%zu rows are in no file: their prompt was chosen in another row\n",
+                   r->copies);
+    }
+    int status = out.failed ? err_no_memory(err, "the output", out.length)
+                            : print_out(str_text(&out), out.length, err);
+    str_free(&out);
+    return status;
+}
+
+static int split(const struct common *common, const struct data_options *o, struct err *err)
+{
+    struct split_count counts[ARGS_MAX_TEXTS];
+    char *names[ARGS_MAX_TEXTS] = {NULL};
+    const char *source = o->data ? o->data : common->input;
+    int status = ERR_NONE;
+    if (!source)
+        status = err_set(err, ERR_USAGE, "--data", "is required: the rows to split (JSONL)");
+    else if (!o->eval_out)
+        status = err_set(err, ERR_USAGE, "--eval-out", "is required: where evaluation rows go");
+    else if (!o->counts.count)
+        status = err_set(err, ERR_USAGE, "--count",
+                         "is required, once a task: --count push=15 --count sql_qa=20:40");
+    for (int i = 0; i < o->counts.count && !status; i++)
+        status = read_entry(&counts[i], &names[i], o->counts.items[i], err);
+    struct split_result result = {0};
+    if (!status) {
+        struct split_options how = {.source = source,
+                                    .eval_out = o->eval_out,
+                                    .test_out = o->test_out,
+                                    .train_out = o->train_out,
+                                    .counts = counts,
+                                    .n_counts = (size_t)o->counts.count,
+                                    .seed = o->seed};
+        status = split_run(&how, &result, err);
+    }
+    if (!status)
+        status = report(o, &result, common->json, err);
+    for (int i = 0; i < o->counts.count; i++)
+        mem_free(names[i]);
+    return status;
+}
+
+static int run(const struct common *common, const void *options, struct err *err)
+{
+    static const char *const later[] = {"prepare", "synth", "stats"};
+    const char *what = common->n_positional ? common->positional[0] : "";
+    if (strcmp(what, "split") == 0)
+        return split(common, options, err);
+    for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
+        if (strcmp(what, later[i]) == 0)
+            return err_set(err, ERR_USAGE, "data", "`grpo data %s` is not built yet", what);
+    return err_set(err, ERR_USAGE, "data", "%s%.60s%s; known: split", *what ? "what is \"" : "",
+                   *what ? what : "which part?", *what ? "\"" : "");
+}
+
+#define AT(field) offsetof(struct data_options, field)
+static const struct arg args[] = {
+    {"data", ARG_TEXT, AT(data), 0, 0, NULL, NULL, "FILE", "Rows to split, JSONL."},
+    {"count", ARG_TEXTS, AT(counts), 0, 0, NULL, NULL, "TASK=EVAL[:TEST]",
+     "Distinct prompts of a task for evaluation and, with --test-out, the test set; once a task."},
+    {"eval-out", ARG_TEXT, AT(eval_out), 0, 0, NULL, NULL, "FILE", "Where evaluation rows go."},
+    {"test-out", ARG_TEXT, AT(test_out), 0, 0, NULL, NULL, "FILE",
+     "Where test rows go: used for nothing but the headline."},
+    {"train-out", ARG_TEXT, AT(train_out), 0, 0, NULL, NULL, "FILE", "Where all other rows go."},
+    {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the choice."},
+};
+
+const struct command command_data = {
+    .name = "data",
+    .summary = "split: the fixed stratified evaluation set, a disjoint test set, the rest",
+    .usage = "split",
+    .details = "Written once: the same rows, counts and seed give the same files, and a file with "
+               "other\ncontent is never replaced (exit 1).",
+    .args = args,
+    .n_args = ARRAY_LENGTH(args),
+    .options_size = sizeof(struct data_options),
+    .max_positional = 1,
+    .run = run};

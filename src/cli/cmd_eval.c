@@ -1,0 +1,314 @@
+/* cmd_eval.c: a model or adapter on fixed rows, and two such evaluations compared row by row.
+ *
+ * What rewards score the rows: --rewards, a recipe's, or by the rows' task names (task `push` is
+ * scored by reward `push`, task `sql_qa` by the newest `sql_qa_vN`). */
+#include <stdlib.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "cli/session.h"
+#include "eval/compare.h"
+#include "eval/eval.h"
+#include "train/options.h"
+
+struct eval_options {
+    struct session_options session;
+    const char *data, *rewards, *recipe, *out;
+    int n, max_tokens, batch;
+    double temperature;
+    uint64_t seed;
+    bool compare, rows;
+};
+
+struct evaluating {
+    struct eval_options o; /* the command line's, completed from the recipe */
+    recipe *recipe;
+    struct train_options from;
+    struct dataset data;
+    struct reward_set rewards;
+    struct session s;
+    rollout *rollout;
+    struct eval_result result;
+};
+
+/* --- where the settings come from --- */
+
+static void take_text(const char **slot, const char *value)
+{
+    if (!*slot)
+        *slot = value;
+}
+
+static int read_recipe(struct evaluating *e, const struct common *common, struct err *err)
+{
+    if (!e->o.recipe)
+        return ERR_NONE;
+    int status = train_recipe_load(&e->recipe, &e->from, e->o.recipe, NULL, 0, false, err);
+    if (status)
+        return status;
+    const struct train_options *from = &e->from;
+    take_text(&e->o.session.model, from->model);
+    take_text(&e->o.session.chat_template, from->chat_template);
+    take_text(&e->o.data, from->eval_data);
+    if (!args_given(&command_eval, common, "max-tokens"))
+        e->o.max_tokens = from->max_completion_length;
+    if (!args_given(&command_eval, common, "temperature"))
+        e->o.temperature = from->eval_temperature;
+    if (!args_given(&command_eval, common, "n"))
+        e->o.n = from->eval_num_generations;
+    if (!args_given(&command_eval, common, "seed"))
+        e->o.seed = (uint64_t)from->seed;
+    return ERR_NONE;
+}
+
+/* The reward named like the task, or the newest of its versions (`task_vN`); NULL: none. */
+static const char *reward_for_task(const char *task)
+{
+    size_t n = strlen(task);
+    long newest = -1;
+    const char *best = NULL;
+    const struct reward_definition *d;
+    for (int i = 0; *task && (d = reward_at(i)); i++) {
+        if (strcmp(d->name, task) == 0)
+            return d->name;
+        if (strncmp(d->name, task, n) != 0 || strncmp(d->name + n, "_v", 2) != 0)
+            continue;
+        long version = strtol(d->name + n + 2, NULL, 10);
+        if (version > newest) {
+            newest = version;
+            best = d->name;
+        }
+    }
+    return best;
+}
+
+static json_t *rewards_by_task(const struct dataset *d, struct err *err)
+{
+    enum { MOST = 256 };
+    const char *tasks[MOST];
+    int n = dataset_tasks(d, tasks, MOST);
+    json_t *map = json_object();
+    for (int t = 0; t < n; t++) {
+        const char *name = reward_for_task(tasks[t]);
+        if (!name) {
+            err_set(err, ERR_USAGE, "--rewards",
+                    "no reward is named like the task \"%.60s\" of %.200s; say which rewards "
+                    "score it, e.g. --rewards '{\"%.60s\": [\"push\"]}'",
+                    tasks[t], d->path, tasks[t]);
+            json_decref(map);
+            return NULL;
+        }
+        json_object_set_new(map, tasks[t], json_pack("[s]", name));
+    }
+    if (!map)
+        err_no_memory(err, "the rewards", 0);
+    return map;
+}
+
+/* --rewards: JSON, or one name without quotes. */
+static json_t *rewards_given(const char *text, struct err *err)
+{
+    if (strchr("[{\"", text[0]) && text[0])
+        return json_read(text, strlen(text), JSON_UNIQUE_KEYS | JSON_ANY_VALUE, "--rewards", err);
+    json_t *name = json_string(text);
+    if (!name)
+        err_set(err, ERR_USAGE, "--rewards", "is not valid UTF-8");
+    return name;
+}
+
+static int open_rewards(struct evaluating *e, struct err *err)
+{
+    const char *where = e->o.rewards ? "--rewards" : e->recipe ? "rewards" : "--rewards";
+    json_t *wanted = e->o.rewards ? rewards_given(e->o.rewards, err)
+                     : e->recipe  ? recipe_node_json(e->from.rewards)
+                                  : rewards_by_task(&e->data, err);
+    if (!wanted) {
+        if (!err->code)
+            return err_no_memory(err, "the rewards", 0);
+        err->code = err->code == ERR_INPUT ? ERR_USAGE : err->code;
+        return (int)err->code;
+    }
+    int status = reward_set_create(&e->rewards, wanted, where, err);
+    json_decref(wanted);
+    return status ? status : reward_set_covers(&e->rewards, &e->data, err);
+}
+
+/* --- running --- */
+
+/* Sizes for the longest prompt; what does not fit the model's context is an error naming the row.
+ */
+static int plan(struct evaluating *e, int *sequences, int *prompt_room, struct err *err)
+{
+    const struct text_codec *codec;
+    int status = session_text(&e->s, &codec, err), longest = 0;
+    const struct row *row = NULL;
+    if (!status)
+        status = episode_longest_prompt(codec, &e->data, &longest, &row, err);
+    if (status)
+        return status;
+    int context = model_max_context(e->s.model), left = context - longest + 1;
+    if (!e->o.max_tokens && left > 0)
+        e->o.max_tokens = left < 512 ? left : 512;
+    if (!e->o.max_tokens || left < e->o.max_tokens)
+        return err_set(err, ERR_INPUT, e->data.path,
+                       "row \"%.80s\" (line %ld) has %d prompt tokens; with %d new ones that "
+                       "exceeds the model's context of %d",
+                       row->id, row->line, longest, e->o.max_tokens ? e->o.max_tokens : 1, context);
+    *sequences = e->o.batch ? e->o.batch : session_sequences(&e->s, e->o.max_tokens);
+    int side_by_side = *sequences / e->o.n > 1 ? *sequences / e->o.n : 1;
+    *prompt_room = longest * side_by_side;
+    return ERR_NONE;
+}
+
+static int evaluate(struct evaluating *e, struct err *err)
+{
+    int sequences = 0, prompt_room = 0;
+    int status = plan(e, &sequences, &prompt_room, err);
+    if (!status)
+        status = rollout_create(&e->rollout, e->s.model, session_lora(&e->s), sequences,
+                                prompt_room, e->o.max_tokens, err);
+    if (status)
+        return status;
+    struct episode episode = {.codec = &e->s.codec, .rewards = &e->rewards, .rollout = e->rollout};
+    struct eval_request q = {.episode = &episode,
+                             .adapter = e->s.adapter,
+                             .data = &e->data,
+                             .max_prompt_tokens = prompt_room,
+                             .max_new_tokens = e->o.max_tokens,
+                             .temperature = e->o.temperature,
+                             .completions = e->o.n,
+                             .seed = e->o.seed,
+                             .batch = sequences / e->o.n,
+                             .what = "evaluate"};
+    return eval_run(&q, &e->result, err);
+}
+
+static int print_str(struct str *text, struct err *err)
+{
+    return text->failed ? err_no_memory(err, "the output", text->length)
+                        : print_out(str_text(text), text->length, err);
+}
+
+static int report(struct evaluating *e, const struct common *common, struct err *err)
+{
+    struct eval_about about = {.model = e->o.session.model,
+                               .adapter = e->o.session.adapter,
+                               .data = e->o.data,
+                               .step = -1};
+    struct str text = {0};
+    int status = ERR_NONE;
+    if (e->o.out) {
+        eval_json(&text, &e->result, &about, true);
+        status = text.failed ? err_no_memory(err, "the output", text.length)
+                             : file_write_atomic(e->o.out, str_text(&text), text.length, err);
+        str_clear(&text);
+    }
+    if (common->json)
+        eval_json(&text, &e->result, &about, e->o.rows);
+    else
+        eval_table(&text, &e->result);
+    if (!status)
+        status = print_str(&text, err);
+    str_free(&text);
+    return status;
+}
+
+static int compare(const struct common *common, struct err *err)
+{
+    if (common->n_positional != 2)
+        return err_set(err, ERR_USAGE, "--compare",
+                       "wants two files: grpo eval --compare BEFORE.json AFTER.json");
+    struct eval_result before = {0}, after = {0};
+    struct eval_comparison c = {0};
+    struct str text = {0};
+    int status = eval_read(&before, common->positional[0], err);
+    if (!status)
+        status = eval_read(&after, common->positional[1], err);
+    if (!status)
+        status = eval_compare(&c, &before, &after, err);
+    if (!status) {
+        if (common->json)
+            eval_comparison_json(&text, &c);
+        else
+            eval_comparison_table(&text, &c);
+        status = print_str(&text, err);
+    }
+    eval_comparison_free(&c);
+    eval_free(&before);
+    eval_free(&after);
+    str_free(&text);
+    return status;
+}
+
+static int run(const struct common *common, const void *options, struct err *err)
+{
+    struct evaluating e = {.o = *(const struct eval_options *)options};
+    if (e.o.compare)
+        return compare(common, err);
+    if (common->n_positional)
+        return err_set(err, ERR_USAGE, "eval", "what is \"%.100s\"? Only --compare takes files",
+                       common->positional[0]);
+    int status = read_recipe(&e, common, err);
+    if (!status && !e.o.data)
+        status = err_set(err, ERR_USAGE, "--data", "is required: the rows to evaluate on (JSONL)");
+    if (!status && e.o.n > 1 && e.o.temperature == 0)
+        status = err_set(err, ERR_USAGE, "--n",
+                         "greedy completions are all equal: give --temperature too");
+    if (!status)
+        status = dataset_open(&e.data, e.o.data, err);
+    if (!status)
+        status = open_rewards(&e, err);
+    if (!status)
+        status = session_open(&e.s, &e.o.session, common, err);
+    if (!status)
+        status = evaluate(&e, err);
+    if (!status)
+        status = report(&e, common, err);
+    eval_free(&e.result);
+    rollout_free(e.rollout);
+    session_close(&e.s);
+    reward_set_free(&e.rewards);
+    dataset_close(&e.data);
+    recipe_free(e.recipe);
+    return status;
+}
+
+#define AT(field) offsetof(struct eval_options, field)
+static const struct arg args[] = {
+    SESSION_ARGS(struct eval_options, session),
+    {"data", ARG_TEXT, AT(data), 0, 0, NULL, NULL, "FILE", "Rows to evaluate on, JSONL."},
+    {"rewards", ARG_TEXT, AT(rewards), 0, 0, NULL, NULL, "JSON",
+     "As in a recipe: a name, a list, or a map from task to a list. Without it each task is scored "
+     "by the reward of its name."},
+    {"recipe", ARG_TEXT, AT(recipe), 0, 0, NULL, NULL, "FILE",
+     "Take model, eval_data, rewards, lengths and seed from a recipe where not given here."},
+    {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
+     "Tokens of a completion at most. [512, or what the context leaves]"},
+    {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "0", "T", "0 is greedy."},
+    {"n", ARG_INT, AT(n), 1, 4096, NULL, "1", "N",
+     "Completions of a row; its value is their mean."},
+    {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the draws."},
+    {"batch", ARG_INT, AT(batch), 0, 65536, NULL, "0", "N",
+     "Sequences that decode side by side; 0: as many as 1 GiB of cache holds. Changes no result."},
+    {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "FILE",
+     "Write the evaluation with every row to FILE, for --compare."},
+    {"rows", ARG_FLAG, AT(rows), 0, 0, NULL, NULL, NULL, "With --json: every row too."},
+    {"compare", ARG_FLAG, AT(compare), 0, 0, NULL, NULL, NULL,
+     "Compare two files of --out (or of a run's eval folder) row by row; no model is opened."},
+};
+
+const struct command command_eval = {
+    .name = "eval",
+    .summary = "evaluate a model or adapter on fixed rows: mean and intervals per task",
+    .usage = "[--compare BEFORE.json AFTER.json]",
+    .details = "Prints a table, or with --json one object: \"tasks\" and \"overall\", each with "
+               "n, mean, sd,\nci95 (mean +- 1.96 se), t95, bca95, truncated, mean_length and "
+               "components. The overall mean is\nthe unweighted mean of the task means.",
+    .args = args,
+    .n_args = ARRAY_LENGTH(args),
+    .options_size = sizeof(struct eval_options),
+    .max_positional = 2,
+    .run = run};

@@ -1,0 +1,206 @@
+/* cmd_train.c: one seed's training; the trainer does it, this file says what the words mean and
+ * hands it the evaluation (train and eval do not see each other). */
+#include <stdio.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/lines.h"
+#include "eval/eval.h"
+#include "train/trainer.h"
+
+struct train_command {
+    const char *out, *replay;
+    struct arg_texts set, allow;
+    bool resume;
+};
+
+/* --- the evaluation --- */
+
+static void add_metrics(struct metrics *out, const struct eval_result *r)
+{
+    metrics_add(out, r->overall.numbers.mean, "eval/mean_reward");
+    metrics_add(out, r->overall.numbers.se, "eval/mean_reward_se");
+    for (int t = 0; t < r->n_tasks; t++) {
+        metrics_add(out, r->tasks[t].numbers.mean, "eval/%s", r->tasks[t].name);
+        metrics_add(out, r->tasks[t].numbers.se, "eval/%s_se", r->tasks[t].name);
+    }
+    metrics_add(out, r->overall.truncated, "eval/clipped_ratio");
+    metrics_add(out, r->overall.mean_length, "eval/mean_length");
+    for (int c = 0; c < r->n_components; c++) /* rewards by label; their components are in eval/ */
+        if (!strchr(r->components[c], '/'))
+            metrics_add(out, r->overall.components[c], "eval/rewards/%s", r->components[c]);
+}
+
+static int write_evaluation(const struct trainer_eval_call *call, const struct eval_result *r,
+                            struct err *err)
+{
+    struct eval_about about = {
+        .model = call->o->model, .data = call->o->eval_data, .step = call->step};
+    struct str text = {0}, path = {0};
+    char name[64];
+    snprintf(name, sizeof name, "eval/step-%d.json", call->step);
+    eval_json(&text, r, &about, true);
+    int status = text.failed ? err_no_memory(err, name, text.capacity)
+                             : file_write_atomic(path_join(&path, call->run, name), str_text(&text),
+                                                 text.length, err);
+    str_free(&text);
+    str_free(&path);
+    return status;
+}
+
+static int evaluate(const struct trainer_eval_call *call, struct metrics *out, struct err *err)
+{
+    int n = call->o->eval_num_generations;
+    struct eval_request q = {.episode = call->episode,
+                             .adapter = call->a,
+                             .data = call->data,
+                             .max_prompt_tokens = call->max_prompt_tokens,
+                             .max_new_tokens = call->o->max_completion_length,
+                             .temperature = call->o->eval_temperature,
+                             .completions = n,
+                             .seed = (uint64_t)call->o->seed,
+                             .batch = call->max_sequences / n > 1 ? call->max_sequences / n : 1};
+    struct eval_result result = {0};
+    int status = eval_run(&q, &result, err);
+    if (!status)
+        status = write_evaluation(call, &result, err);
+    if (!status)
+        add_metrics(out, &result);
+    eval_free(&result);
+    return status;
+}
+
+/* --- the command --- */
+
+static int say_result(const struct common *common, const struct train_command *c,
+                      const struct train_options *o, const struct trainer_result *r,
+                      struct err *err)
+{
+    struct str text = {0};
+    if (common->json) {
+        struct json_writer w;
+        jw_begin(&w, &text);
+        jw_object_begin(&w);
+        jw_key(&w, "run");
+        jw_text(&w, c->out);
+        jw_key(&w, "steps");
+        jw_int(&w, r->steps);
+        jw_key(&w, "already_finished");
+        jw_bool(&w, r->already_finished);
+        jw_key(&w, "best_step");
+        r->has_best ? jw_int(&w, r->best_step) : jw_null(&w);
+        jw_key(&w, "best");
+        r->has_best ? jw_double(&w, r->best) : jw_null(&w);
+        jw_object_end(&w);
+        str_putc(&text, '\n');
+    } else if (r->already_finished) {
+        str_printf(&text, "%s is finished: %d steps; nothing to do\n", c->out, r->steps);
+    } else {
+        str_printf(&text, "%d steps done; the last adapter is %s/checkpoints/step-%d\n", r->steps,
+                   c->out, r->steps);
+        if (r->has_best)
+            str_printf(&text, "best %s: %.4f at step %d, %s/best_checkpoint\n",
+                       o->metric_for_best_model, r->best, r->best_step, c->out);
+    }
+    int status = text.failed ? err_no_memory(err, "the output", text.length)
+                             : print_out(str_text(&text), text.length, err);
+    str_free(&text);
+    return status;
+}
+
+static int open_device(struct device **d, const struct common *common,
+                       const struct train_options *o, struct err *err)
+{
+    struct device_options options = {.device = common->device,
+                                     .isa = common->isa,
+                                     .precision = (enum precision)o->precision,
+                                     .threads = common->threads};
+    return device_open(d, &options, err);
+}
+
+static int run(const struct common *common, const void *options, struct err *err)
+{
+    const struct train_command *c = options;
+    if (!common->n_positional)
+        return err_set(err, ERR_USAGE, "train", "which recipe? grpo train RECIPE --out RUN");
+    if (!c->out)
+        return err_set(err, ERR_USAGE, "--out", "is required: the run folder");
+    const char *sets[ARGS_MAX_TEXTS + 1];
+    size_t n_sets = 0;
+    for (int i = 0; i < c->set.count; i++)
+        sets[n_sets++] = c->set.items[i];
+    if (args_given(&command_train, common, "precision"))
+        sets[n_sets++] = common->precision == PRECISION_F32 ? "precision=f32" : "precision=bf16";
+    recipe *r = NULL;
+    struct train_options o;
+    struct device *device = NULL;
+    struct trainer_result result;
+    int status =
+        train_recipe_load(&r, &o, common->positional[0], sets, n_sets, c->replay != NULL, err);
+    if (!status)
+        status = open_device(&device, common, &o, err);
+    if (!status) {
+        interrupt_catch();
+        struct trainer_spec spec = {.o = &o,
+                                    .recipe = r,
+                                    .run = c->out,
+                                    .replay = c->replay,
+                                    .resume = c->resume,
+                                    .allow = c->allow.items,
+                                    .n_allow = (size_t)c->allow.count,
+                                    .device = device,
+                                    .evaluate = evaluate};
+        status = trainer_run(&spec, &result, err);
+    }
+    if (!status)
+        status = say_result(common, c, &o, &result, err);
+    if (device)
+        device_close(device);
+    recipe_free(r);
+    return status;
+}
+
+static void recipe_help(struct str *out)
+{
+    struct train_options ignored;
+    struct option_table tables[TRAIN_OPTION_TABLES];
+    train_option_tables(&ignored, tables);
+    for (int i = 0; i < TRAIN_OPTION_TABLES; i++) {
+        str_printf(out, "\nRecipe keys%s%s\n", tables[i].section ? " under " : "",
+                   tables[i].section ? tables[i].section : "");
+        option_table_help(out, &tables[i]);
+    }
+}
+
+#define AT(field) offsetof(struct train_command, field)
+static const struct arg args[] = {
+    {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "RUN", "The run folder; new, or with --resume."},
+    {"set", ARG_TEXTS, AT(set), 0, 0, NULL, NULL, "KEY=VALUE",
+     "Another value for a recipe key, e.g. seed=7 or lora.r=8; may be repeated."},
+    {"resume", ARG_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
+     "Go on from the newest checkpoint; start anew where there is none."},
+    {"allow", ARG_TEXTS, AT(allow), 0, 0, NULL, NULL, "NAME",
+     "A difference that --resume may pass over: a recipe key, or model, data, eval_data, "
+     "init_adapter, ref_adapter, replay, build, isa; may be repeated."},
+    {"replay", ARG_TEXT, AT(replay), 0, 0, NULL, NULL, "FILE",
+     "Take completions and rewards from a samples.jsonl instead of sampling."},
+};
+
+const struct command command_train = {.name = "train",
+                                      .summary = "train a LoRA adapter with GRPO, one seed",
+                                      .usage = "RECIPE",
+                                      .details =
+                                          "Writes RUN/: run.json, metrics.jsonl, timing.jsonl, "
+                                          "samples.jsonl, eval/, checkpoints/ and\n"
+                                          "best_checkpoint/ (a PEFT adapter folder). SIGINT and "
+                                          "SIGTERM save and end with status 130.",
+                                      .args = args,
+                                      .n_args = ARRAY_LENGTH(args),
+                                      .options_size = sizeof(struct train_command),
+                                      .max_positional = 1,
+                                      .run = run,
+                                      .more_help = recipe_help};

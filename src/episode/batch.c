@@ -1,0 +1,180 @@
+/* batch.c: the path from rows to scored completions; see batch.h. */
+#include "episode/batch.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+struct storage {
+    struct episode_sample *samples; /* (capacity · per_group) */
+    int *ids;                       /* (capacity · per_group · max_new_tokens) */
+    float *logprobs;
+    double *values; /* (capacity · per_group · rewards) */
+    struct reward_result *results;
+    struct group_request *requests; /* (capacity) */
+    struct completion *out;         /* (capacity · per_group) */
+};
+
+static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size_t tokens,
+                          size_t rewards)
+{
+    s->samples = mem_calloc(samples, sizeof *s->samples);
+    s->ids = mem_calloc(tokens, sizeof *s->ids);
+    s->logprobs = mem_calloc(tokens, sizeof *s->logprobs);
+    s->values = mem_calloc(samples * rewards + 1, sizeof *s->values);
+    s->results = mem_calloc(samples * rewards + 1, sizeof *s->results);
+    s->requests = mem_calloc(groups, sizeof *s->requests);
+    s->out = mem_calloc(samples, sizeof *s->out);
+    return s->samples && s->ids && s->logprobs && s->values && s->results && s->requests && s->out;
+}
+
+int episode_batch_create(struct episode_batch *b, int groups, int per_group, int max_new_tokens,
+                         const struct reward_set *rewards, struct err *err)
+{
+    CHECK(groups > 0 && per_group > 0 && max_new_tokens > 0);
+    size_t samples = (size_t)groups * (size_t)per_group;
+    size_t tokens = samples * (size_t)max_new_tokens,
+           n_rewards = rewards ? (size_t)rewards->count : 0;
+    *b = (struct episode_batch){
+        .capacity = groups, .per_group = per_group, .max_new_tokens = max_new_tokens};
+    struct storage *s = b->storage = mem_calloc(1, sizeof *s);
+    b->groups = mem_calloc((size_t)groups, sizeof *b->groups);
+    if (!s || !b->groups || !storage_alloc(s, (size_t)groups, samples, tokens, n_rewards)) {
+        episode_batch_free(b);
+        return err_no_memory(err, "a batch of completions", tokens * 8);
+    }
+    for (size_t i = 0; i < samples; i++) {
+        s->samples[i].completion.ids = s->ids + i * (size_t)max_new_tokens;
+        s->samples[i].completion.logprobs = s->logprobs + i * (size_t)max_new_tokens;
+        s->samples[i].scored.values = s->values + i * n_rewards;
+        s->samples[i].scored.results = s->results + i * n_rewards;
+    }
+    for (int g = 0; g < groups; g++)
+        b->groups[g].samples = s->samples + (size_t)g * (size_t)per_group;
+    return ERR_NONE;
+}
+
+void episode_batch_free(struct episode_batch *b)
+{
+    struct storage *s = b->storage;
+    for (int g = 0; b->groups && g < b->capacity; g++) {
+        for (int i = 0; i < b->per_group && s && s->samples; i++)
+            str_free(&s->samples[(size_t)g * (size_t)b->per_group + (size_t)i].text);
+        ids_free(&b->groups[g].prompt);
+    }
+    if (s) {
+        mem_free(s->samples);
+        mem_free(s->ids);
+        mem_free(s->logprobs);
+        mem_free(s->values);
+        mem_free(s->results);
+        mem_free(s->requests);
+        mem_free(s->out);
+    }
+    mem_free(s);
+    mem_free(b->groups);
+    *b = (struct episode_batch){0};
+}
+
+static int row_ids(const struct text_codec *codec, struct ids *out, const struct row *row,
+                   struct err *err)
+{
+    if (!codec->tokenizer && row->messages)
+        return err_set(
+            err, ERR_INPUT, row->id,
+            "the prompt is text but the model's folder has no tokenizer.json; add one or "
+            "give \"prompt_ids\"");
+    out->count = 0;
+    int status = text_codec_row(codec, out, row, err);
+    if (!status && out->count == 0)
+        status =
+            err_set(err, ERR_INPUT, row->id, "the prompt has no tokens; at least one is needed");
+    return status;
+}
+
+int episode_encode(const struct episode *e, struct episode_batch *b, int max_prompt_tokens,
+                   struct err *err)
+{
+    CHECK(b->count <= b->capacity);
+    for (int g = 0; g < b->count; g++) {
+        struct episode_group *group = &b->groups[g];
+        int status = row_ids(e->codec, &group->prompt, group->row, err);
+        if (!status && group->prompt.count > (size_t)max_prompt_tokens)
+            status =
+                err_set(err, ERR_INPUT, group->row->id,
+                        "the prompt (line %ld) has %zu tokens, the limit is %d: shorten it, drop "
+                        "the row or raise max_prompt_length; prompts are never cut",
+                        group->row->line, group->prompt.count, max_prompt_tokens);
+        if (status)
+            return status;
+    }
+    return ERR_NONE;
+}
+
+int episode_judge(const struct episode *e, struct episode_batch *b, struct err *err)
+{
+    for (int g = 0; g < b->count; g++) {
+        struct episode_group *group = &b->groups[g];
+        for (int i = 0; i < group->n; i++) {
+            struct episode_sample *s = &group->samples[i];
+            str_clear(&s->text);
+            int status = e->codec->tokenizer
+                             ? text_codec_completion(e->codec, &s->text, s->completion.ids,
+                                                     s->completion.length, err)
+                             : ERR_NONE;
+            if (status)
+                return status;
+            if (s->text.failed)
+                return err_no_memory(err, "a completion's text", s->text.capacity);
+            if (e->rewards)
+                episode_score(e->rewards, group->row, str_text(&s->text), s->text.length,
+                              &s->scored);
+        }
+    }
+    return ERR_NONE;
+}
+
+int episode_run(const struct episode *e, const adapter *a, const struct rollout_options *options,
+                struct episode_batch *b, struct err *err)
+{
+    struct storage *s = b->storage;
+    CHECK(b->count > 0 && b->count <= b->capacity && options->max_new_tokens <= b->max_new_tokens);
+    for (int g = 0; g < b->count; g++) {
+        struct episode_group *group = &b->groups[g];
+        CHECK(group->n > 0 && group->n <= b->per_group);
+        struct completion *out = s->out + (size_t)g * (size_t)b->per_group;
+        for (int i = 0; i < group->n; i++)
+            out[i] = group->samples[i].completion;
+        s->requests[g] = (struct group_request){.prompt_ids = group->prompt.data,
+                                                .prompt_len = (int)group->prompt.count,
+                                                .n = group->n,
+                                                .key = group->key,
+                                                .first_sample = group->first_sample,
+                                                .out = out};
+    }
+    int status = rollout_run(e->rollout, a, options, s->requests, b->count, e->stop, err);
+    if (status)
+        return status;
+    for (int g = 0; g < b->count; g++)
+        for (int i = 0; i < b->groups[g].n; i++)
+            b->groups[g].samples[i].completion = s->requests[g].out[i];
+    return episode_judge(e, b, err);
+}
+
+int episode_longest_prompt(const struct text_codec *codec, const struct dataset *d, int *tokens,
+                           const struct row **longest, struct err *err)
+{
+    struct ids ids = {0};
+    int status = ERR_NONE;
+    *tokens = 0;
+    *longest = NULL;
+    for (size_t r = 0; r < d->count && !status; r++) {
+        status = row_ids(codec, &ids, &d->rows[r], err);
+        if (!status && ids.count > (size_t)*tokens) {
+            *tokens = (int)ids.count;
+            *longest = &d->rows[r];
+        }
+    }
+    ids_free(&ids);
+    if (status)
+        err_prefix(err, d->path);
+    return status;
+}

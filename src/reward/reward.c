@@ -1,0 +1,270 @@
+/* reward.c: the table of rewards, and what holds for all of them; see reward.h.
+ *
+ * A reward's `evaluate` fills components (NaN: absent) and, if it has a rule of its own, the score.
+ * Everything that must never happen silently is caught here once: an unknown parameter, a total
+ * that is not finite, a total of nothing. Those are faults of the machinery: the completion had no
+ * say in them, and 0 would teach it something false. */
+#include "reward/reward.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "reward/pytext.h"
+#include "reward/rewards.h"
+
+static const struct reward_definition table[] = {
+    {
+        .name = "sql_qa_v2",
+        .version = 2,
+        .summary = "a question over tables answered with SQL and an explanation, by vocabulary "
+                   "(gameable: keeps the hand-off document's function to the digit)",
+        .n_components = SQL_COMPONENTS,
+        .components = {[SQL_STRUCTURE] = {"sql_structure", 0.30},
+                       [SQL_QUERY_ANSWER] = {"query_and_answer", 0.25},
+                       [SQL_NUMBERS] = {"numbers", 0.25},
+                       [SQL_DOMAIN] = {"domain", 0.20}},
+        .evaluate = sql_qa_v2_evaluate,
+    },
+    {
+        .name = "push",
+        .version = 1,
+        .summary = "a push notification: at most 120 characters, one line, Portuguese, about the "
+                   "prompt and not copied from it, not formal, no placeholders",
+        .n_components = PUSH_COMPONENTS,
+        .components = {[PUSH_LENGTH] = {"length", 0.16},
+                       [PUSH_ONE_LINE] = {"one_line", 0.08},
+                       [PUSH_PORTUGUESE] = {"portuguese", 0.14},
+                       [PUSH_SENTENCE] = {"sentence", 0.10},
+                       [PUSH_ORIGINAL] = {"original", 0.10},
+                       [PUSH_ON_TOPIC] = {"on_topic", 0.10},
+                       [PUSH_VARIED] = {"varied", 0.08},
+                       [PUSH_INFORMAL] = {"informal", 0.06},
+                       [PUSH_READER] = {"reader", 0.04},
+                       [PUSH_NO_PLACEHOLDER] = {"no_placeholder", 0.07},
+                       [PUSH_CLEAN] = {"clean", 0.07}},
+        .evaluate = push_evaluate,
+    },
+    {
+        .name = "length",
+        .version = 1,
+        .summary = "1 within params min..max characters (or words), falling linearly outside",
+        .n_components = 1,
+        .components = {{"length", 1.0}},
+        .configure = length_configure,
+        .release = length_release,
+        .evaluate = length_evaluate,
+    },
+    {
+        .name = "regex",
+        .version = 1,
+        .summary = "1 when params pattern matches the completion (search or fullmatch), else 0",
+        .n_components = 1,
+        .components = {{"match", 1.0}},
+        .configure = regex_configure,
+        .release = regex_release,
+        .evaluate = regex_evaluate,
+    },
+};
+enum { N_REWARDS = sizeof table / sizeof *table };
+
+struct reward {
+    const struct reward_definition *definition;
+    void *state;
+};
+
+const char *reward_status_name(enum reward_status status)
+{
+    switch (status) {
+    case REWARD_OK:
+        return "ok";
+    case REWARD_FAILED:
+        return "failed";
+    case REWARD_NOT_APPLICABLE:
+        return "not_applicable";
+    }
+    return "unknown";
+}
+
+const struct reward_definition *reward_find(const char *name)
+{
+    for (int i = 0; name && i < N_REWARDS; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+const struct reward_definition *reward_at(int index)
+{
+    return index >= 0 && index < N_REWARDS ? &table[index] : NULL;
+}
+
+/* --- creating --- */
+
+static void list_names(char *out, size_t size, const char *const *names, int n)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (int i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", names[i]);
+}
+
+/* "no reward is called "puhs" (did you mean "push"?); known: …" */
+static int unknown_name(const char *what, const char *name, const char *const *known, int n,
+                        const char *where, struct err *err)
+{
+    char list[512], hint[128] = "";
+    list_names(list, sizeof list, known, n);
+    int nearest = str_nearest(name, known, n);
+    if (nearest >= 0)
+        snprintf(hint, sizeof hint, " (did you mean \"%s\"?)", known[nearest]);
+    return err_set(err, ERR_USAGE, where, "%s \"%.60s\"%s; known: %s", what, name, hint, list);
+}
+
+int reward_params_check(const json_t *params, const char *const *known, int n_known,
+                        const char *reward_name, struct err *err)
+{
+    char where[80];
+    snprintf(where, sizeof where, "params of reward %s", reward_name);
+    if (!params || json_is_null(params))
+        return ERR_NONE;
+    if (!json_is_object(params))
+        return err_set(err, ERR_USAGE, where, "is %s; expected an object of parameters",
+                       json_type_name(params));
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)params, key, value)
+    {
+        (void)value;
+        bool found = false;
+        for (int i = 0; i < n_known && !found; i++)
+            found = strcmp(key, known[i]) == 0;
+        if (!found && n_known == 0)
+            return err_set(err, ERR_USAGE, where,
+                           "has the key \"%.60s\", but this reward takes no parameters", key);
+        if (!found)
+            return unknown_name("has the unknown key", key, known, n_known, where, err);
+    }
+    return ERR_NONE;
+}
+
+int reward_create(reward **out, const char *name, const json_t *params, struct err *err)
+{
+    *out = NULL;
+    const struct reward_definition *definition = reward_find(name);
+    if (!definition) {
+        const char *names[N_REWARDS];
+        for (int i = 0; i < N_REWARDS; i++)
+            names[i] = table[i].name;
+        return unknown_name("no reward is called", name ? name : "", names, N_REWARDS, "rewards",
+                            err);
+    }
+    if (!definition->configure) {
+        int status = reward_params_check(params, NULL, 0, name, err);
+        if (status)
+            return status;
+    }
+    reward *r = mem_calloc(1, sizeof *r);
+    if (!r)
+        return err_no_memory(err, "a reward", sizeof *r);
+    r->definition = definition;
+    int status = definition->configure ? definition->configure(&r->state, params, err) : ERR_NONE;
+    if (status) {
+        mem_free(r);
+        return status;
+    }
+    *out = r;
+    return ERR_NONE;
+}
+
+void reward_free(reward *r)
+{
+    if (!r)
+        return;
+    if (r->definition->release)
+        r->definition->release(r->state);
+    mem_free(r);
+}
+
+const struct reward_definition *reward_definition(const reward *r)
+{
+    return r->definition;
+}
+
+/* --- evaluating --- */
+
+void reward_set_failed(struct reward_result *out, const char *format, ...)
+{
+    out->status = REWARD_FAILED;
+    out->score = NAN;
+    for (int i = 0; i < REWARD_MAX_COMPONENTS; i++)
+        out->components[i] = NAN;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out->reason, sizeof out->reason, format, args);
+    va_end(args);
+}
+
+void reward_total(const struct reward_definition *definition, struct reward_result *out)
+{
+    if (out->status != REWARD_OK) {
+        out->score = NAN;
+        return;
+    }
+    int present = 0;
+    double total = 0;
+    for (int i = 0; i < definition->n_components; i++) {
+        double value = out->components[i];
+        if (isinf(value)) {
+            reward_set_failed(out, "%s: component %s is not finite", definition->name,
+                              definition->components[i].name);
+            return;
+        }
+        if (!isnan(value)) {
+            total += definition->components[i].weight * value;
+            present++;
+        }
+    }
+    if (isnan(out->score) && present == 0)
+        reward_set_failed(out, "%s: neither a component nor a score was given", definition->name);
+    else if (isnan(out->score))
+        out->score = total;
+    if (out->status == REWARD_OK && !isfinite(out->score))
+        reward_set_failed(out, "%s: the score is not finite", definition->name);
+}
+
+void reward_evaluate(const reward *r, const struct reward_input *in, struct reward_result *out,
+                     struct str *explain_json)
+{
+    *out = (struct reward_result){
+        .status = REWARD_OK, .score = NAN, .n_components = r->definition->n_components};
+    for (int i = 0; i < REWARD_MAX_COMPONENTS; i++)
+        out->components[i] = NAN;
+    size_t before = explain_json ? explain_json->length : 0;
+    r->definition->evaluate(r->state, in, out, explain_json);
+    reward_total(r->definition, out);
+    if (explain_json && explain_json->length == before) { /* always an object, even of a failure */
+        struct json_writer w;
+        jw_begin(&w, explain_json);
+        jw_object_begin(&w);
+        jw_key(&w, "reason");
+        jw_text(&w, out->reason);
+        jw_object_end(&w);
+    }
+}
+
+struct slice reward_trim(const char *text, size_t length)
+{
+    size_t start = length, end = 0; /* of what is no white space */
+    for (size_t i = 0; i < length;) {
+        int32_t c;
+        size_t n = (size_t)utf8_decode(text + i, length - i, &c);
+        if (!py_is_space(c)) {
+            start = i < start ? i : start;
+            end = i + n;
+        }
+        i += n;
+    }
+    return end ? (struct slice){text + start, end - start} : (struct slice){text, 0};
+}

@@ -1,0 +1,57 @@
+/* rewards.h: inside the room: the functions that the table in reward.c points at, the order of each
+ * reward's components, and what the rewards share. Nobody outside src/reward/ includes this
+ * (tests of its parts do). */
+#ifndef REWARD_REWARDS_H
+#define REWARD_REWARDS_H
+#include "base/json.h"
+#include "reward/reward.h"
+
+/* Components, in the order of the table. */
+enum { SQL_STRUCTURE, SQL_QUERY_ANSWER, SQL_NUMBERS, SQL_DOMAIN, SQL_COMPONENTS };
+enum {
+    PUSH_LENGTH,
+    PUSH_ONE_LINE,
+    PUSH_PORTUGUESE,
+    PUSH_SENTENCE,
+    PUSH_ORIGINAL,
+    PUSH_ON_TOPIC,
+    PUSH_VARIED,
+    PUSH_INFORMAL,
+    PUSH_READER,
+    PUSH_NO_PLACEHOLDER,
+    PUSH_CLEAN,
+    PUSH_COMPONENTS
+};
+
+void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                        struct str *explain_json);
+void push_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                   struct str *explain_json);
+int length_configure(void **state, const json_t *params, struct err *err);
+void length_release(void *state);
+void length_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                     struct str *explain_json);
+int regex_configure(void **state, const json_t *params, struct err *err);
+void regex_release(void *state);
+void regex_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                    struct str *explain_json);
+
+/* ERR_USAGE when params is no object (NULL and null are fine) or has a key that is not in `known`;
+ * the message names the key, the nearest known one and all of them. */
+int reward_params_check(const json_t *params, const char *const *known, int n_known,
+                        const char *reward_name, struct err *err);
+
+/* A fault of the machinery: status, reason, and no numbers. */
+void reward_set_failed(struct reward_result *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What reward_evaluate does after `evaluate`: the total, and the checks on it. */
+void reward_total(const struct reward_definition *definition, struct reward_result *out);
+
+/* The slice without white space (as Python's str.strip() has it) at its two ends. */
+struct slice reward_trim(const char *text, size_t length);
+
+/* Characters as a phone shows them: extended grapheme clusters (UAX #29). */
+size_t reward_characters(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,40 @@
+/* checkpoint.h: RUN/checkpoints/step-N/, the whole state of a run after N optimizer steps:
+ *   adapter_model.safetensors, adapter_config.json   the adapter, PEFT's format
+ *   optimizer.safetensors                            exp_avg.NAME, exp_avg_sq.NAME
+ *   state.json                                       counters, best so far, log offsets, identity
+ * Draws are functions of counters, so no generator state exists. A folder is written under a
+ * temporary name, synced and renamed: at every instant a step-N folder is whole or absent. */
+#ifndef TRAIN_CHECKPOINT_H
+#define TRAIN_CHECKPOINT_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "track/track.h"
+#include "train/identity.h"
+#include "train/optim.h"
+
+enum { CHECKPOINT_VERSION = 1 };
+
+struct train_state {
+    int step;             /* optimizer steps done */
+    long long num_tokens; /* prompt and completion tokens trained on, as TRL counts */
+    long long rewards, reward_failures;
+    struct track_offsets logs; /* length of each log */
+    uint64_t generation_start; /* where the samples of the generation in force begin */
+    int generation_step;       /* its first step */
+    bool has_best;
+    double best; /* value of metric_for_best_model */
+    int best_step;
+    struct str allowed; /* differences that --allow let pass, one line each */
+};
+
+/* Saves and then removes all but the newest `keep` checkpoints (0: keeps all). */
+int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
+                    adapter *a, const struct optimizer *o, int keep, struct err *err);
+/* Newest step with a checkpoint, −1: none. Leftovers of interrupted saves are removed. */
+int checkpoint_latest(const char *run, struct err *err);
+/* Loads RUN/checkpoints/step-N into adapter, optimizer and state after checking its identity. */
+int checkpoint_load(const char *run, int step, struct train_state *state, const struct identity *id,
+                    const char *const *allow, size_t n_allow, adapter *a, struct optimizer *o,
+                    struct err *err);
+
+#endif

@@ -1,0 +1,351 @@
+/* grpo.c: one GRPO step on a page (grpo_step), and its five stages. */
+#include "train/grpo.h"
+#include <math.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+static int roll_out(struct grpo *g, int step, struct err *err);
+static int score(struct grpo *g, struct err *err);
+static void compute_advantage(struct grpo *g);
+static int compute_gradient(struct grpo *g, int step, float **total, struct err *err);
+static int update(struct grpo *g, int step, float *total, struct err *err);
+
+int grpo_step(struct grpo *g, int step, struct err *err)
+{
+    float *total = NULL;
+    int status = ERR_NONE;
+    metrics_clear(&g->metrics);
+    g->times = (struct grpo_times){0};
+    if (grpo_generates(g, step)) {
+        status = roll_out(g, step, err);
+        if (!status)
+            status = score(g, err);
+        if (!status)
+            compute_advantage(g);
+    }
+    if (!status)
+        status = compute_gradient(g, step, &total, err);
+    if (!status)
+        status = update(g, step, total, err);
+    return status;
+}
+
+bool grpo_generates(const struct grpo *g, int step)
+{
+    return (step - 1) % g->o->num_iterations == 0;
+}
+
+/* --- 1. roll out: prompts_per_step rows of the deck, num_generations completions each --- */
+
+static void deal_rows(struct grpo *g, int step)
+{
+    struct episode_batch *b = &g->gen.batch;
+    uint64_t generation = (uint64_t)((step - 1) / g->o->num_iterations);
+    b->count = g->o->prompts_per_step;
+    for (int i = 0; i < b->count; i++) {
+        struct episode_group *group = &b->groups[i];
+        uint64_t epoch, position = generation * (uint64_t)b->count + (uint64_t)i;
+        group->row = &g->data->rows[deck_row(&g->deck, position, &epoch)];
+        group->n = g->gen.per_group;
+        group->first_sample = 0;
+        /* One prompt can come twice in a step, at an epoch's seam: the epoch keeps the draws apart.
+         */
+        group->key = (struct rng_key){.seed = (uint64_t)g->o->seed,
+                                      .purpose = RNG_SAMPLE,
+                                      .step = (uint64_t)step,
+                                      .row = group->row->key,
+                                      .epoch = epoch};
+    }
+}
+
+/* The sampler's log-probabilities are the old ones: trainer and sampler agree to the last bit. */
+static void keep_old(struct generation *gen)
+{
+    for (int i = 0; i < generation_count(gen); i++) {
+        const struct completion *c = &generation_sample(gen, i)->completion;
+        memcpy(gen->old + generation_token(gen, i), c->logprobs, (size_t)c->length * sizeof(float));
+    }
+    gen->has_old = true;
+}
+
+static int score_reference(struct grpo *g, struct err *err)
+{
+    struct generation *gen = &g->gen;
+    int status = ERR_NONE;
+    for (int b = 0; b < gen->batch.count && !status; b++) {
+        const struct ids *prompt = &gen->batch.groups[b].prompt;
+        for (int s = 0; s < gen->per_group; s++) {
+            const struct completion *c = &gen->batch.groups[b].samples[s].completion;
+            gen->ids[s] = c->ids;
+            gen->lengths[s] = c->length;
+            gen->ref_out[s] = gen->ref + generation_token(gen, b * gen->per_group + s);
+        }
+        struct score_request q = {.prompt_ids = prompt->data,
+                                  .prompt_len = (int)prompt->count,
+                                  .completion_ids = gen->ids,
+                                  .completion_len = gen->lengths,
+                                  .n = gen->per_group,
+                                  .logprobs = gen->ref_out};
+        status = rollout_score(g->episode.rollout, g->reference, g->o->temperature, &q, err);
+    }
+    return status;
+}
+
+static int sample_completions(struct grpo *g, int step, struct err *err)
+{
+    struct rollout_options options = {.max_new_tokens = g->o->max_completion_length,
+                                      .temperature = g->o->temperature,
+                                      .eos = g->episode.codec->eos,
+                                      .n_eos = g->episode.codec->n_eos};
+    deal_rows(g, step);
+    int status = episode_encode(&g->episode, &g->gen.batch, g->max_prompt_tokens, err);
+    if (!status)
+        status = episode_run(&g->episode, g->a, &options, &g->gen.batch, err);
+    if (!status)
+        keep_old(&g->gen);
+    g->gen.first_step = step;
+    return status;
+}
+
+static int roll_out(struct grpo *g, int step, struct err *err)
+{
+    double started = clock_seconds();
+    int status = g->replay ? replay_load(g->replay, step, &g->episode, g->data,
+                                         model_config(g->m)->vocab_size, &g->gen, err)
+                           : sample_completions(g, step, err);
+    if (!status && g->loss.beta != 0)
+        status = score_reference(g, err);
+    g->times.rollout = clock_seconds() - started;
+    return status;
+}
+
+/* --- 2. score: rewards of the completions, and what a reader wants to know of them --- */
+
+static void add_mean_std(struct grpo *g, const char *label, const double *sum, long n)
+{
+    double mean = sum[0] / (double)n;
+    metrics_add(&g->metrics, mean, "rewards/%s/mean", label);
+    metrics_add(&g->metrics,
+                n > 1 ? sqrt(fmax(0, (sum[1] - mean * sum[0]) / (double)(n - 1))) : NAN,
+                "rewards/%s/std", label);
+}
+
+static void reward_metrics(struct grpo *g)
+{
+    const struct reward_set *set = g->episode.rewards;
+    for (int r = 0; set && r < set->count; r++) {
+        double sum[2] = {0, 0};
+        long n = 0;
+        for (int i = 0; i < generation_count(&g->gen); i++) {
+            double value = generation_sample(&g->gen, i)->scored.values[r];
+            if (isnan(value))
+                continue;
+            sum[0] += value;
+            sum[1] += value * value;
+            n++;
+        }
+        if (n)
+            add_mean_std(g, set->items[r].label, sum, n);
+    }
+}
+
+static int score(struct grpo *g, struct err *err)
+{
+    struct generation *gen = &g->gen;
+    double started = clock_seconds();
+    int status = g->replay && g->episode.codec->tokenizer
+                     ? episode_judge(&(struct episode){.codec = g->episode.codec}, &gen->batch, err)
+                     : ERR_NONE;
+    if (!g->replay) {
+        for (int i = 0; i < generation_count(gen); i++) {
+            const struct scored *s = &generation_sample(gen, i)->scored;
+            gen->reward[i] = s->total;
+            gen->valid[i] = s->valid;
+        }
+        reward_metrics(g);
+    }
+    g->times.score = clock_seconds() - started;
+    return status;
+}
+
+/* --- 3. advantage --- */
+
+static void length_metrics(struct grpo *g)
+{
+    const struct generation *gen = &g->gen;
+    double sum[2] = {0, 0}, low[2] = {INFINITY, INFINITY}, high[2] = {0, 0};
+    int count[2] = {0, 0}, n = generation_count(gen);
+    for (int i = 0; i < n; i++) {
+        const struct completion *c = &generation_sample(gen, i)->completion;
+        for (int terminated = 0; terminated < 2; terminated++) {
+            if (terminated && c->stop == STOP_LENGTH)
+                continue;
+            sum[terminated] += c->length;
+            low[terminated] = fmin(low[terminated], c->length);
+            high[terminated] = fmax(high[terminated], c->length);
+            count[terminated]++;
+        }
+    }
+    static const char *const kind[2] = {"length", "terminated_length"};
+    for (int k = 0; k < 2; k++) { /* as TRL: 0 where no completion ended by itself */
+        metrics_add(&g->metrics, count[k] ? sum[k] / count[k] : 0, "completions/mean_%s", kind[k]);
+        metrics_add(&g->metrics, count[k] ? low[k] : 0, "completions/min_%s", kind[k]);
+        metrics_add(&g->metrics, count[k] ? high[k] : 0, "completions/max_%s", kind[k]);
+    }
+    metrics_add(&g->metrics, 1.0 - (double)count[1] / n, "completions/clipped_ratio");
+}
+
+static bool same_ids(const struct completion *a, const struct completion *b)
+{
+    return a->length == b->length &&
+           memcmp(a->ids, b->ids, (size_t)a->length * sizeof *a->ids) == 0;
+}
+
+/* Share of completions that no earlier one of their group equals. */
+static double unique_share(const struct generation *gen)
+{
+    int unique = 0, n = generation_count(gen);
+    for (int i = 0; i < n; i++) {
+        bool seen = false;
+        for (int j = i - i % gen->per_group; j < i && !seen; j++)
+            seen = same_ids(&generation_sample(gen, i)->completion,
+                            &generation_sample(gen, j)->completion);
+        unique += !seen;
+    }
+    return (double)unique / n;
+}
+
+static void compute_advantage(struct grpo *g)
+{
+    struct generation *gen = &g->gen;
+    struct advantage_stats stats;
+    advantage_compute(gen->advantage, gen->reward, gen->valid, gen->batch.count, gen->per_group,
+                      (enum scale_rewards)g->o->scale_rewards, &stats);
+    metrics_add(&g->metrics, stats.reward_mean, "reward");
+    metrics_add(&g->metrics, stats.reward_std, "reward_std");
+    metrics_add(&g->metrics, (double)stats.zero_variance / gen->batch.count,
+                "frac_reward_zero_std");
+    metrics_add(&g->metrics, gen->batch.count - stats.zero_variance, "informative_groups");
+    metrics_add(&g->metrics, stats.invalid, "reward_failures");
+    length_metrics(g);
+    metrics_add(&g->metrics, unique_share(gen), "unique_completions");
+}
+
+/* --- 4. loss and gradient --- */
+
+/* Trainer against sampler, on the tokens of a fresh generation. */
+static int check_sampler(struct grpo *g, struct err *err)
+{
+    const struct generation *gen = &g->gen;
+    double sum = 0, max = 0;
+    long n = 0;
+    for (int i = 0; i < generation_count(gen); i++) {
+        size_t at = generation_token(gen, i);
+        for (int t = 0; t < generation_sample(gen, i)->completion.length; t++, n++) {
+            double difference =
+                fabs((double)gen->logp[at + (size_t)t] - (double)gen->old[at + (size_t)t]);
+            sum += difference;
+            max = difference > max ? difference : max;
+        }
+    }
+    metrics_add(&g->metrics, sum / (double)n, "sampling/sampling_logp_difference/mean");
+    metrics_add(&g->metrics, max, "sampling/sampling_logp_difference/max");
+    if (!g->replay && !(max <= g->o->max_sampling_logp_difference))
+        return err_set(err, ERR_GATE, "step",
+                       "sampler and trainer give a token log-probabilities %.3g apart; "
+                       "max_sampling_logp_difference is %.3g. Please report this",
+                       max, g->o->max_sampling_logp_difference);
+    return ERR_NONE;
+}
+
+static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
+{
+    const struct generation *gen = &g->gen;
+    double entropy = 0, tokens = sums->tokens ? (double)sums->tokens : NAN;
+    for (int i = 0; i < generation_count(gen); i++)
+        for (int t = 0; gen->valid[i] && t < generation_sample(gen, i)->completion.length; t++)
+            entropy += gen->entropy[generation_token(gen, i) + (size_t)t];
+    double low = (double)sums->clipped_low / tokens, high = (double)sums->clipped_high / tokens;
+    metrics_add(&g->metrics, sums->loss, "loss");
+    metrics_add(&g->metrics, entropy / tokens, "entropy");
+    if (g->loss.beta != 0)
+        metrics_add(&g->metrics, sums->kl / tokens, "kl");
+    metrics_add(&g->metrics, low, "clip_ratio/low_mean");
+    metrics_add(&g->metrics, sums->completions ? sums->clipped_low_min : NAN, "clip_ratio/low_min");
+    metrics_add(&g->metrics, high, "clip_ratio/high_mean");
+    metrics_add(&g->metrics, sums->completions ? sums->clipped_high_max : NAN,
+                "clip_ratio/high_max");
+    metrics_add(&g->metrics, low + high, "clip_ratio/region_mean");
+}
+
+static int compute_gradient(struct grpo *g, int step, float **total, struct err *err)
+{
+    double started = clock_seconds();
+    struct gradient_call call = {
+        .a = g->a, .loss = &g->loss, .temperature = g->o->temperature, .stop = g->episode.stop};
+    struct loss_sums sums = {0};
+    bool compare = grpo_generates(g, step) && g->gen.has_old;
+    int status = gradient_compute(g->gradient, &call, &g->gen, &sums, total, err);
+    if (!status)
+        loss_metrics(g, &sums);
+    if (!status && compare)
+        status = check_sampler(g, err);
+    g->times.gradient = clock_seconds() - started;
+    return status;
+}
+
+/* --- 5. update --- */
+
+static void count_step(struct grpo *g, int step)
+{
+    const struct generation *gen = &g->gen;
+    for (int i = 0; grpo_generates(g, step) && i < generation_count(gen); i++) {
+        const struct episode_sample *s = generation_sample(gen, i);
+        g->num_tokens +=
+            (long long)gen->batch.groups[i / gen->per_group].prompt.count + s->completion.length;
+        g->rewards++;
+        g->reward_failures += !gen->valid[i];
+    }
+    if (g->data && !g->replay) {
+        double positions = ((step - 1) / g->o->num_iterations + 1) * (double)gen->batch.count;
+        metrics_add(&g->metrics, positions / (double)g->data->count, "epoch");
+    }
+    metrics_add(&g->metrics, (double)g->num_tokens, "num_tokens");
+}
+
+static int update(struct grpo *g, int step, float *total, struct err *err)
+{
+    double started = clock_seconds(), norm;
+    struct optimizer_call call = {
+        .learning_rate = schedule_lr((enum schedule)g->o->lr_scheduler_type, g->o->learning_rate,
+                                     step, g->warmup_steps, g->max_steps),
+        .beta1 = g->o->adam_beta1,
+        .beta2 = g->o->adam_beta2,
+        .epsilon = g->o->adam_epsilon,
+        .weight_decay = g->o->weight_decay,
+        .max_grad_norm = g->o->max_grad_norm,
+        .step = step};
+    int status = optimizer_step(&g->optimizer, g->a, total, &call, &norm, err);
+    if (status)
+        return status;
+    metrics_add(&g->metrics, norm, "grad_norm");
+    metrics_add(&g->metrics, call.learning_rate, "learning_rate");
+    count_step(g, step);
+    g->times.update = clock_seconds() - started;
+    return ERR_NONE;
+}
+
+int grpo_restore_generation(struct grpo *g, const struct replay *saved, int step, struct err *err)
+{
+    int status = replay_load(saved, step, &g->episode, g->data, model_config(g->m)->vocab_size,
+                             &g->gen, err);
+    if (status)
+        return status;
+    CHECK(g->gen.has_old);
+    struct advantage_stats ignored;
+    advantage_compute(g->gen.advantage, g->gen.reward, g->gen.valid, g->gen.batch.count,
+                      g->gen.per_group, (enum scale_rewards)g->o->scale_rewards, &ignored);
+    return g->loss.beta != 0 ? score_reference(g, err) : ERR_NONE;
+}

@@ -1,0 +1,47 @@
+/* grpo.h: one GRPO step. Everything it works on is opened, sized and owned by the trainer. */
+#ifndef TRAIN_GRPO_H
+#define TRAIN_GRPO_H
+#include "train/deck.h"
+#include "train/gradient.h"
+#include "train/metrics.h"
+#include "train/optim.h"
+#include "train/options.h"
+#include "train/samples.h"
+
+struct grpo_times { /* seconds of the last step */
+    double rollout, score, gradient, update;
+};
+
+struct grpo {
+    const struct train_options *o;
+    int max_steps, warmup_steps;
+    model *m;
+    adapter *a;
+    const adapter *reference; /* of the KL; NULL: the bare base */
+    struct episode episode;
+    const struct dataset *data;  /* NULL under replay without data */
+    const struct replay *replay; /* completions come from here instead of the rollout; or NULL */
+    struct deck deck;
+    gradient *gradient;
+    struct optimizer optimizer;
+    struct generation gen;
+    struct loss_params loss;
+    int max_prompt_tokens;
+    /* counters of the run, part of a checkpoint; changed only when a step has ended well */
+    long long num_tokens, rewards, reward_failures;
+    /* of the last step */
+    struct metrics metrics;
+    struct grpo_times times;
+};
+
+/* Whether step (1-based) samples anew, or goes on with the generation at hand (num_iterations). */
+bool grpo_generates(const struct grpo *g, int step);
+
+/* Optimizer step `step`: roll out, score, advantage, loss and gradient, update. On error, adapter,
+ * optimizer and counters are as before. */
+int grpo_step(struct grpo *g, int step, struct err *err);
+
+/* After a resume in the middle of a generation: takes its completions from saved samples. */
+int grpo_restore_generation(struct grpo *g, const struct replay *saved, int step, struct err *err);
+
+#endif

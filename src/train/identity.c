@@ -1,0 +1,174 @@
+/* identity.c: hashes of what a run depends on, and their comparison; see identity.h. */
+#include "train/identity.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+const char *const identity_names[N_IDENTITY_PARTS] = {
+    "model", "data", "eval_data", "init_adapter", "ref_adapter", "replay", "build", "isa"};
+
+void identity_free(struct identity *id)
+{
+    str_free(&id->recipe);
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), e = strlen(end);
+    return n >= e && strcmp(name + n - e, end) == 0;
+}
+
+static bool belongs(const char *name)
+{
+    static const char *const exact[] = {"config.json",
+                                        "generation_config.json",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "chat_template.jinja",
+                                        "adapter_config.json",
+                                        "model.safetensors.index.json"};
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        if (strcmp(name, exact[i]) == 0)
+            return true;
+    return ends_with(name, ".safetensors");
+}
+
+enum { MAX_FILES = 1024 };
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int identity_folder(char out[72], const char *folder, struct err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(err, ERR_INPUT, folder, "cannot be read as a folder");
+    char *names[MAX_FILES];
+    size_t n = 0;
+    for (struct dirent *entry; (entry = readdir(dir)) && n < MAX_FILES;)
+        if (belongs(entry->d_name) && (names[n] = mem_strdup(entry->d_name)))
+            n++;
+    closedir(dir);
+    qsort(names, n, sizeof *names, by_name);
+    struct str path = {0}, all = {0};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < n; i++) {
+        char hash[65];
+        if (!status)
+            status = sha256_file(hash, path_join(&path, folder, names[i]), err);
+        if (!status)
+            str_printf(&all, "%s %s\n", names[i], hash);
+        mem_free(names[i]);
+    }
+    if (!status)
+        sha256_hex(out, str_text(&all), all.length);
+    str_free(&path);
+    str_free(&all);
+    return status;
+}
+
+int identity_build(char out[72], struct err *err)
+{
+    return sha256_file(out, "/proc/self/exe", err);
+}
+
+void identity_write(struct json_writer *w, const struct identity *id)
+{
+    for (int i = 0; i < N_IDENTITY_PARTS; i++) {
+        jw_key(w, identity_names[i]);
+        jw_text(w, id->part[i]);
+    }
+    json_t *value = json_read(str_text(&id->recipe), id->recipe.length, JSON_PLAIN, "recipe", NULL);
+    jw_key(w, "recipe");
+    jw_value(w, value);
+    json_decref(value);
+}
+
+struct comparison {
+    const char *const *allow;
+    size_t n_allow;
+    struct str *noted, refused;
+};
+
+static void differs(struct comparison *c, const char *name, const char *was, const char *is)
+{
+    bool allowed = false;
+    for (size_t i = 0; i < c->n_allow; i++)
+        allowed = allowed || strcmp(c->allow[i], name) == 0;
+    if (allowed)
+        str_printf(c->noted, "%s: was %.64s, is %.64s\n", name, was, is);
+    else
+        str_printf(&c->refused, "%s%s (was %.64s, is %.64s)", c->refused.length ? ", " : "", name,
+                   was, is);
+}
+
+static char *value_text(const json_t *value)
+{
+    return value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+}
+
+static void compare_value(struct comparison *c, const char *name, const json_t *was,
+                          const json_t *is)
+{
+    if (was && is && json_equal(was, is))
+        return;
+    char *a = value_text(was), *b = value_text(is);
+    differs(c, name, a ? a : "absent", b ? b : "absent");
+    free(a); /* jansson's own */
+    free(b);
+}
+
+/* Keys of both objects; sections (objects such as lora) one level down as "section.key". */
+static void compare_recipes(struct comparison *c, const char *section, const json_t *was,
+                            const json_t *is)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        const char *key;
+        json_t *value;
+        json_object_foreach((json_t *)(uintptr_t)(pass ? is : was), key, value)
+        {
+            const json_t *other = json_object_get(pass ? was : is, key);
+            if (pass && other)
+                continue; /* seen in the first pass */
+            char name[160];
+            snprintf(name, sizeof name, "%s%s%s", section, *section ? "." : "", key);
+            if (!*section && strcmp(key, "lora") == 0 && json_is_object(value) &&
+                json_is_object(other))
+                compare_recipes(c, key, value, other);
+            else
+                compare_value(c, name, pass ? other : value, pass ? value : other);
+        }
+    }
+}
+
+int identity_check(const struct identity *now, const json_t *saved, const char *const *allow,
+                   size_t n_allow, const char *where, struct str *noted, struct err *err)
+{
+    struct comparison c = {.allow = allow, .n_allow = n_allow, .noted = noted};
+    for (int i = 0; i < N_IDENTITY_PARTS; i++) {
+        const char *was = json_string_value(json_object_get(saved, identity_names[i]));
+        if (!was || strcmp(was, now->part[i]) != 0)
+            differs(&c, identity_names[i], was ? was : "absent", now->part[i]);
+    }
+    json_t *recipe =
+        json_read(str_text(&now->recipe), now->recipe.length, JSON_PLAIN, "recipe", err);
+    if (!recipe)
+        return ERR_INPUT;
+    compare_recipes(&c, "", json_object_get(saved, "recipe"), recipe);
+    json_decref(recipe);
+    int status = ERR_NONE;
+    if (c.refused.length)
+        status =
+            err_set(err, ERR_USAGE, where,
+                    "the run was made with something else: %.700s; go on with --allow NAME for "
+                    "each that is meant, or start a new run folder",
+                    str_text(&c.refused));
+    str_free(&c.refused);
+    return status;
+}

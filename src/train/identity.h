@@ -1,0 +1,46 @@
+/* identity.h: everything that decides a run's numbers, as text and hashes: what a checkpoint must
+ * agree with before it may be continued. */
+#ifndef TRAIN_IDENTITY_H
+#define TRAIN_IDENTITY_H
+#include <jansson.h>
+#include "base/err.h"
+#include "base/str.h"
+
+/* Named parts besides the recipe; each a hash or a name, "" where it does not apply. The names are
+ * what
+ * `--allow` takes. */
+enum identity_part {
+    IDENTITY_MODEL, /* config.json, weights, tokenizer, template */
+    IDENTITY_DATA,
+    IDENTITY_EVAL_DATA,
+    IDENTITY_INIT_ADAPTER,
+    IDENTITY_REF_ADAPTER,
+    IDENTITY_REPLAY,
+    IDENTITY_BUILD, /* of this program */
+    IDENTITY_ISA,   /* instruction set: sums are ordered by it */
+    N_IDENTITY_PARTS
+};
+extern const char *const identity_names[N_IDENTITY_PARTS];
+
+struct identity {
+    char part[N_IDENTITY_PARTS][72];
+    struct str recipe; /* resolved, as JSON */
+};
+void identity_free(struct identity *id);
+
+/* SHA-256 over the files that make a model (or adapter) folder: names and contents, in a fixed
+ * order. */
+int identity_folder(char out[72], const char *folder, struct err *err);
+/* SHA-256 of the running program. */
+int identity_build(char out[72], struct err *err);
+
+/* Writes the members of an open JSON object: "recipe" and each part. */
+struct json_writer;
+void identity_write(struct json_writer *w, const struct identity *id);
+/* Compares with what identity_write wrote into `saved`. Differences not in allow[0 … n) (names of
+ * parts or of recipe keys such as "max_steps" or "lora.r") are one ERR_USAGE that lists them all
+ * with both values; allowed ones are appended to *noted, one line each. */
+int identity_check(const struct identity *now, const json_t *saved, const char *const *allow,
+                   size_t n_allow, const char *where, struct str *noted, struct err *err);
+
+#endif

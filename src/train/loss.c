@@ -1,0 +1,91 @@
+/* loss.c: see loss.h. Arithmetic in double, rounded once into dlogp.
+ *
+ * With d = ref − logp and ratio = exp(logp − old), both moving with logp:
+ *   policy term  −min(ratio·A, clip(ratio)·A)   derivative −ratio·A, or 0 where the clip decided
+ *   k3           e^d − d − 1                     derivative 1 − e^d
+ *   k3·ratio                                     derivative ratio·(1 − e^d + e^d − d − 1) =
+ * −ratio·d The last is written as −ratio·d: going through the exponentials, as automatic
+ * differentiation does, loses the digits that cancel. expm1 keeps those of k3 close to the
+ * reference. */
+#include "train/loss.h"
+#include <math.h>
+#include <stddef.h>
+#include "base/check.h"
+
+const char *const loss_type_names[] = {"grpo", "bnpo", "dr_grpo", "dapo", NULL};
+
+static double at_least_one(long n)
+{
+    return n > 1 ? (double)n : 1;
+}
+
+double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length)
+{
+    switch (p->type) {
+    case LOSS_GRPO:
+        return 1 / (at_least_one(d->completions) * at_least_one(length));
+    case LOSS_BNPO:
+    case LOSS_DAPO:
+        return 1 / at_least_one(d->tokens);
+    case LOSS_DR_GRPO:
+        return 1 / (at_least_one(d->completions) * at_least_one(p->max_completion_length));
+    }
+    check_failed(__FILE__, __LINE__, "a loss type of the enum");
+}
+
+struct term {
+    double value, derivative; /* with respect to logp */
+};
+
+static struct term policy_term(const struct loss_params *p, double ratio, double advantage,
+                               struct loss_sums *sums)
+{
+    bool low = ratio < 1 - p->epsilon && advantage < 0;
+    bool high = ratio > 1 + p->epsilon_high && advantage > 0;
+    sums->clipped_low += low;
+    sums->clipped_high += high;
+    if (low)
+        return (struct term){-(1 - p->epsilon) * advantage, 0};
+    if (high)
+        return (struct term){-(1 + p->epsilon_high) * advantage, 0};
+    return (struct term){-ratio * advantage, -ratio * advantage};
+}
+
+static struct term kl_term(const struct loss_params *p, double ratio, double d)
+{
+    double k3 = expm1(d) - d;
+    if (p->bias_correction_kl)
+        return (struct term){k3 * ratio, -ratio * d};
+    return (struct term){k3, -expm1(d)};
+}
+
+static void count_completion(struct loss_sums *sums, int length, long low, long high)
+{
+    double low_share = (double)low / length, high_share = (double)high / length;
+    if (sums->completions++ == 0)
+        sums->clipped_low_min = low_share;
+    sums->clipped_low_min = fmin(sums->clipped_low_min, low_share);
+    sums->clipped_high_max = fmax(sums->clipped_high_max, high_share);
+}
+
+void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
+                     const float *old, const float *ref, int length, float *dlogp,
+                     struct loss_sums *sums)
+{
+    CHECK((p->beta != 0) == (ref != NULL));
+    long low = sums->clipped_low, high = sums->clipped_high;
+    for (int t = 0; t < length; t++) {
+        double ratio = exp((double)logp[t] - (double)old[t]);
+        struct term l = policy_term(p, ratio, (double)advantage, sums);
+        if (ref) {
+            struct term kl = kl_term(p, ratio, (double)ref[t] - (double)logp[t]);
+            sums->kl += kl.value;
+            l.value += p->beta * kl.value;
+            l.derivative += p->beta * kl.derivative;
+        }
+        sums->loss += weight * l.value;
+        dlogp[t] = (float)(weight * l.derivative);
+    }
+    sums->tokens += length;
+    count_completion(sums, length, sums->clipped_low - low, sums->clipped_high - high);
+}

@@ -1,0 +1,48 @@
+/* loss.h: the one definition of the GRPO loss: scalars of one token in, its loss and its derivative
+ * with respect to the log-probability out. Denominators are taken over the whole optimizer step
+ * before it is cut into micro-batches (research/algorithms.md section 4.3; parity with TRL at one
+ * micro-batch). */
+#ifndef TRAIN_LOSS_H
+#define TRAIN_LOSS_H
+#include <stdbool.h>
+
+enum loss_type { LOSS_GRPO, LOSS_BNPO, LOSS_DR_GRPO, LOSS_DAPO };
+extern const char *const loss_type_names[]; /* "grpo", "bnpo", "dr_grpo", "dapo", NULL */
+
+struct loss_params {
+    enum loss_type type;
+    double epsilon, epsilon_high; /* the ratio is clipped to [1 − epsilon, 1 + epsilon_high] */
+    double beta;                  /* weight of the k3 KL to the reference; 0: none */
+    bool bias_correction_kl;      /* the KL term times the ratio, differentiated through both */
+    int max_completion_length;    /* dr_grpo's denominator */
+};
+
+/* What a step's reductions divide by: valid completions only. (TRL keeps a completion whose rewards
+ * are all None in its counts, with advantage 0; parity is with TRL where every reward is there.) */
+struct loss_denominator {
+    long completions, tokens;
+};
+/* Weight of each token of a completion of `length` tokens in the step's loss:
+ * grpo 1/(B·length), bnpo and dapo 1/Σtokens, dr_grpo 1/(B·max_completion_length). */
+double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length);
+
+struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
+    long completions;
+    double loss; /* Σ weight · token loss */
+    double kl;   /* Σ of the KL term without beta: k3, times the ratio if corrected */
+    long tokens;
+    long clipped_low;  /* ratio < 1 − epsilon and A < 0: the clip took the gradient away */
+    long clipped_high; /* ratio > 1 + epsilon_high and A > 0 */
+    /* of a completion's tokens, over completions: the smallest share low, the largest high */
+    double clipped_low_min, clipped_high_max;
+};
+
+/* One completion: for each of its `length` tokens
+ *   ratio = exp(logp − old);  l = −min(ratio·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
+ * dlogp[t] = weight · dl/dlogp. ref is NULL exactly when beta is 0; old may be logp itself
+ * (on-policy: the ratio is 1). k3(d) = e^d − d − 1. Arithmetic in double, rounded once. */
+void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
+                     const float *old, const float *ref, int length, float *dlogp,
+                     struct loss_sums *sums);
+
+#endif

@@ -1,0 +1,299 @@
+/* options.c: the table of a training recipe's keys; see options.h. */
+#include "train/options.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/check.h"
+
+static const char *const precision_names[] = {"bf16", "f32", NULL};
+
+#define TOP(field) offsetof(struct train_options, field)
+#define LORA(field) offsetof(struct lora_options, field)
+
+/* name, aliases, type, offset, min, max, choices, default, help */
+static const struct option top_options[] = {
+    {"model", NULL, OPTION_STRING, TOP(model), 0, 0, NULL, NULL,
+     "Hugging Face model folder: config.json, *.safetensors, tokenizer.json."},
+    {"data", NULL, OPTION_STRING, TOP(data), 0, 0, NULL, NULL, "Training rows, JSONL."},
+    {"eval_data", NULL, OPTION_STRING, TOP(eval_data), 0, 0, NULL, NULL,
+     "Fixed evaluation rows, JSONL; none of them may be in `data`."},
+    {"rewards", NULL, OPTION_NODE, TOP(rewards), 0, 0, NULL, NULL,
+     "A list of rewards (names or {name, weight, params}), or a map from task to such a list."},
+    {"init_adapter", NULL, OPTION_STRING, TOP(init_adapter), 0, 0, NULL, NULL,
+     "PEFT adapter folder to start from; its shape must be the recipe's."},
+    {"ref_adapter", NULL, OPTION_STRING, TOP(ref_adapter), 0, 0, NULL, NULL,
+     "PEFT adapter folder of the KL reference; without it the reference is the bare base model."},
+    {"chat_template", NULL, OPTION_STRING, TOP(chat_template), 0, 0, NULL, NULL,
+     "Name of a known chat template, where the model's own is not recognised."},
+    {"precision", NULL, OPTION_CHOICE, TOP(precision), 0, 0, precision_names, "bf16",
+     "bf16: products of bf16 inputs with f32 sums; f32: everything in f32."},
+
+    {"num_generations", NULL, OPTION_INT, TOP(num_generations), 2, 4096, NULL, "8",
+     "Completions of a prompt: the group, G."},
+    {"prompts_per_step", NULL, OPTION_INT, TOP(prompts_per_step), 1, 65536, NULL, "1",
+     "Groups of an optimizer step."},
+    {"max_completion_length", NULL, OPTION_INT, TOP(max_completion_length), 1, 1 << 20, NULL, "512",
+     "Tokens of a completion at most, EOS included."},
+    {"max_prompt_length", NULL, OPTION_INT, TOP(max_prompt_length), 0, 1 << 20, NULL, "0",
+     "Longest prompt in tokens; a longer one is an error. 0: the longest of the data."},
+    {"temperature", NULL, OPTION_FLOAT, TOP(temperature), 1e-6, 1e6, NULL, "1.0",
+     "Sampling temperature; log-probabilities are of the tempered distribution."},
+
+    {"loss_type", NULL, OPTION_CHOICE, TOP(loss_type), 0, 0, loss_type_names, "dapo",
+     "How token losses are averaged."},
+    {"scale_rewards", NULL, OPTION_CHOICE, TOP(scale_rewards), 0, 0, scale_rewards_names, "group",
+     "What advantages are divided by."},
+    {"epsilon", NULL, OPTION_FLOAT, TOP(epsilon), 0, 1e6, NULL, "0.2",
+     "The ratio is clipped below at 1 - epsilon."},
+    {"epsilon_high", NULL, OPTION_FLOAT, TOP(epsilon_high), 0, 1e6, NULL, NULL,
+     "The ratio is clipped above at 1 + epsilon_high; absent: epsilon."},
+    {"beta", NULL, OPTION_FLOAT, TOP(beta), 0, 1e6, NULL, "0.0",
+     "Weight of the KL divergence from the reference; 0 computes no reference."},
+    {"use_bias_correction_kl", NULL, OPTION_BOOL, TOP(use_bias_correction_kl), 0, 0, NULL, "true",
+     "The KL term is multiplied by the ratio and differentiated through it."},
+    {"num_iterations", NULL, OPTION_INT, TOP(num_iterations), 1, 1024, NULL, "1",
+     "Optimizer steps on the same completions."},
+
+    {"learning_rate", NULL, OPTION_FLOAT, TOP(learning_rate), 0, 1e3, NULL, "1e-6",
+     "Base learning rate."},
+    {"lr_scheduler_type", NULL, OPTION_CHOICE, TOP(lr_scheduler_type), 0, 0, schedule_names,
+     "linear", "Course of the learning rate."},
+    {"warmup_ratio", NULL, OPTION_FLOAT, TOP(warmup_ratio), 0, 1, NULL, "0.0",
+     "Share of max_steps that warms up, rounded up."},
+    {"warmup_steps", NULL, OPTION_FLOAT, TOP(warmup_steps), 0, 1e9, NULL, "0",
+     "Warm-up in steps; below 1 it is the ratio, as in transformers 5."},
+    {"weight_decay", NULL, OPTION_FLOAT, TOP(weight_decay), 0, 1e3, NULL, "0.0",
+     "AdamW's decoupled weight decay."},
+    {"adam_beta1", NULL, OPTION_FLOAT, TOP(adam_beta1), 0, 0.9999999, NULL, "0.9",
+     "AdamW's beta 1."},
+    {"adam_beta2", NULL, OPTION_FLOAT, TOP(adam_beta2), 0, 0.9999999, NULL, "0.999",
+     "AdamW's beta 2."},
+    {"adam_epsilon", NULL, OPTION_FLOAT, TOP(adam_epsilon), 1e-30, 1, NULL, "1e-8",
+     "AdamW's epsilon."},
+    {"max_grad_norm", NULL, OPTION_FLOAT, TOP(max_grad_norm), 0, 1e30, NULL, "1.0",
+     "Gradients are scaled down to this global norm; 0: never."},
+    {"max_steps", NULL, OPTION_INT, TOP(max_steps), 0, 1 << 30, NULL, "0",
+     "Optimizer steps; 0: as num_train_epochs says."},
+    {"num_train_epochs", NULL, OPTION_FLOAT, TOP(num_train_epochs), 0, 1e6, NULL, "0",
+     "Passes over the data, where max_steps is not given."},
+
+    {"eval_steps", NULL, OPTION_INT, TOP(eval_steps), 0, 1 << 30, NULL, "0",
+     "Evaluate every so many steps, and before the first and after the last; 0: never."},
+    {"eval_temperature", NULL, OPTION_FLOAT, TOP(eval_temperature), 0, 1e6, NULL, "0.0",
+     "Temperature of evaluations; 0 is greedy."},
+    {"eval_num_generations", "num_generations_eval", OPTION_INT, TOP(eval_num_generations), 1, 4096,
+     NULL, "1", "Completions of an evaluation row."},
+    {"metric_for_best_model", NULL, OPTION_STRING, TOP(metric_for_best_model), 0, 0, NULL,
+     "eval/mean_reward", "Metric (higher is better) that decides the best checkpoint."},
+    {"save_steps", NULL, OPTION_INT, TOP(save_steps), 1, 1 << 30, NULL, "100",
+     "Checkpoint every so many steps; the last step is always saved."},
+    {"save_total_limit", NULL, OPTION_INT, TOP(save_total_limit), 0, 1 << 30, NULL, "5",
+     "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted."},
+
+    {"max_sampling_logp_difference", NULL, OPTION_FLOAT, TOP(max_sampling_logp_difference), 0, 1e6,
+     NULL, "0.0", "Stop when sampler and trainer log-probabilities differ by more than this."},
+    {"max_reward_failure_rate", NULL, OPTION_FLOAT, TOP(max_reward_failure_rate), 0, 1, NULL,
+     "0.01", "Stop when a larger share of all rewards so far failed (machinery, not completions)."},
+    {"memory_gib", NULL, OPTION_FLOAT, TOP(memory_gib), 0, 1e6, NULL, "0",
+     "Memory budget of the plan in GiB; 0: nine tenths of the machine's."},
+    {"micro_batch", NULL, OPTION_INT, TOP(micro_batch), 0, 1 << 20, NULL, "0",
+     "Completions of a forward and backward pass; 0: the plan chooses. Changes no result."},
+    {"console_steps", NULL, OPTION_INT, TOP(console_steps), 0, 1 << 30, NULL, "25",
+     "Show one sample on the console every so many steps; 0: never."},
+    {"seed", NULL, OPTION_INT, TOP(seed), 0, INT32_MAX, NULL, "42", "Seed of every draw."},
+
+    {"per_device_train_batch_size", NULL, OPTION_INT, TOP(per_device_train_batch_size), 0, 1 << 24,
+     NULL, "0", "TRL's micro-batch, in completions; with the next key it gives prompts_per_step."},
+    {"gradient_accumulation_steps", NULL, OPTION_INT, TOP(gradient_accumulation_steps), 0, 1 << 24,
+     NULL, "0", "TRL's micro-batches of a step."},
+    {"generation_batch_size", NULL, OPTION_INT, TOP(generation_batch_size), 0, 1 << 24, NULL, "0",
+     "TRL's completions of a step: prompts_per_step times num_generations."},
+};
+
+static const struct option lora_table[] = {
+    {"r", NULL, OPTION_INT, LORA(r), 1, 4096, NULL, "16", "Rank."},
+    {"lora_alpha", "alpha", OPTION_FLOAT, LORA(lora_alpha), 1e-6, 1e6, NULL, "32",
+     "The branch is scaled by lora_alpha / r."},
+    {"lora_dropout", "dropout", OPTION_FLOAT, LORA(lora_dropout), 0, 1, NULL, "0.0",
+     "Must be 0: with dropout a rollout's log-probability is not the trainer's."},
+    {"use_rslora", NULL, OPTION_BOOL, LORA(use_rslora), 0, 0, NULL, "false",
+     "Scale by lora_alpha / sqrt(r) instead."},
+    {"target_modules", NULL, OPTION_STRINGS, LORA(target_modules), 0, 0, NULL, "all-linear",
+     "Adapted projections: any of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; "
+     "all-linear: all."},
+};
+
+const struct recipe_reserved train_reserved[] = {
+    {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
+    {"task_sampler", "rows are drawn uniformly, reshuffled each epoch"},
+    {"seeds", "one seed a run; several come with `grpo run`"},
+    {"top_p", "sampling is from the whole distribution"},
+    {"top_k", "sampling is from the whole distribution"},
+    {"min_p", "sampling is from the whole distribution"},
+    {"repetition_penalty", "sampling is from the model's own distribution"},
+    {"delta", "two-sided clipping"},
+    {"importance_sampling_level", "ratios are per token"},
+    {"mask_truncated_completions", "truncated completions count"},
+    {"top_entropy_quantile", "every token counts"},
+    {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
+    {"dynamic_sampling", "groups without signal are not refilled"},
+    {"chat_template_kwargs", "templates take no options"},
+    {"system_prompt", "put a system message into the rows"},
+    {"save_minutes", "checkpoints come every save_steps"},
+    {"early_stopping_patience", "runs go to max_steps"},
+    {"stop_rules", "runs go to max_steps"},
+    {"report_to", "metrics go to metrics.jsonl"},
+    {"baseline", "reports come later"},
+    {"history", "reports come later"},
+    {"test_data", "use `grpo eval --data` on the test rows"},
+    {"device", "use the command line's --device"},
+    {"threads", "use the command line's --threads"},
+};
+const size_t train_n_reserved = ARRAY_LENGTH(train_reserved);
+
+void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES])
+{
+    tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
+    tables[1] = (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
+}
+
+/* --- what one key alone cannot say --- */
+
+static int complain(const recipe *r, const char *key, struct err *err, const char *message)
+{
+    return err_set(err, ERR_USAGE, recipe_where(r, NULL, key), "%s", message);
+}
+
+static bool given(const recipe *r, const char *key)
+{
+    return recipe_given(r, NULL, key, NULL);
+}
+
+static int require(const recipe *r, const char *key, const void *value, struct err *err)
+{
+    return value ? ERR_NONE : complain(r, key, err, "is required but not in the recipe");
+}
+
+/* TRL counts completions: bs · accumulation (or generation_batch_size) = prompts_per_step · G. */
+static int from_trl_sizes(const recipe *r, struct train_options *o, struct err *err)
+{
+    bool by_parts =
+        given(r, "per_device_train_batch_size") || given(r, "gradient_accumulation_steps");
+    int bs = o->per_device_train_batch_size ? o->per_device_train_batch_size : 8;
+    int accumulation = o->gradient_accumulation_steps ? o->gradient_accumulation_steps : 1;
+    long sizes[2] = {by_parts ? (long)bs * accumulation : 0, o->generation_batch_size};
+    const char *keys[2] = {given(r, "per_device_train_batch_size") ? "per_device_train_batch_size"
+                                                                   : "gradient_accumulation_steps",
+                           "generation_batch_size"};
+    bool known = given(r, "prompts_per_step");
+    for (int i = 0; i < 2; i++) {
+        if (!sizes[i])
+            continue;
+        if (sizes[i] % o->num_generations)
+            return err_set(err, ERR_USAGE, recipe_where(r, NULL, keys[i]),
+                           "%ld completions a step are no multiple of num_generations %d", sizes[i],
+                           o->num_generations);
+        long prompts = sizes[i] / o->num_generations;
+        if (known && prompts != o->prompts_per_step)
+            return err_set(err, ERR_USAGE, recipe_where(r, NULL, keys[i]),
+                           "makes %ld prompts a step, prompts_per_step is %d: remove one", prompts,
+                           o->prompts_per_step);
+        o->prompts_per_step = (int)prompts;
+        known = true;
+    }
+    if (by_parts && !given(r, "micro_batch"))
+        o->micro_batch = bs;
+    return ERR_NONE;
+}
+
+static int check_warmup(const recipe *r, struct train_options *o, struct err *err)
+{
+    if (!given(r, "warmup_steps"))
+        return ERR_NONE;
+    if (o->warmup_steps >= 1 && o->warmup_steps != floor(o->warmup_steps))
+        return complain(r, "warmup_steps", err,
+                        "is neither a share below 1 nor a whole number of steps");
+    double ratio = o->warmup_steps < 1 ? o->warmup_steps : -1;
+    if (given(r, "warmup_ratio") && o->warmup_ratio != ratio)
+        return complain(r, "warmup_steps", err,
+                        "and warmup_ratio say different things: remove one");
+    if (ratio >= 0) {
+        o->warmup_ratio = ratio;
+        o->warmup_steps = 0;
+    }
+    return ERR_NONE;
+}
+
+static int check_combinations(const recipe *r, struct train_options *o, bool replay,
+                              struct err *err)
+{
+    int status;
+    if ((status = require(r, "model", o->model, err)) ||
+        (!replay && ((status = require(r, "data", o->data, err)) ||
+                     (status = require(r, "rewards", o->rewards, err)))) ||
+        (status = from_trl_sizes(r, o, err)) || (status = check_warmup(r, o, err)))
+        return status;
+    if (!given(r, "epsilon_high"))
+        o->epsilon_high = o->epsilon;
+    if (!replay && !o->max_steps && o->num_train_epochs <= 0)
+        return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");
+    if (o->max_steps && o->num_train_epochs > 0)
+        return complain(r, "num_train_epochs", err, "and max_steps are both given: remove one");
+    if (o->lora.lora_dropout > 0)
+        return err_set(err, ERR_USAGE, recipe_where(r, "lora", "lora_dropout"),
+                       "must be 0 for GRPO: with dropout a rollout's log-probability is not the "
+                       "trainer's");
+    if (o->eval_steps && !o->eval_data)
+        return complain(r, "eval_steps", err, "is given but eval_data is not");
+    if (o->ref_adapter && o->beta == 0)
+        return complain(r, "ref_adapter", err, "has no effect with beta 0: remove it or set beta");
+    if (o->eval_num_generations > 1 && o->eval_temperature == 0)
+        return complain(r, "eval_num_generations", err,
+                        "greedy completions are all equal: set eval_temperature");
+    struct peft_config ignored;
+    return train_peft_config(&ignored, o, err);
+}
+
+int train_recipe_load(recipe **out, struct train_options *o, const char *path,
+                      const char *const *overrides, size_t n_overrides, bool replay,
+                      struct err *err)
+{
+    *o = (struct train_options){0};
+    struct option_table tables[TRAIN_OPTION_TABLES];
+    train_option_tables(o, tables);
+    int status = recipe_load(out, path, overrides, n_overrides, tables, TRAIN_OPTION_TABLES,
+                             train_reserved, train_n_reserved, err);
+    if (!status)
+        status = check_combinations(*out, o, replay, err);
+    if (status) {
+        recipe_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err)
+{
+    *out = (struct peft_config){
+        .r = o->lora.r, .lora_alpha = o->lora.lora_alpha, .use_rslora = o->lora.use_rslora};
+    snprintf(out->base_model, sizeof out->base_model, "%s", o->model ? o->model : "");
+    if (!o->lora.target_modules.count)
+        return err_set(err, ERR_USAGE, "lora.target_modules", "is empty: nothing would be trained");
+    for (size_t i = 0; i < o->lora.target_modules.count; i++) {
+        const char *name = o->lora.target_modules.items[i];
+        bool all = strcmp(name, "all-linear") == 0, known = all;
+        for (int p = 0; p < N_PROJECTIONS; p++) {
+            if (!all && strcmp(name, projection_names[p]) != 0)
+                continue;
+            out->targets[p] = true;
+            known = true;
+        }
+        if (!known)
+            return err_set(err, ERR_USAGE, "lora.target_modules",
+                           "\"%.60s\" is no projection; known: q_proj, k_proj, v_proj, o_proj, "
+                           "gate_proj, up_proj, down_proj, or all-linear",
+                           name);
+    }
+    return ERR_NONE;
+}

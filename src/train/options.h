@@ -1,0 +1,64 @@
+/* options.h: the settings of a training recipe as tables (recipe/option.h). Names follow TRL's
+ * GRPOConfig and PEFT's LoraConfig; TRL's batch sizes are accepted and turned into ours. */
+#ifndef TRAIN_OPTIONS_H
+#define TRAIN_OPTIONS_H
+#include "backend/backend.h"
+#include "formats/peft.h"
+#include "recipe/option.h"
+#include "train/advantage.h"
+#include "train/loss.h"
+#include "train/schedule.h"
+
+struct lora_options {
+    int r;
+    double lora_alpha, lora_dropout;
+    bool use_rslora;
+    struct string_list target_modules;
+};
+
+struct train_options {
+    /* what is trained on what */
+    const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
+    const struct yaml_node *rewards;
+    struct lora_options lora;
+    /* sampling */
+    int num_generations, prompts_per_step, max_completion_length, max_prompt_length;
+    double temperature;
+    /* objective */
+    int loss_type, scale_rewards; /* enum loss_type, enum scale_rewards */
+    double epsilon, epsilon_high, beta;
+    bool use_bias_correction_kl;
+    int num_iterations;
+    /* optimizer */
+    double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
+        adam_epsilon, max_grad_norm;
+    int lr_scheduler_type; /* enum schedule */
+    int max_steps;
+    double num_train_epochs;
+    /* evaluation and checkpoints */
+    int eval_steps, eval_num_generations, save_steps, save_total_limit;
+    double eval_temperature;
+    const char *metric_for_best_model;
+    /* safety, memory, display */
+    double max_sampling_logp_difference, max_reward_failure_rate, memory_gib;
+    int micro_batch, console_steps, precision, seed;
+    /* TRL's batch sizes, in completions; 0: not given */
+    int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
+};
+
+enum { TRAIN_OPTION_TABLES = 2 };
+/* Tables that fill *o. */
+void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
+/* Keys the project knows but has not built yet. */
+extern const struct recipe_reserved train_reserved[];
+extern const size_t train_n_reserved;
+
+/* Loads a recipe and checks what one key alone cannot say (combinations, required keys; `replay`:
+ * the completions come from a file, so data and rewards may be absent). */
+int train_recipe_load(recipe **out, struct train_options *o, const char *path,
+                      const char *const *overrides, size_t n_overrides, bool replay,
+                      struct err *err);
+/* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */
+int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err);
+
+#endif

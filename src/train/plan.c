@@ -1,0 +1,144 @@
+/* plan.c: adding up and choosing; see plan.h. */
+#include "train/plan.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* More rows than this in one pass bring no speed: the matrix kernels are long since busy. */
+enum { USEFUL_ROWS = 2048, USEFUL_SEQUENCES = 256, EVAL_PROMPTS = 16 };
+
+size_t plan_default_budget(void)
+{
+    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), limit;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
+    if (file) {
+        if (fscanf(file, "%lf", &limit) == 1 && limit < bytes)
+            bytes = limit;
+        fclose(file);
+    }
+    return (size_t)(0.9 * bytes);
+}
+
+static void add_part(struct plan *p, const char *name, size_t bytes)
+{
+    p->parts[p->n_parts++] = (struct plan_part){name, bytes};
+    p->total += bytes;
+}
+
+/* Prompts that are in the cache at the same time. */
+static int prompt_slots(const struct plan *p, const struct plan_input *in)
+{
+    int slots = (p->max_sequences + in->per_group - 1) / in->per_group;
+    int wanted = p->max_sequences < EVAL_PROMPTS ? p->max_sequences : EVAL_PROMPTS;
+    return in->evaluates && wanted > slots ? wanted : slots;
+}
+
+static void add_up(struct plan *p, const struct plan_input *in)
+{
+    p->prompt_room = prompt_slots(p, in) * in->max_prompt_tokens;
+    const struct device *d = in->d;
+    const struct hf_config *c = in->config;
+    int rows = p->gradient.micro_batch * p->gradient.max_completion_length;
+    rows = rows > p->max_sequences ? rows : p->max_sequences;
+    rows = rows > in->max_prompt_tokens ? rows : in->max_prompt_tokens;
+    p->n_parts = 0;
+    p->total = 0;
+    add_part(p, "base weights", model_weight_bytes(d, c));
+    add_part(p, "adapter, moments",
+             adapter_bytes(d, c, in->lora) + 2 * adapter_floats(c, in->lora) * sizeof(float));
+    if (in->o->ref_adapter)
+        add_part(p, "reference adapter", adapter_bytes(d, c, in->lora));
+    add_part(p, "rollout",
+             rollout_bytes(d, c, in->lora, p->max_sequences, p->prompt_room,
+                           in->o->max_completion_length));
+    add_part(p, "gradient",
+             gradient_bytes(d, c, in->lora, adapter_floats(c, in->lora), &p->gradient));
+    add_part(p, "completions",
+             generation_bytes(in->groups, in->per_group, in->o->max_completion_length));
+    add_part(p, "device scratch", model_scratch_bytes(d, c, in->lora, rows, in->max_context));
+}
+
+/* Halves what can be halved, the sequences first where they are many, until it fits. */
+static bool shrink(struct plan *p, bool micro_fixed)
+{
+    if (p->max_sequences > 16) {
+        p->max_sequences = (p->max_sequences + 1) / 2;
+        return true;
+    }
+    if (!micro_fixed && p->gradient.micro_batch > 1) {
+        p->gradient.micro_batch = (p->gradient.micro_batch + 1) / 2;
+        return true;
+    }
+    if (p->max_sequences > 1) {
+        p->max_sequences = (p->max_sequences + 1) / 2;
+        return true;
+    }
+    return false;
+}
+
+static int first_micro_batch(const struct plan_input *in)
+{
+    if (in->o->micro_batch)
+        return in->o->micro_batch < in->per_group ? in->o->micro_batch : in->per_group;
+    int useful = (USEFUL_ROWS + in->o->max_completion_length - 1) / in->o->max_completion_length;
+    return useful < in->per_group ? useful : in->per_group;
+}
+
+int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
+{
+    const struct train_options *o = in->o;
+    int sequences = in->groups * in->per_group;
+    *p = (struct plan){.budget = o->memory_gib > 0 ? (size_t)(o->memory_gib * 0x1p30)
+                                                   : plan_default_budget(),
+                       .max_sequences = sequences < USEFUL_SEQUENCES ? sequences : USEFUL_SEQUENCES,
+                       .max_steps = in->max_steps,
+                       .epochs = NAN};
+    p->warmup_steps = o->warmup_steps >= 1 ? (int)o->warmup_steps
+                                           : schedule_warmup_steps(in->max_steps, o->warmup_ratio);
+    p->gradient = (struct gradient_size){.micro_batch = first_micro_batch(in),
+                                         .max_completion_length = o->max_completion_length,
+                                         .max_prompt_length = in->max_prompt_tokens,
+                                         .groups = in->groups,
+                                         .per_group = in->per_group};
+    p->checkpoint_bytes = 3 * adapter_floats(in->config, in->lora) * sizeof(float);
+    if (in->rows) {
+        int generations = (in->max_steps + o->num_iterations - 1) / o->num_iterations;
+        p->epochs = (double)generations * in->groups / (double)in->rows;
+    }
+    do {
+        add_up(p, in);
+        if (p->total <= p->budget)
+            return ERR_NONE;
+    } while (shrink(p, o->micro_batch > 0));
+    return err_set(
+        err, ERR_MACHINE, "memory plan",
+        "the smallest plan takes %.2f GiB (base weights %.2f, gradient %.2f with a "
+        "micro-batch of %d), the budget is %.2f GiB: lower max_completion_length, or raise "
+        "memory_gib",
+        (double)p->total / 0x1p30, (double)p->parts[0].bytes / 0x1p30,
+        (double)gradient_bytes(in->d, in->config, in->lora, adapter_floats(in->config, in->lora),
+                               &p->gradient) /
+            0x1p30,
+        p->gradient.micro_batch, (double)p->budget / 0x1p30);
+}
+
+void plan_print(struct str *out, const struct plan *p, const struct train_options *o)
+{
+    str_puts(out, "plan: memory\n");
+    for (int i = 0; i < p->n_parts; i++)
+        str_printf(out, "  %-20s %9.1f MiB\n", p->parts[i].name,
+                   (double)p->parts[i].bytes / 0x1p20);
+    str_printf(out, "  %-20s %9.1f MiB of %.1f GiB\n", "total", (double)p->total / 0x1p20,
+               (double)p->budget / 0x1p30);
+    str_printf(
+        out,
+        "  micro-batch %d completions; %d decode together; a checkpoint takes %.1f MiB on disk\n",
+        p->gradient.micro_batch, p->max_sequences, (double)p->checkpoint_bytes / 0x1p20);
+    str_printf(out, "plan: %d steps of %d prompts × %d completions of at most %d tokens",
+               p->max_steps, p->gradient.groups, p->gradient.per_group, o->max_completion_length);
+    if (!isnan(p->epochs))
+        str_printf(out, ", %.2f epochs", p->epochs);
+    if (o->num_iterations == 1)
+        str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
+}

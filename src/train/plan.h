@@ -1,0 +1,49 @@
+/* plan.h: what a run will take, before anything is allocated: memory by part, the micro-batch and
+ * the number of sequences that decode together, steps and epochs. The figures come from the same
+ * functions that allocate, so plan and use cannot disagree. */
+#ifndef TRAIN_PLAN_H
+#define TRAIN_PLAN_H
+#include "train/gradient.h"
+#include "train/options.h"
+
+enum { PLAN_PARTS = 8 };
+
+struct plan_part {
+    const char *name;
+    size_t bytes;
+};
+
+struct plan {
+    struct plan_part parts[PLAN_PARTS];
+    int n_parts;
+    size_t total, budget; /* bytes */
+    int max_sequences;    /* completions that decode side by side */
+    int prompt_room;      /* prompt tokens the rollout's cache holds: of all groups side by side */
+    struct gradient_size gradient;
+    int max_steps, warmup_steps;
+    double epochs; /* passes over the data; NaN without data */
+    size_t checkpoint_bytes;
+};
+
+struct plan_input {
+    const struct device *d;
+    const struct hf_config *config;
+    const struct peft_config *lora;
+    const struct train_options *o;
+    int groups, per_group, max_prompt_tokens; /* of a step; over training and evaluation rows */
+    bool evaluates; /* with one completion a prompt many prompts decode side by side */
+    int max_context;
+    size_t rows; /* of the data, 0: none */
+    int max_steps;
+};
+
+/* Chooses the largest micro-batch and number of sequences within the budget that still help speed.
+ * ERR_MACHINE, with the parts, when not even the smallest fits. */
+int plan_make(struct plan *out, const struct plan_input *in, struct err *err);
+/* Lines for people. */
+void plan_print(struct str *out, const struct plan *p, const struct train_options *o);
+
+/* 0.9 of what this machine (or its control group) has. */
+size_t plan_default_budget(void);
+
+#endif

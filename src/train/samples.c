@@ -1,0 +1,405 @@
+/* samples.c: completions to lines and back; see samples.h. */
+#include "train/samples.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "formats/jsonl.h"
+
+/* --- writing --- */
+
+static void write_ids(struct json_writer *w, const char *key, const int *ids, size_t n)
+{
+    jw_key(w, key);
+    jw_array_begin(w);
+    for (size_t i = 0; i < n; i++)
+        jw_int(w, ids[i]);
+    jw_array_end(w);
+}
+
+/* Flat names: "push" is a reward's value, "push/length" one of its components. */
+static void write_components(struct json_writer *w, const struct reward_set *rewards,
+                             const struct scored *scored)
+{
+    jw_object_begin(w);
+    for (int i = 0; rewards && i < rewards->count; i++) {
+        const struct reward_result *result = &scored->results[i];
+        const struct reward_definition *def = reward_definition(rewards->items[i].reward);
+        if (result->status == REWARD_NOT_APPLICABLE)
+            continue;
+        jw_key(w, rewards->items[i].label);
+        jw_double(w, scored->values[i]); /* NaN, a failure, becomes null */
+        for (int c = 0; result->status == REWARD_OK && c < result->n_components; c++) {
+            char name[192];
+            snprintf(name, sizeof name, "%s/%s", rewards->items[i].label, def->components[c].name);
+            jw_key(w, name);
+            jw_double(w, result->components[c]);
+        }
+    }
+    jw_object_end(w);
+}
+
+void samples_write(struct str *out, const struct generation *gen, int i,
+                   const struct reward_set *rewards)
+{
+    const struct episode_group *group = &gen->batch.groups[i / gen->per_group];
+    const struct episode_sample *s = generation_sample(gen, i);
+    struct json_writer w;
+    jw_begin(&w, out);
+    jw_object_begin(&w);
+    jw_key(&w, "step");
+    jw_int(&w, gen->first_step);
+    jw_key(&w, "task");
+    jw_text(&w, group->row->task);
+    jw_key(&w, "prompt_id");
+    jw_text(&w, group->row->id);
+    jw_key(&w, "sample");
+    jw_int(&w, i % gen->per_group);
+    write_ids(&w, "prompt_ids", group->prompt.data, group->prompt.count);
+    write_ids(&w, "ids", s->completion.ids, (size_t)s->completion.length);
+    jw_key(&w, "text");
+    jw_string(&w, str_text(&s->text), s->text.length);
+    jw_key(&w, "logprobs");
+    jw_array_begin(&w);
+    for (int t = 0; t < s->completion.length; t++)
+        jw_float(&w, gen->old[generation_token(gen, i) + (size_t)t]);
+    jw_array_end(&w);
+    jw_key(&w, "stop_reason");
+    jw_text(&w, stop_reason_name(s->completion.stop));
+    jw_key(&w, "components");
+    write_components(&w, rewards, &s->scored);
+    jw_key(&w, "reward");
+    jw_double(&w, gen->valid[i] ? gen->reward[i] : NAN);
+    jw_key(&w, "advantage");
+    jw_float(&w, gen->advantage[i]);
+    jw_key(&w, "policy_version");
+    jw_int(&w, gen->first_step - 1);
+    jw_object_end(&w);
+}
+
+/* --- reading --- */
+
+struct reading {
+    struct replay *r;
+    struct arena *arena;
+    struct err *err;
+    size_t capacity;
+    char where[300];
+};
+
+static int read_ids(const struct reading *in, const json_t *o, const char *key, bool required,
+                    int **out, int *n)
+{
+    const json_t *list = json_object_get(o, key);
+    *n = 0;
+    if (!list && !required)
+        return ERR_NONE;
+    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > INT32_MAX)
+        return err_set(in->err, ERR_INPUT, in->where,
+                       "\"%s\" is %s; expected a list of token ids with at least one", key,
+                       json_type_name(list));
+    *n = (int)json_array_size(list);
+    *out = arena_alloc(in->arena, (size_t)*n * sizeof **out);
+    if (!*out)
+        return err_no_memory(in->err, in->where, (unsigned long long)*n);
+    for (int i = 0; i < *n; i++) {
+        const json_t *id = json_array_get(list, (size_t)i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) > INT32_MAX)
+            return err_set(in->err, ERR_INPUT, in->where, "\"%s\" has no token id at position %d",
+                           key, i);
+        (*out)[i] = (int)json_integer_value(id);
+    }
+    return ERR_NONE;
+}
+
+static int read_logprobs(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    const json_t *list = json_object_get(o, "logprobs");
+    if (!list || json_is_null(list))
+        return ERR_NONE;
+    if (!json_is_array(list) || json_array_size(list) != (size_t)line->n_ids)
+        return err_set(in->err, ERR_INPUT, in->where,
+                       "\"logprobs\" must be a list with one number for each of the %d ids",
+                       line->n_ids);
+    line->logprobs = arena_alloc(in->arena, (size_t)line->n_ids * sizeof *line->logprobs);
+    if (!line->logprobs)
+        return err_no_memory(in->err, in->where, (unsigned long long)line->n_ids);
+    for (int i = 0; i < line->n_ids; i++) {
+        const json_t *value = json_array_get(list, (size_t)i);
+        if (!json_is_number(value) || json_number_value(value) > 1e-3)
+            return err_set(in->err, ERR_INPUT, in->where,
+                           "\"logprobs\" has no log-probability at position %d", i);
+        line->logprobs[i] = (float)json_number_value(value);
+    }
+    return ERR_NONE;
+}
+
+static int read_reward(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    const json_t *value = json_object_get(o, "reward");
+    if (!value || (!json_is_number(value) && !json_is_null(value)))
+        return err_set(in->err, ERR_INPUT, in->where,
+                       "\"reward\" is %s; expected a number, or null for a failed reward",
+                       json_type_name(value));
+    line->reward = json_is_null(value) ? NAN : json_number_value(value);
+    return ERR_NONE;
+}
+
+/* prompt_id may be text or a number: tools write both. */
+static int read_name(const struct reading *in, const json_t *o, const char *key, bool required,
+                     const char **out)
+{
+    const json_t *value = json_object_get(o, key);
+    char number[32];
+    const char *text = json_string_value(value);
+    if (json_is_integer(value)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        text = number;
+    } else if (!text && (required || value)) {
+        return err_set(in->err, ERR_INPUT, in->where,
+                       "\"%s\" is %s; expected text or a whole number", key, json_type_name(value));
+    }
+    *out = arena_strndup(in->arena, text ? text : "", text ? strlen(text) : 0);
+    return *out ? ERR_NONE : err_no_memory(in->err, in->where, 0);
+}
+
+static int read_line(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    long long step = 0;
+    int status = json_get_int(&step, o, "step", true, in->where, in->err);
+    if (!status && (step < 1 || step > INT32_MAX))
+        status =
+            err_set(in->err, ERR_INPUT, in->where, "\"step\" is %lld; steps count from 1", step);
+    line->step = (long)step;
+    if (!status)
+        status = read_name(in, o, "prompt_id", true, &line->prompt_id);
+    if (!status)
+        status = read_name(in, o, "task", false, &line->task);
+    if (!status)
+        status = read_ids(in, o, "prompt_ids", false, &line->prompt_ids, &line->n_prompt_ids);
+    if (!status)
+        status = read_ids(in, o, "ids", true, &line->ids, &line->n_ids);
+    if (!status)
+        status = read_logprobs(in, o, line);
+    return status ? status : read_reward(in, o, line);
+}
+
+static struct replay_line *next_line(struct reading *in)
+{
+    struct replay *r = in->r;
+    if (r->count == in->capacity) {
+        size_t capacity = in->capacity ? 2 * in->capacity : 256;
+        struct replay_line *lines = mem_realloc(r->lines, capacity * sizeof *lines);
+        if (!lines)
+            return NULL;
+        r->lines = lines;
+        in->capacity = capacity;
+    }
+    r->lines[r->count] = (struct replay_line){0};
+    return &r->lines[r->count];
+}
+
+int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err)
+{
+    *r = (struct replay){.path = mem_strdup(path), .storage = mem_calloc(1, sizeof(struct arena))};
+    struct reading in = {.r = r, .arena = r->storage, .err = err};
+    struct jsonl_reader reader = {0};
+    int status =
+        r->path && r->storage ? jsonl_open(&reader, path, err) : err_no_memory(err, path, 0);
+    if (!status && offset && fseeko(reader.file, (off_t)offset, SEEK_SET))
+        status =
+            err_set(err, ERR_INPUT, path, "cannot read from byte %llu", (unsigned long long)offset);
+    int got = 0;
+    json_t *value;
+    while (!status && (got = jsonl_next(&reader, &value, err)) > 0) {
+        snprintf(in.where, sizeof in.where, "%.220s, line %ld", path, reader.line);
+        struct replay_line *line = value ? next_line(&in) : NULL;
+        if (!value)
+            status = ERR_INPUT;
+        else if (!line)
+            status = err_no_memory(err, path, r->count * sizeof *line);
+        else
+            status = read_line(&in, value, line);
+        if (!status) {
+            line->line = reader.line;
+            r->count++;
+        }
+        json_decref(value);
+    }
+    if (got < 0)
+        status = ERR_INPUT;
+    jsonl_close(&reader);
+    if (!status && r->count == 0)
+        status = err_set(err, ERR_INPUT, path, "holds no completion");
+    if (!status && !(r->rows = mem_calloc(r->count, sizeof *r->rows)))
+        status = err_no_memory(err, path, r->count * sizeof *r->rows);
+    if (status)
+        replay_close(r);
+    return status;
+}
+
+void replay_close(struct replay *r)
+{
+    if (r->storage)
+        arena_free(r->storage);
+    mem_free(r->storage);
+    mem_free(r->lines);
+    mem_free(r->rows);
+    mem_free(r->path);
+    *r = (struct replay){0};
+}
+
+/* --- lines to a generation --- */
+
+/* Whether line i opens a new group of its step: another prompt than the last line of the step, or
+ * that one's group is full. */
+struct grouping {
+    long step;
+    const char *prompt_id;
+    int in_group, groups;
+};
+
+static bool opens_group(struct grouping *g, const struct replay_line *line, int per_group)
+{
+    bool opens = line->step != g->step || strcmp(line->prompt_id, g->prompt_id) != 0 ||
+                 g->in_group == per_group;
+    g->groups = line->step != g->step ? 1 : g->groups + opens;
+    g->in_group = opens ? 1 : g->in_group + 1;
+    g->step = line->step;
+    g->prompt_id = line->prompt_id;
+    return opens;
+}
+
+void replay_measure(const struct replay *r, struct replay_size *size)
+{
+    *size = (struct replay_size){0};
+    const struct replay_line *first = &r->lines[0];
+    while ((size_t)size->per_group < r->count && r->lines[size->per_group].step == first->step &&
+           strcmp(r->lines[size->per_group].prompt_id, first->prompt_id) == 0)
+        size->per_group++;
+    struct grouping g = {0};
+    for (size_t i = 0; i < r->count; i++) {
+        const struct replay_line *line = &r->lines[i];
+        opens_group(&g, line, size->per_group);
+        size->groups = g.groups > size->groups ? g.groups : size->groups;
+        size->completion = line->n_ids > size->completion ? line->n_ids : size->completion;
+        size->prompt = line->n_prompt_ids > size->prompt ? line->n_prompt_ids : size->prompt;
+        size->last_step = line->step > size->last_step ? line->step : size->last_step;
+    }
+}
+
+static const struct row *find_row(const struct dataset *data, const char *id)
+{
+    for (size_t i = 0; data && i < data->count; i++)
+        if (strcmp(data->rows[i].id, id) == 0)
+            return &data->rows[i];
+    return NULL;
+}
+
+static int line_error(const struct replay *r, const struct replay_line *line, struct err *err,
+                      const char *format, int a, int b)
+{
+    char where[300];
+    snprintf(where, sizeof where, "%.220s, line %ld", r->path, line->line);
+    return err_set(err, ERR_INPUT, where, format, a, b);
+}
+
+static int begin_group(const struct replay *r, const struct replay_line *line,
+                       const struct episode *e, const struct dataset *data,
+                       struct episode_group *group, struct err *err)
+{
+    group->row = find_row(data, line->prompt_id);
+    if (!group->row) {
+        struct row *row = &r->rows[line - r->lines];
+        *row = (struct row){
+            .id = line->prompt_id, .task = line->task, .user_text = "", .line = line->line};
+        group->row = row;
+    }
+    group->n = 0;
+    group->prompt.count = 0;
+    for (int i = 0; i < line->n_prompt_ids; i++)
+        if (ids_push(&group->prompt, line->prompt_ids[i]))
+            return err_no_memory(err, r->path, (unsigned long long)line->n_prompt_ids);
+    if (line->n_prompt_ids)
+        return ERR_NONE;
+    if (!group->row->messages || !e->codec->tokenizer)
+        return line_error(r, line, err,
+                          "has no \"prompt_ids\", and its prompt_id names no row of the data that "
+                          "could be encoded",
+                          0, 0);
+    return text_codec_row(e->codec, &group->prompt, group->row, err);
+}
+
+static bool is_eos(const struct episode *e, int id)
+{
+    for (int i = 0; i < e->codec->n_eos; i++)
+        if (e->codec->eos[i] == id)
+            return true;
+    return false;
+}
+
+static int take_line(const struct replay *r, const struct replay_line *line,
+                     const struct episode *e, int vocab_size, struct generation *gen,
+                     struct err *err)
+{
+    struct episode_group *group = &gen->batch.groups[gen->batch.count - 1];
+    if (line->n_ids > gen->batch.max_new_tokens)
+        return line_error(r, line, err, "has %d ids, max_completion_length is %d", line->n_ids,
+                          gen->batch.max_new_tokens);
+    for (int t = 0; t < line->n_ids; t++)
+        if (line->ids[t] >= vocab_size)
+            return line_error(r, line, err, "\"ids\" has id %d, the model's vocabulary ends at %d",
+                              line->ids[t], vocab_size - 1);
+    int i = (gen->batch.count - 1) * gen->per_group + group->n++;
+    struct completion *c = &generation_sample(gen, i)->completion;
+    size_t bytes = (size_t)line->n_ids * sizeof(float);
+    memcpy(c->ids, line->ids, (size_t)line->n_ids * sizeof *c->ids);
+    c->length = line->n_ids;
+    c->stop = is_eos(e, line->ids[line->n_ids - 1]) ? STOP_EOS : STOP_LENGTH;
+    if (line->logprobs)
+        memcpy(gen->old + generation_token(gen, i), line->logprobs, bytes);
+    gen->has_old = gen->has_old && line->logprobs;
+    gen->reward[i] = line->reward;
+    gen->valid[i] = isfinite(line->reward);
+    return ERR_NONE;
+}
+
+int replay_load(const struct replay *r, long step, const struct episode *e,
+                const struct dataset *data, int vocab_size, struct generation *gen, struct err *err)
+{
+    struct grouping grouping = {0};
+    gen->batch.count = 0;
+    gen->first_step = (int)step;
+    gen->has_old = true;
+    const struct replay_line *last = NULL;
+    for (size_t l = 0; l < r->count; l++) {
+        const struct replay_line *line = &r->lines[l];
+        if (line->step != step)
+            continue;
+        int status = ERR_NONE;
+        if (opens_group(&grouping, line, gen->per_group)) {
+            if (last && gen->batch.groups[gen->batch.count - 1].n != gen->per_group)
+                break;
+            if (gen->batch.count == gen->batch.capacity)
+                return line_error(r, line, err,
+                                  "opens group %d of its step, prompts_per_step is %d",
+                                  gen->batch.count + 1, gen->batch.capacity);
+            status = begin_group(r, line, e, data, &gen->batch.groups[gen->batch.count++], err);
+        }
+        if (!status)
+            status = take_line(r, line, e, vocab_size, gen, err);
+        if (status)
+            return status;
+        last = line;
+    }
+    if (!last)
+        return err_set(err, ERR_INPUT, r->path, "has no completions of step %ld", step);
+    int n = gen->batch.groups[gen->batch.count - 1].n;
+    if (n != gen->per_group)
+        return line_error(r, last, err,
+                          "ends a group with %d completions of its prompt, num_generations is %d",
+                          n, gen->per_group);
+    return ERR_NONE;
+}

@@ -1,0 +1,51 @@
+/* samples.h: samples.jsonl, one completion a line, and reading it back: for `--replay`, and to
+ * restore a generation that a checkpoint cut in two (num_iterations > 1).
+ *
+ * {"step","task","prompt_id","sample","prompt_ids","ids","text","logprobs","stop_reason","components",
+ *  "reward","advantage","policy_version"}; step: the optimizer step it was sampled for (1-based);
+ * reward null: the machinery failed. All values are deterministic. */
+#ifndef TRAIN_SAMPLES_H
+#define TRAIN_SAMPLES_H
+#include "train/generation.h"
+
+/* Appends completion i of a generation as one JSON object. Names of components come from `rewards`
+ * (NULL under replay: none). */
+void samples_write(struct str *out, const struct generation *gen, int i,
+                   const struct reward_set *rewards);
+
+/* A file of samples, read whole. */
+struct replay_line {
+    long line, step;
+    const char *prompt_id, *task;
+    int *prompt_ids, n_prompt_ids; /* n 0: not given */
+    int *ids, n_ids;
+    float *logprobs; /* (n_ids), or NULL */
+    double reward;   /* NaN: failed */
+};
+struct replay {
+    char *path;
+    struct replay_line *lines; /* in file order */
+    size_t count;
+    struct row *rows; /* (count): rows made up for prompts that are not in the data */
+    void *storage;
+};
+/* Reads from a byte offset on (0: all; where a line starts). Errors name file, line and field. */
+int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err);
+void replay_close(struct replay *r);
+/* Sizes over the file: completions of the first group, most groups of a step, longest completion
+ * and prompt, last step. */
+struct replay_size {
+    int per_group, groups, completion, prompt;
+    long last_step;
+};
+void replay_measure(const struct replay *r, struct replay_size *size);
+
+/* Fills the generation with the lines of `step`: groups in file order, `per_group` lines of one
+ * prompt each. Rows come from `data` (may be NULL) by id, and prompts without ids are encoded with
+ * the episode's codec. A step without lines, an incomplete group, an id beyond the vocabulary:
+ * ERR_INPUT. */
+int replay_load(const struct replay *r, long step, const struct episode *e,
+                const struct dataset *data, int vocab_size, struct generation *gen,
+                struct err *err);
+
+#endif

@@ -1,0 +1,740 @@
+/* trainer.c: opens what a recipe names, plans, and runs steps until the last; see trainer.h.
+ *
+ * Order within a step, which is what makes `kill -9` harmless: update the adapter, evaluate if due,
+ * append to the logs, keep the best adapter, then (if due) sync the logs and write a checkpoint
+ * that holds their lengths. A resume cuts the logs back to those lengths; whatever came after is
+ * done again, with the same draws and so the same bytes. */
+#include "train/trainer.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "base/check.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "train/checkpoint.h"
+#include "train/grpo.h"
+#include "train/plan.h"
+
+struct trainer {
+    const struct trainer_spec *spec;
+    const struct train_options *o;
+    struct hf_config config;
+    struct peft_config lora;
+    struct text_codec codec;
+    struct reward_set rewards;
+    bool has_rewards;
+    struct dataset data, eval_data;
+    bool has_data, has_eval;
+    struct replay replay;
+    bool has_replay;
+    struct plan plan;
+    int max_context;
+    struct episode eval_episode;
+    adapter *reference;
+    struct grpo grpo;
+    struct track track;
+    struct identity identity;
+    struct train_state state;
+    int saved_step;    /* of the newest checkpoint; −1: none */
+    struct str sample; /* one line of samples.jsonl, reused */
+    struct progress progress;
+    int lock; /* file descriptor; −1: none */
+};
+
+/* --- opening --- */
+
+static int open_rewards(struct trainer *t, struct err *err)
+{
+    if (!t->o->rewards)
+        return ERR_NONE;
+    json_t *json = recipe_node_json(t->o->rewards);
+    if (!json)
+        return err_no_memory(err, "rewards", 0);
+    int status =
+        reward_set_create(&t->rewards, json, recipe_where(t->spec->recipe, NULL, "rewards"), err);
+    json_decref(json);
+    t->has_rewards = !status;
+    if (!status && t->has_data)
+        status = reward_set_covers(&t->rewards, &t->data, err);
+    if (!status && t->has_eval)
+        status = reward_set_covers(&t->rewards, &t->eval_data, err);
+    return status;
+}
+
+static int open_data(struct trainer *t, struct err *err)
+{
+    int status = ERR_NONE;
+    if (t->o->data) {
+        status = dataset_open(&t->data, t->o->data, err);
+        t->has_data = !status;
+    }
+    if (!status && t->spec->evaluate && t->o->eval_data && t->o->eval_steps) {
+        status = dataset_open(&t->eval_data, t->o->eval_data, err);
+        t->has_eval = !status;
+    }
+    if (!status && t->has_data && t->has_eval)
+        status = dataset_disjoint(&t->data, &t->eval_data, err);
+    if (!status && t->spec->replay) {
+        status = replay_open(&t->replay, t->spec->replay, 0, err);
+        t->has_replay = !status;
+    }
+    return status;
+}
+
+static void report_generation_config(const struct trainer *t, const char *ignored)
+{
+    if (*ignored)
+        log_info("ignored: generation_config.json of %s says %s; sampling follows the recipe alone",
+                 t->o->model, ignored);
+}
+
+static int open_texts(struct trainer *t, struct err *err)
+{
+    char ignored[512] = "";
+    int status = hf_config_open(&t->config, t->o->model, ignored, sizeof ignored, err);
+    if (!status)
+        status = text_codec_open_ids(&t->codec, t->o->model, t->o->chat_template, &t->config, err);
+    if (!status)
+        status = open_data(t, err);
+    if (!status)
+        status = open_rewards(t, err);
+    if (!status)
+        report_generation_config(t, ignored);
+    return status;
+}
+
+/* Longest prompt over everything that will be sampled from, checked against the recipe's limit. */
+static int longest_prompt(const struct trainer *t, int *longest, struct err *err)
+{
+    const struct dataset *sets[2] = {t->has_data ? &t->data : NULL,
+                                     t->has_eval ? &t->eval_data : NULL};
+    int limit = t->o->max_prompt_length;
+    *longest = 1;
+    for (int i = 0; i < 2; i++) {
+        /* Under replay the rows may be there for their names only. */
+        if (!sets[i] || (t->has_replay && !t->codec.tokenizer))
+            continue;
+        int tokens;
+        const struct row *row;
+        int status = episode_longest_prompt(&t->codec, sets[i], &tokens, &row, err);
+        if (status)
+            return status;
+        if (limit && tokens > limit)
+            return err_set(
+                err, ERR_INPUT, sets[i]->path,
+                "row \"%.80s\" (line %ld) has a prompt of %d tokens, max_prompt_length is %d: "
+                "shorten it, drop it or raise the limit; prompts are never cut",
+                row->id, row->line, tokens, limit);
+        *longest = tokens > *longest ? tokens : *longest;
+    }
+    return ERR_NONE;
+}
+
+/* Sizes of a step: the recipe's, or under replay the file's where the recipe is silent. */
+static int step_sizes(struct trainer *t, int *groups, int *per_group, int *prompt, int *max_steps,
+                      struct err *err)
+{
+    const struct train_options *o = t->o;
+    *groups = o->prompts_per_step;
+    *per_group = o->num_generations;
+    *max_steps = o->max_steps;
+    int status = longest_prompt(t, prompt, err);
+    if (!status && t->has_replay) {
+        struct replay_size size;
+        replay_measure(&t->replay, &size);
+        if (!recipe_given(t->spec->recipe, NULL, "num_generations", NULL))
+            *per_group = size.per_group;
+        if (!recipe_given(t->spec->recipe, NULL, "prompts_per_step", NULL))
+            *groups = size.groups;
+        *prompt = size.prompt > *prompt ? size.prompt : *prompt;
+        if (!*max_steps)
+            *max_steps = (int)size.last_step + o->num_iterations - 1;
+    } else if (!status && !*max_steps) {
+        double generations = ceil(o->num_train_epochs * (double)t->data.count / *groups);
+        if (generations * o->num_iterations > INT32_MAX)
+            status =
+                err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
+        else
+            *max_steps = (int)(generations * o->num_iterations);
+    }
+    return status;
+}
+
+static int make_plan(struct trainer *t, struct err *err)
+{
+    struct plan_input in = {
+        .d = t->spec->device, .config = &t->config, .lora = &t->lora, .o = t->o};
+    int status =
+        step_sizes(t, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
+    if (status)
+        return status;
+    t->max_context = in.max_prompt_tokens + t->o->max_completion_length;
+    if (t->max_context > t->config.max_position_embeddings)
+        return err_set(
+            err, ERR_USAGE, "max_completion_length",
+            "the longest prompt (%d tokens) and %d new tokens exceed the model's context of "
+            "%d: lower max_completion_length or shorten the prompt",
+            in.max_prompt_tokens, t->o->max_completion_length, t->config.max_position_embeddings);
+    in.max_context = t->max_context;
+    in.rows = t->has_data && !t->has_replay ? t->data.count : 0;
+    in.evaluates = t->has_eval;
+    status = plan_make(&t->plan, &in, err);
+    if (!status) {
+        struct str text = {0};
+        plan_print(&text, &t->plan, t->o);
+        log_info("%s", str_text(&text));
+        str_free(&text);
+    }
+    return status;
+}
+
+static int open_adapters(struct trainer *t, struct err *err)
+{
+    struct grpo *g = &t->grpo;
+    int status;
+    if (t->o->init_adapter) {
+        status = adapter_open(&g->a, g->m, t->o->init_adapter, err);
+        const struct peft_config *c = status ? NULL : adapter_config(g->a);
+        if (c && (c->r != t->lora.r || c->lora_alpha != t->lora.lora_alpha ||
+                  c->use_rslora != t->lora.use_rslora ||
+                  memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0))
+            status = err_set(
+                err, ERR_USAGE, t->o->init_adapter,
+                "has r %d, lora_alpha %g and its own target_modules; the recipe's lora says "
+                "r %d, lora_alpha %g: make them equal",
+                c->r, c->lora_alpha, t->lora.r, t->lora.lora_alpha);
+    } else {
+        status = adapter_create(&g->a, g->m, &t->lora, (uint64_t)t->o->seed, err);
+    }
+    if (!status && t->o->ref_adapter)
+        status = adapter_open(&t->reference, g->m, t->o->ref_adapter, err);
+    return status;
+}
+
+/* The model and everything a step works on. */
+static int open_engine(struct trainer *t, struct err *err)
+{
+    struct grpo *g = &t->grpo;
+    const struct plan *plan = &t->plan;
+    int status = model_open(&g->m, t->spec->device, t->o->model, t->max_context, err);
+    if (!status)
+        status = open_adapters(t, err);
+    if (!status)
+        status = rollout_create(&g->episode.rollout, g->m, &t->lora, plan->max_sequences,
+                                plan->prompt_room, t->o->max_completion_length, err);
+    if (!status)
+        status = gradient_create(&g->gradient, g->m, &t->lora, &plan->gradient, err);
+    if (!status)
+        status = optimizer_create(&g->optimizer, t->spec->device, adapter_size(g->a), err);
+    if (!status)
+        status = generation_create(&g->gen, plan->gradient.groups, plan->gradient.per_group,
+                                   t->o->max_completion_length,
+                                   t->has_rewards && !t->has_replay ? &t->rewards : NULL, err);
+    if (!status && t->has_data && !t->has_replay)
+        status = deck_create(&g->deck, t->data.count, (uint64_t)t->o->seed, err);
+    if (status)
+        return status;
+    g->o = t->o;
+    g->max_steps = plan->max_steps;
+    g->warmup_steps = plan->warmup_steps;
+    g->reference = t->reference;
+    g->data = t->has_data ? &t->data : NULL;
+    g->replay = t->has_replay ? &t->replay : NULL;
+    g->max_prompt_tokens = plan->gradient.max_prompt_length;
+    g->episode.codec = &t->codec;
+    g->episode.stop = interrupt_requested;
+    t->eval_episode = g->episode;
+    t->eval_episode.rewards = t->has_rewards ? &t->rewards : NULL;
+    if (!t->has_replay)
+        g->episode.rewards = t->eval_episode.rewards;
+    g->loss = (struct loss_params){.type = (enum loss_type)t->o->loss_type,
+                                   .epsilon = t->o->epsilon,
+                                   .epsilon_high = t->o->epsilon_high,
+                                   .beta = t->o->beta,
+                                   .bias_correction_kl = t->o->use_bias_correction_kl,
+                                   .max_completion_length = t->o->max_completion_length};
+    return ERR_NONE;
+}
+
+static int make_identity(struct trainer *t, struct err *err)
+{
+    struct identity *id = &t->identity;
+    int status = identity_folder(id->part[IDENTITY_MODEL], t->o->model, err);
+    if (!status && t->o->init_adapter)
+        status = identity_folder(id->part[IDENTITY_INIT_ADAPTER], t->o->init_adapter, err);
+    if (!status && t->o->ref_adapter)
+        status = identity_folder(id->part[IDENTITY_REF_ADAPTER], t->o->ref_adapter, err);
+    if (!status && t->has_replay)
+        status = sha256_file(id->part[IDENTITY_REPLAY], t->spec->replay, err);
+    if (!status)
+        status = identity_build(id->part[IDENTITY_BUILD], err);
+    if (t->has_data)
+        snprintf(id->part[IDENTITY_DATA], sizeof id->part[0], "%s", t->data.sha256);
+    if (t->has_eval)
+        snprintf(id->part[IDENTITY_EVAL_DATA], sizeof id->part[0], "%s", t->eval_data.sha256);
+    snprintf(id->part[IDENTITY_ISA], sizeof id->part[0], "%s", t->spec->device->isa);
+    recipe_resolved(t->spec->recipe, &id->recipe);
+    if (!status && id->recipe.failed)
+        status = err_no_memory(err, "the resolved recipe", id->recipe.capacity);
+    return status;
+}
+
+/* --- the run folder --- */
+
+static int lock_folder(struct trainer *t, struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, t->spec->run, ".lock");
+    t->lock = open(str_text(&path), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+    int status = ERR_NONE;
+    if (t->lock < 0)
+        status =
+            err_set(err, ERR_MACHINE, str_text(&path), "cannot be made: is the folder writable?");
+    else if (flock(t->lock, LOCK_EX | LOCK_NB))
+        status = err_set(err, ERR_USAGE, t->spec->run, "is in use by another grpo process");
+    str_free(&path);
+    return status;
+}
+
+static void write_run(struct str *out, const struct trainer *t)
+{
+    struct json_writer w;
+    struct device *d = t->spec->device;
+    char hash[65];
+    recipe_hash(t->spec->recipe, hash);
+    jw_begin(&w, out);
+    jw_object_begin(&w);
+    jw_key(&w, "version");
+    jw_text(&w, GRPO_VERSION);
+    jw_key(&w, "compiler");
+    jw_text(&w, GRPO_COMPILER);
+    jw_key(&w, "device");
+    jw_text(&w, d->ops->name);
+    jw_key(&w, "threads");
+    jw_int(&w, d->threads);
+    jw_key(&w, "seed");
+    jw_int(&w, t->o->seed);
+    jw_key(&w, "max_steps");
+    jw_int(&w, t->plan.max_steps);
+    jw_key(&w, "recipe_hash");
+    jw_text(&w, hash);
+    jw_key(&w, "plan");
+    jw_object_begin(&w);
+    for (int i = 0; i < t->plan.n_parts; i++) {
+        jw_key(&w, t->plan.parts[i].name);
+        jw_int(&w, (long long)t->plan.parts[i].bytes);
+    }
+    jw_key(&w, "total");
+    jw_int(&w, (long long)t->plan.total);
+    jw_key(&w, "micro_batch");
+    jw_int(&w, t->plan.gradient.micro_batch);
+    jw_object_end(&w);
+    jw_key(&w, "allowed");
+    jw_string(&w, str_text(&t->state.allowed), t->state.allowed.length);
+    identity_write(&w, &t->identity);
+    jw_object_end(&w);
+    str_putc(out, '\n');
+}
+
+static int write_run_json(const struct trainer *t, struct err *err)
+{
+    struct str text = {0}, path = {0};
+    write_run(&text, t);
+    int status = text.failed ? err_no_memory(err, "run.json", text.capacity)
+                             : file_write_atomic(path_join(&path, t->spec->run, "run.json"),
+                                                 str_text(&text), text.length, err);
+    str_free(&text);
+    str_free(&path);
+    return status;
+}
+
+static int make_folders(const struct trainer *t, struct err *err)
+{
+    static const char *const names[] = {"checkpoints", "eval"};
+    struct str path = {0};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && !status; i++)
+        status = dir_make(path_join(&path, t->spec->run, names[i]), err);
+    str_free(&path);
+    return status;
+}
+
+static int save(struct trainer *t, struct err *err)
+{
+    if (t->saved_step == t->state.step)
+        return ERR_NONE;
+    int status = track_sync(&t->track, err);
+    t->state.logs = track_offsets(&t->track);
+    if (!status)
+        status = checkpoint_save(t->spec->run, &t->state, &t->identity, t->grpo.a,
+                                 &t->grpo.optimizer, t->o->save_total_limit, err);
+    if (!status)
+        t->saved_step = t->state.step;
+    return status;
+}
+
+static int copy_if_there(const char *from_folder, const char *to_folder, const char *name,
+                         struct err *err)
+{
+    struct str from = {0}, to = {0}, text = {0};
+    int status = ERR_NONE;
+    if (file_exists(path_join(&from, from_folder, name))) {
+        status = file_read(&text, str_text(&from), err);
+        if (!status)
+            status = file_write_atomic(path_join(&to, to_folder, name), str_text(&text),
+                                       text.length, err);
+    }
+    str_free(&from);
+    str_free(&to);
+    str_free(&text);
+    return status;
+}
+
+/* best_checkpoint/: the adapter with tokenizer and template, so that it can be used as it is. */
+static int save_best(struct trainer *t, struct err *err)
+{
+    static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
+                                        "chat_template.jinja", "special_tokens_map.json"};
+    struct str fresh = {0}, target = {0};
+    path_join(&fresh, t->spec->run, ".best_checkpoint.new");
+    path_join(&target, t->spec->run, "best_checkpoint");
+    int status = dir_remove(str_text(&fresh), err);
+    if (!status)
+        status = dir_make(str_text(&fresh), err);
+    if (!status)
+        status = adapter_save(t->grpo.a, str_text(&fresh), err);
+    for (size_t i = 0; i < ARRAY_LENGTH(files) && !status; i++)
+        status = copy_if_there(t->o->model, str_text(&fresh), files[i], err);
+    if (!status)
+        status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
+    str_free(&fresh);
+    str_free(&target);
+    return status;
+}
+
+/* --- a step's ends --- */
+
+static int evaluate(struct trainer *t, struct metrics *out, struct err *err)
+{
+    const struct trainer_eval_call call = {.step = t->state.step,
+                                           .run = t->spec->run,
+                                           .o = t->o,
+                                           .episode = &t->eval_episode,
+                                           .a = t->grpo.a,
+                                           .data = &t->eval_data,
+                                           .max_sequences = t->plan.max_sequences,
+                                           .max_prompt_tokens = t->plan.prompt_room};
+    int status = t->spec->evaluate(&call, out, err);
+    if (status)
+        return status;
+    double value = metrics_get(out, t->o->metric_for_best_model);
+    if (isnan(value))
+        return err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "metric_for_best_model"),
+                       "\"%.80s\" is not among the evaluation's metrics or has no value; there are "
+                       "eval/mean_reward and eval/TASK",
+                       t->o->metric_for_best_model);
+    if (t->state.has_best && value <= t->state.best)
+        return ERR_NONE;
+    t->state.has_best = true;
+    t->state.best = value;
+    t->state.best_step = t->state.step;
+    log_info("best so far: %s %.4f at step %d, kept in best_checkpoint/",
+             t->o->metric_for_best_model, value, t->state.step);
+    return save_best(t, err);
+}
+
+static bool eval_due(const struct trainer *t)
+{
+    int step = t->state.step;
+    return t->has_eval && (step % t->o->eval_steps == 0 || step == t->plan.max_steps);
+}
+
+static int write_timing(struct trainer *t, double seconds, double eval_seconds, struct err *err)
+{
+    const struct grpo_times *times = &t->grpo.times;
+    const struct generation *gen = &t->grpo.gen;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double tokens = 0;
+    for (int i = 0; i < generation_count(gen); i++)
+        tokens += generation_sample(gen, i)->completion.length;
+    struct metric list[] = {
+        {"step_time", seconds},
+        {"rollout_time", times->rollout},
+        {"score_time", times->score},
+        {"gradient_time", times->gradient},
+        {"update_time", times->update},
+        {"eval_time", eval_seconds},
+        {"rollout_tokens_per_second", times->rollout > 0 ? tokens / times->rollout : NAN},
+        {"peak_resident_mib", (double)usage.ru_maxrss / 1024}};
+    return track_timing(&t->track, t->state.step, list, ARRAY_LENGTH(list), err);
+}
+
+static int write_samples(struct trainer *t, struct err *err)
+{
+    const struct grpo *g = &t->grpo;
+    if (g->gen.first_step != t->state.step) /* a later iteration on the same completions */
+        return ERR_NONE;
+    t->state.generation_step = g->gen.first_step;
+    t->state.generation_start = track_offsets(&t->track).samples;
+    int status = ERR_NONE;
+    for (int i = 0; i < generation_count(&g->gen) && !status; i++) {
+        str_clear(&t->sample);
+        samples_write(&t->sample, &g->gen, i, g->episode.rewards);
+        status = t->sample.failed ? err_no_memory(err, "samples.jsonl", t->sample.capacity)
+                                  : track_sample(&t->track, &t->sample, err);
+    }
+    return status;
+}
+
+static void show_step(struct trainer *t)
+{
+    const struct metrics *m = &t->grpo.metrics;
+    char detail[400];
+    double mean = metrics_get(m, "reward"), eval = metrics_get(m, "eval/mean_reward");
+    int n = snprintf(detail, sizeof detail, "grad %.3g  entropy %.2f  lr %.2g",
+                     metrics_get(m, "grad_norm"), metrics_get(m, "entropy"),
+                     metrics_get(m, "learning_rate"));
+    if (!isnan(mean))
+        n +=
+            snprintf(detail + n, sizeof detail - (size_t)n, "  reward %.3f ± %.3f  length %.0f",
+                     mean, metrics_get(m, "reward_std"), metrics_get(m, "completions/mean_length"));
+    if (!isnan(eval))
+        snprintf(detail + n, sizeof detail - (size_t)n, "  eval %.4f", eval);
+    progress_step(&t->progress, t->state.step, detail);
+}
+
+static void show_sample(const struct trainer *t)
+{
+    const struct generation *gen = &t->grpo.gen;
+    if (!t->o->console_steps || t->state.step % t->o->console_steps || !t->codec.tokenizer ||
+        gen->first_step != t->state.step)
+        return;
+    const struct episode_sample *s = generation_sample(gen, 0);
+    struct str text = {0};
+    log_printable(&text, str_text(&s->text), s->text.length, 300);
+    log_info("sample (step %d, %.60s, reward %.3f): %s", gen->first_step,
+             gen->batch.groups[0].row->id, gen->reward[0], str_text(&text));
+    str_free(&text);
+}
+
+/* Failures of the machinery are excluded, counted, and above the recipe's rate they stop the run.
+ */
+static int check_failures(const struct trainer *t, struct err *err)
+{
+    enum { FEW = 200 }; /* a rate over fewer rewards says nothing yet */
+    const struct grpo *g = &t->grpo;
+    double all = (double)(g->rewards > FEW ? g->rewards : FEW);
+    if ((double)g->reward_failures <= t->o->max_reward_failure_rate * all)
+        return ERR_NONE;
+    const char *why = "see samples.jsonl, reward null";
+    for (int i = 0; i < generation_count(&g->gen) && g->episode.rewards; i++)
+        for (int r = 0; r < g->episode.rewards->count; r++)
+            if (generation_sample(&g->gen, i)->scored.results[r].status == REWARD_FAILED)
+                why = generation_sample(&g->gen, i)->scored.results[r].reason;
+    return err_set(err, ERR_GATE, "rewards",
+                   "%lld of %lld rewards failed, more than max_reward_failure_rate %g: %.200s",
+                   g->reward_failures, g->rewards, t->o->max_reward_failure_rate, why);
+}
+
+static void copy_counters(struct trainer *t, bool to_state)
+{
+    struct grpo *g = &t->grpo;
+    struct train_state *s = &t->state;
+    *(to_state ? &s->num_tokens : &g->num_tokens) = to_state ? g->num_tokens : s->num_tokens;
+    *(to_state ? &s->rewards : &g->rewards) = to_state ? g->rewards : s->rewards;
+    *(to_state ? &s->reward_failures : &g->reward_failures) =
+        to_state ? g->reward_failures : s->reward_failures;
+}
+
+static int one_step(struct trainer *t, struct err *err)
+{
+    struct grpo *g = &t->grpo;
+    double started = clock_seconds(), evaluating = 0;
+    int status = grpo_step(g, t->state.step + 1, err);
+    if (status)
+        return status;
+    t->state.step++;
+    copy_counters(t, true);
+    if (eval_due(t)) {
+        double at = clock_seconds();
+        status = evaluate(t, &g->metrics, err);
+        evaluating = clock_seconds() - at;
+    }
+    if (!status)
+        status = write_samples(t, err);
+    if (!status)
+        status =
+            track_metrics(&t->track, t->state.step, g->metrics.list, (size_t)g->metrics.n, err);
+    if (!status)
+        status = write_timing(t, clock_seconds() - started - evaluating, evaluating, err);
+    if (status)
+        return status;
+    show_step(t);
+    show_sample(t);
+    if (t->state.step % t->o->save_steps == 0 || t->state.step == t->plan.max_steps)
+        status = save(t, err);
+    return status ? status : check_failures(t, err);
+}
+
+/* --- the run --- */
+
+static int start_fresh(struct trainer *t, struct err *err)
+{
+    int status = track_open(&t->track, t->spec->run, NULL, err);
+    if (!status)
+        status = write_run_json(t, err);
+    if (!status && t->has_eval) {
+        metrics_clear(&t->grpo.metrics);
+        status = evaluate(t, &t->grpo.metrics, err);
+        if (!status)
+            status =
+                track_metrics(&t->track, 0, t->grpo.metrics.list, (size_t)t->grpo.metrics.n, err);
+    }
+    return status;
+}
+
+/* A checkpoint in the middle of num_iterations: the completions are in samples.jsonl. */
+static int restore_generation(struct trainer *t, struct err *err)
+{
+    if (t->state.step == 0 || grpo_generates(&t->grpo, t->state.step + 1))
+        return ERR_NONE;
+    struct str path = {0};
+    struct replay saved = {0};
+    int status = replay_open(&saved, path_join(&path, t->spec->run, "samples.jsonl"),
+                             t->state.generation_start, err);
+    if (!status)
+        status = grpo_restore_generation(&t->grpo, &saved, t->state.generation_step, err);
+    for (int g = 0; !status && g < t->grpo.gen.batch.count; g++)
+        t->grpo.gen.batch.groups[g].row =
+            NULL; /* it belonged to `saved`; later iterations need none */
+    replay_close(&saved);
+    str_free(&path);
+    return status;
+}
+
+static int continue_run(struct trainer *t, int step, bool *finished, struct err *err)
+{
+    int status = checkpoint_load(t->spec->run, step, &t->state, &t->identity, t->spec->allow,
+                                 t->spec->n_allow, t->grpo.a, &t->grpo.optimizer, err);
+    if (status)
+        return status;
+    t->saved_step = step;
+    *finished = t->state.step >= t->plan.max_steps;
+    if (*finished)
+        return ERR_NONE;
+    copy_counters(t, false);
+    log_info("resuming after step %d", step);
+    status = track_open(&t->track, t->spec->run, &t->state.logs, err);
+    if (!status && t->state.allowed.length)
+        status = write_run_json(t, err);
+    return status ? status : restore_generation(t, err);
+}
+
+static int run_steps(struct trainer *t, struct err *err)
+{
+    int status = ERR_NONE;
+    progress_begin(&t->progress, "train", t->plan.max_steps);
+    while (!status && t->state.step < t->plan.max_steps) {
+        status = one_step(t, err);
+        if (!status && t->state.step < t->plan.max_steps && interrupt_requested())
+            status = err_set(err, ERR_INTERRUPTED, t->spec->run, "interrupted");
+    }
+    progress_end(&t->progress);
+    if (status != ERR_INTERRUPTED)
+        return status;
+    /* The unfinished step is dropped: its draws are keyed, it will be done again the same. */
+    struct err saving;
+    int saved = save(t, &saving);
+    if (saved) {
+        if (err)
+            *err = saving;
+        return saved;
+    }
+    return err_set(err, ERR_INTERRUPTED, t->spec->run,
+                   "interrupted; the state after step %d is saved, go on with --resume",
+                   t->state.step);
+}
+
+static int prepare(struct trainer *t, struct err *err)
+{
+    const struct trainer_spec *spec = t->spec;
+    if (!spec->resume && !dir_is_empty(spec->run))
+        return err_set(err, ERR_USAGE, spec->run,
+                       "is not empty: continue it with --resume, or name a new --out");
+    int status = train_peft_config(&t->lora, t->o, err);
+    if (!status)
+        status = open_texts(t, err);
+    if (!status)
+        status = make_plan(t, err);
+    if (!status)
+        status = make_identity(t, err);
+    if (!status)
+        status = open_engine(t, err);
+    if (!status)
+        status = make_folders(t, err);
+    return status ? status : lock_folder(t, err);
+}
+
+static void close_all(struct trainer *t)
+{
+    struct grpo *g = &t->grpo;
+    track_close(&t->track);
+    generation_free(&g->gen);
+    optimizer_free(&g->optimizer);
+    gradient_free(g->gradient);
+    rollout_free(g->episode.rollout);
+    deck_free(&g->deck);
+    adapter_close(t->reference);
+    adapter_close(g->a);
+    model_close(g->m);
+    if (t->has_replay)
+        replay_close(&t->replay);
+    if (t->has_data)
+        dataset_close(&t->data);
+    if (t->has_eval)
+        dataset_close(&t->eval_data);
+    if (t->has_rewards)
+        reward_set_free(&t->rewards);
+    text_codec_close(&t->codec);
+    identity_free(&t->identity);
+    str_free(&t->state.allowed);
+    str_free(&t->sample);
+    if (t->lock >= 0)
+        close(t->lock);
+    mem_free(t);
+}
+
+int trainer_run(const struct trainer_spec *spec, struct trainer_result *result, struct err *err)
+{
+    *result = (struct trainer_result){0};
+    struct trainer *t = mem_calloc(1, sizeof *t);
+    if (!t)
+        return err_no_memory(err, "the trainer", sizeof *t);
+    t->spec = spec;
+    t->o = spec->o;
+    t->lock = -1;
+    t->saved_step = -1;
+    int status = prepare(t, err);
+    int latest = !status && spec->resume ? checkpoint_latest(spec->run, err) : -1;
+    bool finished = false;
+    if (!status)
+        status = latest >= 0 ? continue_run(t, latest, &finished, err) : start_fresh(t, err);
+    if (!status && !finished)
+        status = run_steps(t, err);
+    *result = (struct trainer_result){.steps = t->state.step,
+                                      .already_finished = finished,
+                                      .has_best = t->state.has_best,
+                                      .best = t->state.best,
+                                      .best_step = t->state.best_step};
+    close_all(t);
+    return status;
+}

@@ -1,0 +1,351 @@
+/* test_row_rule.c: the row rule, with ==. The arithmetic of a row depends only on the row: on every
+ * instruction set of this machine, in both precisions, on 1 and 2 threads. Each way in which the
+ * rule gets lost (DESIGN section 4) has a test of its name.
+ *
+ * The pattern: MAX rows at once are the truth, the same on two threads and on one; then every R
+ * from 1 to MAX, taken from the end of the batch, so that a row meets each place of a block, must
+ * give the same bits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../support/rig.h"
+
+enum { MAX = 130 };
+
+/* An operation on rows first … first + R of prepared inputs, results to out + first rows. */
+typedef void (*row_operation)(struct rig *g, void *inputs, float *out, int first, int R);
+
+/* Results (MAX, width); every step-th R. */
+static void check_rows(struct rig *g, row_operation run, void *inputs, int width, int step)
+{
+    size_t n = (size_t)MAX * (size_t)width;
+    float *all = rig_host(g, n * sizeof *all), *some = rig_host(g, n * sizeof *some);
+    run(g, inputs, all, 0, MAX);
+    rig_same_on_threads(g, "all rows", all, n * sizeof *all);
+    for (int R = 1; R <= MAX; R += step) {
+        size_t first = (size_t)(MAX - R) * (size_t)width;
+        char what[60];
+        snprintf(what, sizeof what, "%d rows", R);
+        memset(some, 0, n * sizeof *some);
+        run(g, inputs, some, MAX - R, R);
+        rig_same(g, what, some + first, all + first, (size_t)(R * width) * sizeof *some);
+    }
+}
+
+/* --- linear --- */
+
+enum { N = 113, K = 70, RANK = 7 };
+
+struct linear_inputs {
+    struct linear l;
+    float *x, *y, *u, *before;
+};
+
+static void run_linear(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct linear_inputs *t = inputs;
+    size_t at = (size_t)first * N;
+    g->ops->upload(g->d, t->y, t->before, MAX * N * sizeof *t->y);
+    g->ops->linear(g->d, t->y + at, t->u, t->x + first * K, &t->l, R, t->before != NULL);
+    g->ops->download(g->d, out + at, t->y + at, (size_t)(R * N) * sizeof *out);
+}
+
+static struct linear linear_of(struct rig *g, bool branch)
+{
+    return (struct linear){
+        .w = rig_weight(g, rig_random(g, N * K, 1, 1), N, K),
+        .bias = branch ? rig_put(g, rig_random(g, N, 2, 1), N) : NULL,
+        .lora_a = branch ? rig_weight(g, rig_random(g, RANK * K, 3, 1), RANK, K) : NULL,
+        .lora_b = branch ? rig_weight(g, rig_random(g, N * RANK, 4, 1), N, RANK) : NULL,
+        .lora_scale = 1.7f,
+        .n = N,
+        .k = K,
+        .rank = branch ? RANK : 0};
+}
+
+static void check_linear(struct rig *g)
+{
+    for (int branch = 0; branch < 2; branch++) {
+        struct linear_inputs t = {.l = linear_of(g, branch),
+                                  .x = rig_put(g, rig_random(g, MAX * K, 5, 1), MAX * K),
+                                  .y = rig_room(g, MAX * N),
+                                  .u = branch ? rig_room(g, MAX * RANK) : NULL,
+                                  .before = rig_random(g, MAX * N, 6, 1)};
+        g->label = branch ? "linear with branch" : "linear";
+        check_rows(g, run_linear, &t, N, 1);
+        rig_clear(g);
+    }
+}
+
+/* "A matrix–vector shortcut for M = 1": the longest inner dimension of the kernels' blocks. */
+static void check_one_row(struct rig *g)
+{
+    enum { LONG = 600, OUT = 48, ROWS = 5 };
+    struct linear l = {
+        .w = rig_weight(g, rig_random(g, OUT * LONG, 1, 1), OUT, LONG), .n = OUT, .k = LONG};
+    float *x = rig_put(g, rig_random(g, ROWS * LONG, 2, 1), ROWS * LONG);
+    float *y = rig_room(g, ROWS * OUT), *one = rig_room(g, OUT);
+    g->label = "one row";
+    g->ops->linear(g->d, y, NULL, x, &l, ROWS, false);
+    float *all = rig_get(g, y, ROWS * OUT);
+    for (int r = 0; r < ROWS; r++) {
+        g->ops->linear(g->d, one, NULL, x + r * LONG, &l, 1, false);
+        rig_same(g, "y", rig_get(g, one, OUT), all + r * OUT, OUT * sizeof *all);
+    }
+    rig_clear(g);
+}
+
+struct linear_backward_inputs {
+    struct linear l;
+    float *dy, *dx, *du;
+};
+
+static void run_linear_backward(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct linear_backward_inputs *t = inputs;
+    g->ops->linear_backward(g->d, t->dx, t->du, t->dy + first * N, &t->l, R, false);
+    g->ops->download(g->d, out + first * K, t->dx, (size_t)(R * K) * sizeof *out);
+}
+
+static void check_linear_backward(struct rig *g)
+{
+    struct linear_backward_inputs t = {.l = linear_of(g, true),
+                                       .dy = rig_put(g, rig_random(g, MAX * N, 5, 1), MAX * N),
+                                       .dx = rig_room(g, MAX * K),
+                                       .du = rig_room(g, MAX * RANK)};
+    g->label = "linear_backward";
+    check_rows(g, run_linear_backward, &t, K, 1);
+    rig_clear(g);
+}
+
+/* --- norm, SwiGLU --- */
+
+struct norm_inputs {
+    float *x, *gain, *y, *inv;
+};
+
+static void run_rmsnorm(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct norm_inputs *t = inputs;
+    g->ops->rmsnorm(g->d, t->y, t->inv, t->x + first * K, t->gain, 1e-5f, R, K);
+    g->ops->download(g->d, out + first * K, t->y, (size_t)(R * K) * sizeof *out);
+}
+
+static void check_rmsnorm(struct rig *g)
+{
+    struct norm_inputs t = {.x = rig_put(g, rig_random(g, MAX * K, 1, 1), MAX * K),
+                            .gain = rig_put(g, rig_random(g, K, 2, 1), K),
+                            .y = rig_room(g, MAX * K),
+                            .inv = rig_room(g, MAX)};
+    g->label = "rmsnorm";
+    check_rows(g, run_rmsnorm, &t, K, 1);
+    rig_clear(g);
+}
+
+struct swiglu_inputs {
+    float *gate, *up, *y;
+};
+
+static void run_swiglu(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct swiglu_inputs *t = inputs;
+    g->ops->swiglu(g->d, t->y, t->gate + first * K, t->up + first * K, R, K);
+    g->ops->download(g->d, out + first * K, t->y, (size_t)(R * K) * sizeof *out);
+}
+
+static void check_swiglu(struct rig *g)
+{
+    struct swiglu_inputs t = {.gate = rig_put(g, rig_random(g, MAX * K, 1, 2), MAX * K),
+                              .up = rig_put(g, rig_random(g, MAX * K, 2, 1), MAX * K),
+                              .y = rig_room(g, MAX * K)};
+    g->label = "swiglu";
+    check_rows(g, run_swiglu, &t, K, 1);
+    rig_clear(g);
+}
+
+/* "Scalar tails beside vector code": the same element anywhere in a row of any length up to three
+ * vectors, in full lanes and in masked ones, gives the same bits. */
+static void check_tails(struct rig *g)
+{
+    enum { LONGEST = 48 };
+    float gate[LONGEST], up[LONGEST], *gate_device = rig_room(g, LONGEST);
+    float *up_device = rig_room(g, LONGEST), *y = rig_room(g, LONGEST), out[LONGEST];
+    float *dy = rig_put(g, rig_random(g, LONGEST, 1, 0), LONGEST), first[3], back[LONGEST];
+    float *dgate = rig_room(g, LONGEST), *dup = rig_room(g, LONGEST);
+    float *moments = rig_room(g, LONGEST), *moments2 = rig_room(g, LONGEST);
+    const struct adamw_params p = {1e-3, 0.9, 0.999, 1e-8, 0.01, 3};
+    g->label = "tails";
+    for (int i = 0; i < LONGEST; i++) {
+        gate[i] = 0.7310585f;
+        up[i] = -1.234567f;
+    }
+    g->ops->upload(g->d, dy, up, sizeof up);
+    for (int n = 1; n <= LONGEST; n++) {
+        g->ops->upload(g->d, gate_device, gate, sizeof gate);
+        g->ops->upload(g->d, up_device, up, sizeof up);
+        g->ops->upload(g->d, moments, gate, sizeof gate);
+        g->ops->upload(g->d, moments2, gate, sizeof gate);
+        g->ops->swiglu(g->d, y, gate_device, up_device, 1, n);
+        g->ops->swiglu_backward(g->d, dgate, dup, dy, gate_device, up_device, 1, n);
+        g->ops->download(g->d, out, y, (size_t)n * sizeof *out);
+        g->ops->download(g->d, back, dgate, (size_t)n * sizeof *back);
+        g->ops->adamw(g->d, up_device, moments, moments2, gate_device, &p, (size_t)n);
+        float stepped[LONGEST];
+        g->ops->download(g->d, stepped, up_device, (size_t)n * sizeof *stepped);
+        if (n == 1) {
+            first[0] = out[0];
+            first[1] = back[0];
+            first[2] = stepped[0];
+        }
+        for (int i = 0; i < n; i++)
+            if (out[i] != first[0] || back[i] != first[1] || stepped[i] != first[2])
+                fail_msg("%s: element %d of %d differs from one alone", g->d->isa, i, n);
+    }
+    rig_clear(g);
+}
+
+/* --- the vocabulary --- */
+
+enum { VOCAB = 1061, HIDDEN = 20 }; /* more than one block of 1,024, and a tail */
+
+struct head_inputs {
+    const weight *w;
+    float *x, *d;
+    int *targets;
+    double *uniforms;
+    float temperature;
+    float logz[MAX], dlogp[MAX];
+};
+
+static struct head_inputs head_of(struct rig *g, float temperature)
+{
+    struct head_inputs t = {
+        .w = rig_weight(g, rig_random(g, VOCAB * HIDDEN, 1, 0.4f), VOCAB, HIDDEN),
+        .x = rig_put(g, rig_random(g, MAX * HIDDEN, 2, 1), MAX * HIDDEN),
+        .d = rig_room(g, MAX * HIDDEN),
+        .targets = rig_ids(g, MAX, VOCAB, 3),
+        .uniforms = rig_zeros(g, MAX),
+        .temperature = temperature};
+    for (int r = 0; r < MAX; r++) {
+        t.uniforms[r] = (double)((r * 37) % MAX) / MAX;
+        t.dlogp[r] = (float)(r - 60) / 50;
+    }
+    return t;
+}
+
+/* logp, entropy and log Z of each row. */
+static void run_logprob(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct head_inputs *t = inputs;
+    float logp[MAX], entropy[MAX], logz[MAX];
+    g->ops->logprob(g->d, logp, entropy, logz, t->x + first * HIDDEN, t->w, t->targets + first,
+                    t->temperature, R);
+    for (int r = 0; r < R; r++) {
+        out[(first + r) * 3] = logp[r];
+        out[(first + r) * 3 + 1] = entropy[r];
+        out[(first + r) * 3 + 2] = logz[r];
+    }
+}
+
+/* "Log-sum-exp over per-thread vocabulary ranges". */
+static void check_logprob(struct rig *g)
+{
+    struct head_inputs t = head_of(g, 0.8f);
+    g->label = "logprob";
+    check_rows(g, run_logprob, &t, 3, 1);
+    rig_clear(g);
+}
+
+static void run_next_token(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct head_inputs *t = inputs;
+    int ids[MAX];
+    float logp[MAX];
+    g->ops->next_token(g->d, ids, logp, t->x + first * HIDDEN, t->w, t->uniforms + first,
+                       t->temperature, R);
+    for (int r = 0; r < R; r++) {
+        out[(first + r) * 2] = (float)ids[r];
+        out[(first + r) * 2 + 1] = logp[r];
+    }
+}
+
+static void check_next_token(struct rig *g)
+{
+    for (int i = 0; i < 2; i++) {
+        struct head_inputs t = head_of(g, i ? 0.8f : 0.0f);
+        g->label = i ? "next_token" : "next_token, greedy";
+        check_rows(g, run_next_token, &t, 2, i ? 1 : 9);
+        rig_clear(g);
+    }
+}
+
+static void run_logprob_backward(struct rig *g, void *inputs, float *out, int first, int R)
+{
+    struct head_inputs *t = inputs;
+    g->ops->logprob_backward(g->d, t->d, t->x + first * HIDDEN, t->w, t->targets + first,
+                             t->dlogp + first, t->logz + first, t->temperature, R);
+    g->ops->download(g->d, out + first * HIDDEN, t->d, (size_t)(R * HIDDEN) * sizeof *out);
+}
+
+static void check_logprob_backward(struct rig *g)
+{
+    struct head_inputs t = head_of(g, 0.8f);
+    float logp[MAX];
+    g->label = "logprob_backward";
+    g->ops->logprob(g->d, logp, NULL, t.logz, t.x, t.w, t.targets, t.temperature, MAX);
+    check_rows(g, run_logprob_backward, &t, HIDDEN, 7);
+    rig_clear(g);
+}
+
+/* --- vectors: only threads could matter --- */
+
+static void check_vectors(struct rig *g)
+{
+    enum { LENGTH = 300007 };
+    float *x = rig_put(g, rig_random(g, LENGTH, 1, 1), LENGTH), *y = rig_room(g, LENGTH);
+    g->label = "vectors";
+    double sum = g->ops->sum_squares(g->d, x, LENGTH);
+    rig_same_on_threads(g, "sum_squares", &sum, sizeof sum);
+    g->ops->zero(g->d, y, LENGTH * sizeof *y);
+    g->ops->add(g->d, y, x, LENGTH);
+    g->ops->scale(g->d, y, 0.3f, LENGTH);
+    rig_same_on_threads(g, "add and scale", rig_get(g, y, LENGTH), LENGTH * sizeof *y);
+    const struct adamw_params p = {1e-3, 0.9, 0.999, 1e-8, 0.01, 3};
+    float *moments = rig_random(g, LENGTH, 2, 1), *m = rig_put(g, moments, LENGTH);
+    for (int i = 0; i < LENGTH; i++)
+        moments[i] *= moments[i];
+    float *v = rig_put(g, moments, LENGTH);
+    g->ops->adamw(g->d, y, m, v, x, &p, LENGTH);
+    rig_same_on_threads(g, "adamw", rig_get(g, m, LENGTH), LENGTH * sizeof *m);
+    rig_clear(g);
+}
+
+#define EACH(name)                                                                                 \
+    static void test_##name(void **state)                                                          \
+    {                                                                                              \
+        (void)state;                                                                               \
+        rig_each_threads(check_##name);                                                            \
+    }
+EACH(linear)
+EACH(one_row)
+EACH(linear_backward)
+EACH(rmsnorm)
+EACH(swiglu)
+EACH(tails)
+EACH(logprob)
+EACH(next_token)
+EACH(logprob_backward)
+EACH(vectors)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linear),           cmocka_unit_test(test_one_row),
+        cmocka_unit_test(test_linear_backward),  cmocka_unit_test(test_rmsnorm),
+        cmocka_unit_test(test_swiglu),           cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_logprob),          cmocka_unit_test(test_next_token),
+        cmocka_unit_test(test_logprob_backward), cmocka_unit_test(test_vectors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

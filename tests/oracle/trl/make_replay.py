@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Three optimizer steps of a real trl.GRPOTrainer, to be replayed by ours.
+
+For each configuration a folder replay-NAME:
+  recipe.yaml          what both trainers are told; paths relative to the repository's root
+  replay.jsonl         the completions and rewards: step (1-based), prompt_id, sample, prompt_ids, ids, reward
+  expected.safetensors stepN.exp_avg.TENSOR after every step; stepN.exp_avg_sq.TENSOR and
+                       stepN.param.TENSOR after the last one (PEFT's names)
+  metrics.jsonl        per step: learning_rate, grad_norm (before clipping), loss, and what TRL logs
+  adapter/             only where the start is not the adapter of tests/oracle/model
+
+Each configuration meets a gradient norm below and one above its max_grad_norm; ratios keep a distance
+from the clip bounds that no rounding bridges; both are asserted.
+
+    python tests/oracle/trl/make_replay.py
+"""
+import json
+import os
+import shutil
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
+
+from tiny_trainer import ROOT, Script, make_trainer
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+STEPS, GROUP, PROMPTS_PER_STEP, MAX_LENGTH = 3, 4, 2, 12
+
+DEFAULTS = {
+    "num_generations": GROUP, "prompts_per_step": PROMPTS_PER_STEP, "max_completion_length": MAX_LENGTH,
+    "temperature": 1.0, "loss_type": "dapo", "scale_rewards": "group", "beta": 0.0, "epsilon": 0.2,
+    "epsilon_high": 0.2, "num_iterations": 1, "learning_rate": 1e-3, "lr_scheduler_type": "constant",
+    "warmup_ratio": 0.0, "weight_decay": 0.001, "adam_beta1": 0.9, "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8, "max_grad_norm": 1.0, "max_steps": STEPS, "save_steps": 1, "seed": 42,
+    "precision": "f32",
+}
+CONFIGS = {
+    "dapo": ("qwen3_tied", {"max_grad_norm": 1.5}),
+    "bnpo_kl": ("qwen3_tied", {"loss_type": "bnpo", "scale_rewards": "none", "beta": 0.04,
+                               "lr_scheduler_type": "linear", "max_grad_norm": 0.5}),
+    "grpo_iterations": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "epsilon": 0.02,
+                                         "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+    "dr_grpo_batch": ("qwen3_tied", {"loss_type": "dr_grpo", "scale_rewards": "batch", "temperature": 0.7,
+                                     "lr_scheduler_type": "cosine", "warmup_ratio": 0.25,
+                                     "max_grad_norm": 1.8}),
+    # B of one projection starts at zero: the first gradient of its A is exactly zero.
+    "zero_b": ("llama_untied", {"adam_beta1": 0.8, "adam_beta2": 0.99, "weight_decay": 0.1,
+                                "max_grad_norm": 0.75}),
+}
+ZERO_B_PROJECTION = "v_proj"
+EOS_IDS = {"qwen3_tied": [2], "llama_untied": [2, 5]}
+VOCABULARY = {"qwen3_tied": 97, "llama_untied": 101}
+
+
+def make_prompts(model, seed):
+    """Six prompts of different lengths with four completions each; one completion of a group runs
+    into the length limit, one is an EOS alone, and one group in the middle has equal rewards."""
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda n: torch.randint(6, VOCABULARY[model], (n,), generator=generator).tolist()
+    number = lambda low, high: int(torch.randint(low, high + 1, (1,), generator=generator))
+    prompts = []
+    for p in range(PROMPTS_PER_STEP * STEPS):
+        samples = []
+        for s in range(GROUP):
+            if s == 0:
+                ids = draw(MAX_LENGTH)
+            else:
+                length = 0 if (s == 1 and p % 3 == 0) else number(1, MAX_LENGTH - 1)
+                ids = draw(length) + [EOS_IDS[model][(p + s) % len(EOS_IDS[model])]]
+            reward = 0.5 if p == 3 else number(0, 20) / 20
+            samples.append({"ids": ids, "reward": reward})
+        prompts.append({"prompt_id": f"p{p}", "prompt_ids": draw(number(3, 9)), "samples": samples})
+    return prompts
+
+
+def starting_adapter(name, model, folder):
+    source = f"tests/oracle/model/{model}/adapter"
+    if name != "zero_b":
+        return source
+    target = os.path.join(folder, "adapter")
+    shutil.copytree(os.path.join(ROOT, source), target)
+    path = os.path.join(target, "adapter_model.safetensors")
+    state = {k: torch.zeros_like(v) if f"{ZERO_B_PROJECTION}.lora_B" in k else v
+             for k, v in load_file(path).items()}
+    save_file(state, path, metadata={"format": "pt"})
+    return os.path.relpath(target, ROOT)
+
+
+def trl_options(recipe):
+    own = {"model", "init_adapter", "lora", "prompts_per_step", "precision", "warmup_ratio", "save_steps"}
+    options = {k: v for k, v in recipe.items() if k not in own}
+    # One micro-batch a step. transformers 5 takes a ratio as warmup_steps < 1.
+    return options | {"per_device_train_batch_size": GROUP * PROMPTS_PER_STEP,
+                      "gradient_accumulation_steps": 1, "warmup_steps": recipe["warmup_ratio"]}
+
+
+class Record(TrainerCallback):
+    """Reads the optimizer after each step and TRL's log line of it."""
+
+    def __init__(self):
+        self.tensors, self.lines = {}, []
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer, **_):
+        self.lines.append({"step": state.global_step + 1, "learning_rate": optimizer.param_groups[0]["lr"]})
+
+    def on_step_end(self, args, state, control, model, optimizer, **_):
+        step = state.global_step
+        for name, p in model.named_parameters():
+            if not p.requires_grad:
+                continue
+            name = name.replace(".default", "")
+            moments = optimizer.state[p]
+            self.tensors[f"step{step}.exp_avg.{name}"] = moments["exp_avg"].clone()
+            if step == STEPS:
+                self.tensors[f"step{step}.exp_avg_sq.{name}"] = moments["exp_avg_sq"].clone()
+                self.tensors[f"step{step}.param.{name}"] = p.detach().clone()
+
+    def on_log(self, args, state, control, logs, **_):
+        if "grad_norm" in logs:
+            self.lines[-1]["grad_norm"] = logs["grad_norm"]
+            keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean",
+                    "clip_ratio/high_max", "clip_ratio/region_mean", "reward", "reward_std", "num_tokens",
+                    "frac_reward_zero_std", "completions/mean_length", "completions/min_length",
+                    "completions/max_length", "completions/clipped_ratio",
+                    "completions/mean_terminated_length", "completions/min_terminated_length",
+                    "completions/max_terminated_length")
+            if args.scale_rewards == "batch":  # TRL then looks at the whole batch, we at groups
+                keep = [k for k in keep if k != "frac_reward_zero_std"]
+            self.lines[-1].update({k: logs[k] for k in keep if k in logs})
+
+
+def watch_loss(trainer, record, recipe):
+    """The unrounded loss of each step, and how near any ratio comes to a clip bound."""
+    inner = trainer._compute_loss
+
+    def compute(model, inputs):
+        loss = inner(model, inputs)
+        record.lines_loss.append(loss.item())
+        if "old_per_token_logps" in inputs:
+            with torch.no_grad():
+                ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
+                mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
+                now, _, _ = trainer._get_per_token_logps_and_entropies(
+                    model, ids, mask, inputs["completion_ids"].size(1))
+            ratio = (now - inputs["old_per_token_logps"]).exp()[inputs["completion_mask"].bool()]
+            for bound in (1 - recipe["epsilon"], 1 + recipe["epsilon_high"]):
+                record.nearest = min(record.nearest, (ratio - bound).abs().min().item())
+        return loss
+
+    record.lines_loss, record.nearest = [], 1.0
+    trainer._compute_loss = compute
+
+
+def write(folder, recipe, prompts, record):
+    with open(os.path.join(folder, "recipe.yaml"), "w") as f:
+        yaml.safe_dump(recipe, f, sort_keys=False, default_flow_style=None)
+    iterations = recipe["num_iterations"]
+    with open(os.path.join(folder, "replay.jsonl"), "w") as f:
+        for i, p in enumerate(prompts):
+            step = i // PROMPTS_PER_STEP * iterations + 1
+            for s, sample in enumerate(p["samples"] if step <= STEPS else []):
+                f.write(json.dumps({"step": step, "prompt_id": p["prompt_id"], "sample": s,
+                                    "prompt_ids": p["prompt_ids"], **sample}) + "\n")
+    save_file({k: v.contiguous() for k, v in record.tensors.items()},
+              os.path.join(folder, "expected.safetensors"))
+    with open(os.path.join(folder, "metrics.jsonl"), "w") as f:
+        for line, loss in zip(record.lines, record.lines_loss):
+            f.write(json.dumps(line | {"loss": loss}) + "\n")
+
+
+def make(name, model, changes):
+    folder = os.path.join(HERE, f"replay-{name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    adapter = starting_adapter(name, model, folder)
+    with open(os.path.join(ROOT, adapter, "adapter_config.json")) as f:
+        config = json.load(f)
+    lora = {"r": config["r"], "lora_alpha": config["lora_alpha"],
+            "target_modules": sorted(config["target_modules"])}
+    recipe = {"model": f"tests/oracle/model/{model}", "init_adapter": adapter, "lora": lora} | DEFAULTS | changes
+    prompts = make_prompts(model, 7)
+    script, record = Script(prompts), Record()
+    trainer = make_trainer(recipe["model"], lora, script, adapter, callbacks=[record], **trl_options(recipe))
+    assert (recipe["beta"] == 0) or "ref" not in trainer.model.peft_config  # the reference is the base
+    watch_loss(trainer, record, recipe)
+    trainer.train()
+    assert trainer.state.global_step == STEPS and len(record.lines) == STEPS
+    norms = [line["grad_norm"] for line in record.lines]
+    zeros = [k for k, v in record.tensors.items() if not v.any()]
+    print(name, "norms", norms, "nearest", record.nearest, "zero tensors", len(zeros))
+    for line in record.lines:
+        print("  ", line)
+    write(folder, recipe, prompts, record)
+    assert min(norms) < recipe["max_grad_norm"] < max(norms), norms
+    assert record.nearest > 1e-4, record.nearest
+    assert bool(zeros) == (name == "zero_b"), zeros
+
+
+def main():
+    for name, (model, changes) in CONFIGS.items():
+        make(name, model, changes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+/* test_loss.c: the loss and its derivative against TRL (tests/oracle/trl/loss.json): every
+ * loss_type, ratios on each side of both bounds under advantages of each sign and zero, with and
+ * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy. */
+#include <math.h>
+#include <string.h>
+#include "../support/support.h"
+#include "../support/json_fixture.h"
+#include "train/loss.h"
+
+enum { MAX_LENGTH = 16 };
+
+static int read_floats(float *out, const json_t *rows, size_t row)
+{
+    const json_t *values = json_array_get(rows, row);
+    int n = (int)json_array_size(values);
+    assert_in_range(n, 1, MAX_LENGTH);
+    for (int i = 0; i < n; i++)
+        out[i] = (float)json_number_value(json_array_get(values, i));
+    return n;
+}
+
+static struct loss_params params_of(const json_t *root, const json_t *c)
+{
+    struct loss_params p = {
+        .epsilon = json_fixture_number(c, "epsilon"),
+        .epsilon_high = json_fixture_number(c, "epsilon_high"),
+        .beta = json_fixture_number(c, "beta"),
+        .bias_correction_kl = json_is_true(json_object_get(c, "use_bias_correction_kl")),
+        .max_completion_length =
+            (int)json_integer_value(json_object_get(root, "max_completion_length")),
+    };
+    const char *name = json_string_value(json_object_get(c, "loss_type"));
+    int type = 0;
+    while (loss_type_names[type] && strcmp(loss_type_names[type], name))
+        type++;
+    assert_non_null(loss_type_names[type]);
+    p.type = (enum loss_type)type;
+    return p;
+}
+
+static void close_to(double got, double want, const char *what, size_t c, size_t row, int t)
+{
+    /* The fixture is float64; ours is rounded to float32 once. */
+    if (!(fabs(got - want) <= 1e-6 * fabs(want)))
+        fail_msg("case %zu, completion %zu, token %d: %s is %.9g, TRL has %.9g", c, row, t, what,
+                 got, want);
+}
+
+static void check_case(const json_t *root, const json_t *c, size_t index)
+{
+    const json_t *logps = json_object_get(root, "logp");
+    struct loss_params p = params_of(root, c);
+    struct loss_denominator d = {(long)json_array_size(logps), 0};
+    struct loss_sums sums = {0};
+    for (size_t i = 0; i < json_array_size(logps); i++)
+        d.tokens += (long)json_array_size(json_array_get(logps, i));
+    for (size_t i = 0; i < json_array_size(logps); i++) {
+        float logp[MAX_LENGTH], old[MAX_LENGTH], ref[MAX_LENGTH], want[MAX_LENGTH], got[MAX_LENGTH];
+        int n = read_floats(logp, logps, i);
+        read_floats(old, json_object_get(root, "old"), i);
+        read_floats(ref, json_object_get(root, "ref"), i);
+        read_floats(want, json_object_get(c, "dlogp"), i);
+        const float *before = json_is_true(json_object_get(c, "on_policy")) ? logp : old;
+        json_t *advantage = json_array_get(json_object_get(root, "advantages"), i);
+        loss_completion(&p, loss_token_weight(&p, &d, n), (float)json_number_value(advantage), logp,
+                        before, p.beta != 0 ? ref : NULL, n, got, &sums);
+        for (int t = 0; t < n; t++) {
+            close_to((double)got[t], (double)want[t], "dlogp", index, i, t);
+            assert_true(want[t] != 0 || got[t] == 0);
+        }
+    }
+    double tokens = (double)sums.tokens;
+    assert_int_equal(sums.tokens, d.tokens);
+    close_to(sums.loss, json_fixture_number(c, "loss"), "loss", index, 0, 0);
+    close_to(sums.kl / tokens, json_fixture_number(c, "kl"), "kl", index, 0, 0);
+    close_to((double)sums.clipped_low / tokens, json_fixture_number(c, "clip_low"), "clip_low",
+             index, 0, 0);
+    close_to((double)sums.clipped_high / tokens, json_fixture_number(c, "clip_high"), "clip_high",
+             index, 0, 0);
+    close_to(sums.clipped_low_min, json_fixture_number(c, "clip_low_min"), "low_min", index, 0, 0);
+    close_to(sums.clipped_high_max, json_fixture_number(c, "clip_high_max"), "high_max", index, 0,
+             0);
+}
+
+static void trl(void **state)
+{
+    (void)state;
+    json_t *root = json_fixture("trl/loss.json"), *c;
+    size_t i;
+    assert_int_equal(json_array_size(json_object_get(root, "cases")), 48);
+    json_array_foreach(json_object_get(root, "cases"), i, c) check_case(root, c, i);
+    json_decref(root);
+}
+
+/* dlogp against a central difference of the loss, far from the kinks. */
+static void finite_difference(void **state)
+{
+    (void)state;
+    for (int bias = 0; bias < 2; bias++) {
+        struct loss_params p = {LOSS_GRPO, 0.2, 0.28, 0.3, bias, 8};
+        const float old = -1, ref = -1.3f, h = 1.0f / 1024;
+        for (float logp = -1.5f; logp < -0.5f; logp += 0.0625f) {
+            struct loss_sums up = {0}, down = {0}, at = {0};
+            float high = logp + h, low = logp - h, d, unused;
+            loss_completion(&p, 1, 0.7f, &high, &old, &ref, 1, &unused, &up);
+            loss_completion(&p, 1, 0.7f, &low, &old, &ref, 1, &unused, &down);
+            loss_completion(&p, 1, 0.7f, &logp, &old, &ref, 1, &d, &at);
+            if (up.clipped_high != down.clipped_high)
+                continue;
+            double slope = (up.loss - down.loss) / ((double)high - (double)low);
+            assert_true(fabs(slope - (double)d) <= 1e-5);
+        }
+    }
+}
+
+/* The corrected KL on-policy is logp − ref to the last bit, however far the reference is. */
+static void on_policy_kl_is_direct(void **state)
+{
+    (void)state;
+    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 1, true, 8};
+    const float ref[4] = {-1e-6f, -20, -3, -1.0000001f}, logp[4] = {-1, -1, -30, -1};
+    float d[4];
+    struct loss_sums sums = {0};
+    loss_completion(&p, 1, 0, logp, logp, ref, 4, d, &sums);
+    for (int t = 0; t < 4; t++)
+        assert_true(d[t] == (float)((double)logp[t] - (double)ref[t]));
+}
+
+/* Shares of clipped tokens are a completion's own; smallest and largest over completions. */
+static void clip_shares(void **state)
+{
+    (void)state;
+    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 0, false, 8};
+    const float old[4] = {-2, -2, -2, -2}, half[4] = {-3, -2, -3, -2}, few[4] = {-2, -2, -2, -3},
+                up[4] = {-1, -1, -1, -2};
+    float d[4];
+    struct loss_sums sums = {0};
+    loss_completion(&p, 1, -1, half, old, NULL, 4, d, &sums);
+    loss_completion(&p, 1, -1, few, old, NULL, 4, d, &sums);
+    assert_true(sums.clipped_low_min == 0.25 && sums.clipped_high_max == 0);
+    loss_completion(&p, 1, 1, up, old, NULL, 4, d, &sums);
+    assert_true(sums.clipped_low_min == 0 && sums.clipped_high_max == 0.75);
+    assert_true(sums.completions == 3 && sums.clipped_low == 3 && sums.clipped_high == 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trl),
+        cmocka_unit_test(finite_difference),
+        cmocka_unit_test(on_policy_kl_is_direct),
+        cmocka_unit_test(clip_shares),
+    };
+    return cmocka_run_group_tests_name("loss", tests, NULL, NULL);
+}

@@ -79,7 +79,7 @@ static int print_str(struct str *text, struct err *err)
 static int run_found(const struct command *command, int n_words, char *const *words,
                      struct err *err)
 {
-    struct common common;
+    struct common common = {0};
     void *options = mem_calloc(1, command->options_size + 1);
     if (!options)
         return err_no_memory(err, "options", command->options_size);
@@ -98,7 +98,7 @@ static int run_found(const struct command *command, int n_words, char *const *wo
         status = args_parse(command, &common, options, n_words, words, err);
     if (!status && built && common.help)
         args_help(&help, command);
-    if (!status && help.length) {
+    if (!status && (!built || common.help)) {
         status = print_str(&help, err);
     } else if (!status) {
         log_set_quiet(common.quiet);

@@ -4,8 +4,8 @@
  * The error is the largest |got − expected| of a tensor over the root mean square of the expected
  * one, so that one wrong element is seen in any tensor and a cancellation is no false alarm. Unit
  * is ε = 2⁻²⁴, half a unit in the last place of f32. Inputs have magnitude about 1; inner
- * dimensions up to a few hundred. Most
- * reasons end with the worst case measured over all instruction sets. */
+ * dimensions up to a few hundred. Most reasons end with the worst case measured over all
+ * instruction sets. */
 #ifndef TESTS_TOLERANCE_H
 #define TESTS_TOLERANCE_H
 

@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 
 enum { MAX_SIZE = 1 << 20, MAX_VOCAB = 1 << 24, MAX_LAYERS = 1024 };
 
@@ -189,6 +188,12 @@ static int get_sizes(const struct source *s, struct hf_config *c)
         (status =
              get_size(s, &c->max_position_embeddings, "max_position_embeddings", false, 1 << 28)))
         return status;
+    const json_t *own = json_object_get(s->root, "head_dim");
+    if ((!own || json_is_null(own)) && c->arch == ARCH_LLAMA && c->hidden_size % c->heads)
+        return err_set(
+            s->err, ERR_INPUT, s->where,
+            "hidden_size %d is no multiple of %d attention heads and there is no head_dim",
+            c->hidden_size, c->heads);
     if (c->head_dim % 2 || c->head_dim < 2)
         return err_set(s->err, ERR_INPUT, s->where, "head_dim is %d, expected an even number",
                        c->head_dim);
@@ -273,6 +278,33 @@ int hf_config_parse(struct hf_config *config, const void *json, size_t size, con
     return status;
 }
 
+/* The sampling settings of a generation_config.json, as "temperature 0.6, top_k 20". */
+static void list_ignored(char *out, size_t size, const json_t *root)
+{
+    static const char *const sampling[] = {"temperature",    "top_p",      "top_k",
+                                           "min_p",          "do_sample",  "repetition_penalty",
+                                           "max_new_tokens", "max_length", "no_repeat_ngram_size",
+                                           "suppress_tokens"};
+    const char *key;
+    json_t *value;
+    struct str list = {0};
+    json_object_foreach((json_t *)(uintptr_t)root, key, value)
+    {
+        for (size_t i = 0; i < ARRAY_LENGTH(sampling); i++) {
+            if (strcmp(key, sampling[i]) != 0)
+                continue;
+            struct json_writer w;
+            struct str number = {0};
+            jw_begin(&w, &number);
+            jw_value(&w, value);
+            str_printf(&list, "%s%s %.40s", list.length ? ", " : "", key, str_text(&number));
+            str_free(&number);
+        }
+    }
+    snprintf(out, size, "%s", str_text(&list));
+    str_free(&list);
+}
+
 /* EOS ids are taken from generation_config.json; the sampling settings in it never are. */
 static int read_generation_config(struct hf_config *config, const char *path, char *ignored,
                                   size_t ignored_size, struct err *err)
@@ -284,30 +316,13 @@ static int read_generation_config(struct hf_config *config, const char *path, ch
         status ? NULL : json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, path, &local);
     if (!status && !root)
         status = err_set(err, local.code, path, "%s", local.message);
+    if (!status && !json_is_object(root))
+        status = err_set(err, ERR_INPUT, path, "is %s, expected an object", json_type_name(root));
     if (!status) {
         struct source s = {root, path, err};
         status = get_eos(&s, config);
-        const char *key;
-        json_t *value;
-        size_t used = 0;
-        json_object_foreach(root, key, value)
-        {
-            static const char *const sampling[] = {
-                "temperature",    "top_p",      "top_k",
-                "min_p",          "do_sample",  "repetition_penalty",
-                "max_new_tokens", "max_length", "no_repeat_ngram_size",
-                "suppress_tokens"};
-            for (size_t i = 0; ignored && i < sizeof sampling / sizeof *sampling; i++) {
-                if (strcmp(key, sampling[i]) != 0)
-                    continue;
-                char *number = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-                int n = snprintf(ignored + used, ignored_size - used, "%s%s %.40s",
-                                 used ? ", " : "", key, number ? number : "?");
-                if (n > 0 && used + (size_t)n < ignored_size)
-                    used += (size_t)n;
-                mem_free(number);
-            }
-        }
+        if (ignored && ignored_size)
+            list_ignored(ignored, ignored_size, root);
     }
     json_decref(root);
     str_free(&text);

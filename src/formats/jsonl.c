@@ -74,9 +74,13 @@ int jsonl_next(struct jsonl_reader *r, json_t **value, struct err *err)
             continue;
         char where[256];
         snprintf(where, sizeof where, "%.200s, line %ld", r->name, r->line);
-        json_t *v = json_read(text, length, JSON_ANY_VALUE | JSON_NUL_ALLOWED, where, err);
-        if (!v && err && err->code == ERR_MACHINE)
-            return -1;
+        struct err local = {0}; /* the caller may have passed none, and the code is needed */
+        json_t *v = json_read(text, length, JSON_ANY_VALUE | JSON_NUL_ALLOWED, where, &local);
+        if (!v) {
+            err_set(err, local.code, where, "%s", local.message);
+            if (local.code == ERR_MACHINE)
+                return -1;
+        }
         if (v && !json_is_object(v)) {
             err_set(err, ERR_INPUT, where, "is %s, expected an object", json_type_name(v));
             json_decref(v);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -76,32 +77,47 @@ static bool is_set(const json_t *value)
     return !json_is_number(value) || json_number_value(value) != 0;
 }
 
+/* Keys that are read, or that say nothing about what the adapter computes. Every version of PEFT
+ * adds variants, each with a key of its own, so any other key that is set is refused. */
+static bool is_harmless(const char *key)
+{
+    static const char *const keys[] = {"auto_mapping",
+                                       "base_model_name_or_path",
+                                       "bias",
+                                       "ensure_weight_tying",
+                                       "inference_mode",
+                                       "init_lora_weights",
+                                       "loftq_config",
+                                       "lora_alpha",
+                                       "lora_dropout",
+                                       "megatron_core",
+                                       "peft_type",
+                                       "peft_version",
+                                       "qalora_group_size",
+                                       "r",
+                                       "revision",
+                                       "runtime_config",
+                                       "target_modules",
+                                       "task_type",
+                                       "use_rslora"};
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
 static int refuse_unsupported(const json_t *root, const char *where, struct err *err)
 {
-    static const char *const keys[] = {"use_dora",
-                                       "rank_pattern",
-                                       "alpha_pattern",
-                                       "modules_to_save",
-                                       "layers_to_transform",
-                                       "layers_pattern",
-                                       "layer_replication",
-                                       "trainable_token_indices",
-                                       "exclude_modules",
-                                       "fan_in_fan_out",
-                                       "lora_bias",
-                                       "target_parameters",
-                                       "use_qalora",
-                                       "alora_invocation_tokens",
-                                       "megatron_config",
-                                       "arrow_config",
-                                       "eva_config",
-                                       "corda_config"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (is_set(json_object_get(root, keys[i])))
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)root, key, value)
+    {
+        if (!is_harmless(key) && is_set(value))
             return err_set(err, ERR_INPUT, where,
-                           "\"%s\" is set, which is not supported: the adapter would be "
+                           "\"%.80s\" is set, which is not supported: the adapter would be "
                            "computed wrongly",
-                           keys[i]);
+                           key);
+    }
     /* PiSSA, OLoRA, CorDA and LoftQ also change the base weights: B·A alone is not the adapter. */
     const char *start = json_string_value(json_object_get(root, "init_lora_weights"));
     if (start && strcmp(start, "gaussian") != 0 && strcmp(start, "orthogonal") != 0 &&
@@ -131,6 +147,8 @@ static int read_config(struct peft_config *config, const json_t *root, const cha
     const char *base = "";
     config->lora_alpha = 8; /* PEFT's default */
     int status;
+    if (!json_is_object(root))
+        return err_set(err, ERR_INPUT, where, "is %s, expected an object", json_type_name(root));
     if ((status = refuse_unsupported(root, where, err)) ||
         (status = json_get_int(&r, root, "r", true, where, err)) ||
         (status = json_get_double(&config->lora_alpha, root, "lora_alpha", false, where, err)) ||

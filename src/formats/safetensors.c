@@ -245,6 +245,26 @@ static bool plain_name(const char *name)
     return name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
 }
 
+/* Every tensor of the index lies in the file it names (`opened`: file name to mapping). */
+static int check_index(const struct tensor_set *set, const json_t *weight_map,
+                       const struct map *opened, const char *index_path, struct err *err)
+{
+    const char *name;
+    json_t *shard;
+    json_object_foreach((json_t *)(uintptr_t)weight_map, name, shard)
+    {
+        const char *file = json_string_value(shard);
+        const struct tensor *t = tensor_find(set, name);
+        int32_t i = -1;
+        map_get(opened, file, strlen(file), &i);
+        const uint8_t *data = t ? t->data : NULL, *begin = set->maps[i].data;
+        if (!t || data < begin || data > begin + set->maps[i].size)
+            return err_set(err, ERR_INPUT, index_path,
+                           "names the tensor \"%.200s\" but %.100s does not hold it", name, file);
+    }
+    return ERR_NONE;
+}
+
 static int open_shards(struct tensor_set *set, const char *folder, const json_t *weight_map,
                        const char *index_path, struct err *err)
 {
@@ -271,24 +291,15 @@ static int open_shards(struct tensor_set *set, const char *folder, const json_t 
             break;
         }
         path_join(&path, folder, name);
-        if (path.failed || !map_put(&seen, name, strlen(name), 1))
+        if (path.failed || !map_put(&seen, name, strlen(name), (int32_t)set->n_maps))
             status = err_no_memory(err, index_path, strlen(name));
         else
             status = safetensors_open(set, str_text(&path), err);
         if (status)
             break;
     }
-    if (!status) {
-        json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, shard)
-        {
-            if (!tensor_find(set, tensor)) {
-                status = err_set(err, ERR_INPUT, index_path,
-                                 "names the tensor \"%.200s\" but %.100s does not hold it", tensor,
-                                 json_string_value(shard));
-                break;
-            }
-        }
-    }
+    if (!status)
+        status = check_index(set, weight_map, &seen, index_path, err);
     map_free(&seen);
     str_free(&path);
     return status;

@@ -129,9 +129,10 @@ int adapter_create(adapter **out, model *m, const struct peft_config *config, ui
     adapter *a = *out;
     float *host = mem_calloc(a->size, sizeof *host);
     if (!host) {
+        err_no_memory(err, "the adapter", a->size * sizeof *host);
         adapter_close(a);
         *out = NULL;
-        return err_no_memory(err, "the adapter", a->size * sizeof *host);
+        return ERR_MACHINE;
     }
     /* PEFT initialises A with kaiming_uniform_(a = √5), whose bound is 1/√(fan in); B is zero. */
     for (int i = 0; i < a->n_tensors; i++) {

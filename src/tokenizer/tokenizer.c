@@ -523,9 +523,10 @@ int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *
                     struct err *err)
 {
     *out = NULL;
-    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS | JSON_NUL_ALLOWED, where, err);
+    struct err local = {0}; /* the caller may have passed none, and the code is needed */
+    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS | JSON_NUL_ALLOWED, where, &local);
     if (!root)
-        return err && err->code == ERR_MACHINE ? ERR_MACHINE : ERR_INPUT;
+        return err_set(err, local.code, where, "%s", local.message);
     tokenizer *t = mem_calloc(1, sizeof *t);
     struct loader l = {t, root, where, err};
     int status;

@@ -84,7 +84,7 @@ static void check_family(const char *name, const char *tokenizer_file)
     }
     jsonl_close(&r);
     tokenizer_free(t);
-    assert_int_equal(rows, 28);
+    assert_int_equal(rows, 29);
     assert_int_equal(bad, 0);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../support/support.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "tokenizer/pattern.h"
@@ -282,6 +283,53 @@ static void test_long_text(void **state)
     free(text);
 }
 
+/* Memory running out at any point is an error: nothing leaks and no id is wrong. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    struct str json = {0};
+    struct err err = {0};
+    static const char text[] = "a <r>  na\xCC\x83o SQL\n12";
+    assert_int_equal(file_read(&json, fixture("tokenizer/stripping.json"), &err), 0);
+    struct mem_stats before = mem_stats();
+    struct ids expected = {0};
+    int failures[2] = {0, 0};
+    for (long n = 0;; n += 1 + n / 100) { /* each of the first ones, then some */
+        tokenizer *t;
+        mem_fail_after(n);
+        int status = tokenizer_parse(&t, json.data, json.length, "x", &err);
+        mem_fail_after(-1);
+        if (!status) {
+            encode_to(&expected, t, text, sizeof text - 1);
+            for (long k = 0;; k++) {
+                struct ids got = {0};
+                mem_fail_after(k);
+                status = tokenizer_encode(t, &got, text, sizeof text - 1, true, &err);
+                mem_fail_after(-1);
+                if (!status) {
+                    assert_int_equal(got.count, expected.count);
+                    assert_memory_equal(got.data, expected.data, got.count * sizeof(int));
+                }
+                ids_free(&got);
+                if (!status)
+                    break;
+                assert_int_equal(status, ERR_MACHINE);
+                failures[1]++;
+            }
+            tokenizer_free(t);
+            break;
+        }
+        assert_int_equal(status, ERR_MACHINE);
+        assert_null(t);
+        assert_int_equal(mem_stats().live_blocks, before.live_blocks);
+        failures[0]++;
+    }
+    assert_true(failures[0] > 100 && failures[1] > 4);
+    ids_free(&expected);
+    assert_int_equal(mem_stats().live_blocks, before.live_blocks);
+    str_free(&json);
+}
+
 /* --- patterns --- */
 
 static void test_patterns_refused(void **state)
@@ -352,10 +400,15 @@ static void test_pattern_translation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_accepted),         cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_bad_text_and_ids), cmocka_unit_test(test_long_text),
-        cmocka_unit_test(test_patterns_refused), cmocka_unit_test(test_pattern_translation),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_bad_text_and_ids),
+        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_patterns_refused),
+        cmocka_unit_test(test_pattern_translation),
     };
     /* Makes jansson allocate as json.c does, whatever test runs first. */
     struct err err = {0};

@@ -140,8 +140,6 @@ static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, in
     struct scratch_sizes s = scratch_sizes(d, rows, dim, words, context);
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
     int status;
-    /* Until all of it is there nothing is: the old buffers go first, to keep the peak low. */
-    c->max_rows = c->max_dim = c->vocab = c->max_context = 0;
     if ((status = gemm_reserve(c->gemm, rows, dim, err)) ||
         (status = gemm_reserve(c->gemm, head_rows, words, err)) ||
         (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||

@@ -49,6 +49,7 @@ CONVERSATIONS = [
     [u("Quanto é 3 × 12?"), a(THOUGHT), u("E vezes 2?"), a("<think>\n\n</think>\n\n72")],
     [u("a"), a("<think>sem linhas</think>resposta"), u("b"), a("sem pensamento")],
     [u("a"), a("<think>um</think> meio <think>dois</think>\n\nfim")],
+    [u("a"), a("x <think>um\n<think>\ndois</think>\n\ntrês")],
     [u("a"), a("pensou sem abrir</think>\nfim"), u("b")],
     [u("a"), a("<think>nunca fecha"), u("b"), a("<think>nunca fecha")],
     [u("a"), a("\n\n<think>\n\n  x  \n\n</think>\n\n\n  y\n\n")],

@@ -38,6 +38,7 @@ A promoção de verão começou: tênis, mochilas e relógios com até 40% de de
 Comprei duas camisetas, uma calça e três pares de meias; paguei R$ 159,90 com frete grátis.
 Atenção: a avaliação média da categoria informática caiu de 4,2 para 3,8 no último trimestre.
 The order was shipped on Monday and it's already here. I don't think we'll need another one.
+====== ------ .... ==== ---- === ... aaa eee ooo
 {"nota": 5, "comentario": "muito bom", "recomenda": true, "itens": ["caneca", "livro"]}
 """.strip().split("\n")
 
@@ -75,7 +76,8 @@ def make_stripping():
                   AddedToken("\n", normalized=False), AddedToken("SQL", single_word=True, normalized=False),
                   AddedToken("não", normalized=True), AddedToken("<both>", lstrip=True, rstrip=True, normalized=True),
                   AddedToken("  ", normalized=False), AddedToken("    ", normalized=False),
-                  AddedToken("<wide word>", single_word=True, lstrip=True, normalized=True), AddedToken("字")])
+                  AddedToken("<wide word>", single_word=True, lstrip=True, normalized=True), AddedToken("字"),
+                  AddedToken("\t", lstrip=True, rstrip=True, normalized=False)])
     t.add_special_tokens([AddedToken("<sep>", rstrip=True, special=True)])
     return t
 
@@ -150,7 +152,8 @@ FIXED = [
     "_SQL", "SQL\u0301", "é SQL é", "NoSQL SQL, SQL.", "SQL\u200d", "SQL ⓐ", "ⓐSQL", "<wide word>", "a<wide word>",
     "  <wide word>", "não", "na\u0303o", "não-não", "      ", "       x", "<sep>   y", "<sep>\u3000y", "字", "a字b",
     "a;b,c.d", " ; ", "xyzzy", " faturamento", " Portugal", "Portugal", " €", "€", "123456", "o faturamento de Portugal",
-    "Antonio\u0301 Antônio", "\u00c5ngstr\u00f6m A\u030angstro\u0308m", "x" * 60, "ab" * 40, "9" * 20, "!" * 30, " " * 33,
+    "Antonio\u0301 Antônio", "\u00c5ngstr\u00f6m A\u030angstro\u0308m", "\t\t\t", "a \t \t b", "<r> \t x",
+    "=====", "=======", "a === b", "-----", ".......", "aaaaa eeeee ooo", "x" * 60, "ab" * 40, "9" * 20, "!" * 30, " " * 33,
 ]
 
 

@@ -4,14 +4,31 @@
 # whose name ends in an instruction set (…_avx2.c) gets that set's flags and nothing else does, so the
 # binary starts on any x86-64 and chooses at run time.
 
+# (clang's objects in build/<config>-clang/.)
+#
+# Variables, all optional:
+#   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
+#   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   WERROR=1         warnings are errors (CI)
+#   STRICT=1         test: a skip that tests/expected_skips.txt does not expect is a failure (CI)
+#   JOBS=2           test: programs at a time
+#   FUZZ_SECONDS=60  fuzz: time for each target;  FUZZ=yaml: only tests/fuzz/fuzz_yaml.c
+#   PREFIX, DESTDIR  install
+
 CONFIG ?= release
 CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-BUILD := build/$(CONFIG)
+BUILD := build/$(CONFIG)$(if $(filter-out fuzz,$(CONFIG)),$(if $(findstring clang,$(CC)),-clang))
 
 PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
+# Goals that compile nothing do without the packages; for the others, say at once what is missing.
+ifneq ($(filter-out help clean format lint-layers lint-format,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes),yes)
+$(error the libraries grpo is built with are not all here ($(PACKAGES)): run `sh tools/deps.sh`)
+endif
+endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -26,8 +43,12 @@ CFLAGS_debug := -O0
 CFLAGS_asan := -O1 -fsanitize=address -fno-omit-frame-pointer
 CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan := -O1 -fsanitize=thread
-CFLAGS_hostile := -O1 -DGRPO_HOSTILE -fsanitize=address,undefined -fno-omit-frame-pointer
-ifeq ($(filter $(CONFIG),release debug asan ubsan tsan hostile),)
+CFLAGS_hostile := -O1 -DGRPO_HOSTILE -fsanitize=address,undefined -fno-omit-frame-pointer \
+                  -fno-sanitize-recover=undefined
+# The fuzz targets' own (make fuzz): clang alone has the fuzzer.
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer \
+               -fno-sanitize-recover=undefined
+ifeq ($(filter $(CONFIG),release debug asan ubsan tsan hostile fuzz),)
 $(error CONFIG=$(CONFIG) is not one of release debug asan ubsan tsan hostile)
 endif
 CFLAGS_CONFIG := $(CFLAGS_$(CONFIG))
@@ -53,9 +74,10 @@ TEST_BINS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 TEST_SUPPORT_OBJECTS := $(TEST_SUPPORT:%.c=$(BUILD)/%.o)
 
-.PHONY: all lib test test-bins demo lint format fuzz bench install clean help
-all: $(BIN)
-lib: $(LIB)
+.PHONY: all lib test test-bins demo lint lint-layers lint-format lint-tidy lint-cppcheck format fuzz \
+        fuzz-bins bench install clean help
+all: $(BIN)            ## the program, build/<config>/grpo (default)
+lib: $(LIB)            ## only the library that program and tests are linked from
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -68,11 +90,14 @@ $(LIB): $(LIB_OBJECTS)
 $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
 
-# Tests: one program a file, over cmocka; tests/run adds up their counts.
+# Tests: one program a file, over cmocka; tests/run adds up their counts. Some drive the program.
+JOBS ?= $(shell nproc)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 $(BUILD)/tests/cli/test_cli: | $(BIN) # it runs the program
 test-bins: $(TEST_BINS)
+test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
+	@GRPO_BIN=$(BIN) tests/run -j $(JOBS) $(if $(STRICT),-s) $(TEST_BINS)
 
 # The checks of the matrix kernels serve two test programs; the second runs the kernels of every
 # instruction set, compiled once more over emulated intrinsics. (Optimised always: -O0 takes minutes.)
@@ -84,13 +109,77 @@ $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
 -include $(EMULATED:.o=.d)
 
+# Fuzzing: one target a file, tests/fuzz/fuzz_NAME.c, its seeds in tests/fuzz/seeds/NAME/.
+FUZZ_SECONDS ?= 60
+FUZZ ?=
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BINS := $(FUZZ_SOURCES:%.c=build/fuzz/%)
+FUZZ_SHARED := build/fuzz/tests/fuzz/fuzz.o
+fuzz:                  ## fuzz every parser for FUZZ_SECONDS each (FUZZ=name: only that one)
+	@$(call need,clang)
+	@$(MAKE) --no-print-directory CC=clang CONFIG=fuzz fuzz-bins
+	@tests/fuzz/run $(FUZZ_SECONDS) $(if $(FUZZ),build/fuzz/tests/fuzz/fuzz_$(FUZZ),$(FUZZ_BINS))
+ifeq ($(CONFIG),fuzz)
+fuzz-bins: $(if $(FUZZ),build/fuzz/tests/fuzz/fuzz_$(FUZZ),$(FUZZ_BINS))
+$(FUZZ_BINS): %: %.o $(FUZZ_SHARED) $(LIB)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+-include $(FUZZ_BINS:%=%.d) $(FUZZ_SHARED:.o=.d)
+endif
+
 # Measurements: one program a file.
+BENCH_SOURCES := $(sort $(wildcard bench/bench_*.c))
+BENCH_BINS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, beside its limits
+	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 
--include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) \
+demo: $(BIN)           ## train the built-in model with GRPO and print the table
+	@GRPO_BIN=$(BIN) sh tools/demo.sh
+
+-include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) $(BENCH_BINS:%=%.d) \
          $(BUILD)/src/cli/main.d
 .SECONDARY:
 
-clean:
+# What the text of the sources alone can say. Each check is quiet when it has nothing to say; a tool
+# that is not here is an error, not a pass.
+need = command -v $(1) >/dev/null || { echo "$(1) is not here: run \`sh tools/deps.sh --dev\`" >&2; exit 1; }
+TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES) tests/fuzz/fuzz.c
+TIDY_STAMPS := $(TIDY_SOURCES:%.c=build/lint/%.tidy)
+FORMATTED := $(sort $(shell find src tests bench -name '*.[ch]'))
+lint: lint-layers lint-format lint-cppcheck lint-tidy ## rooms and sizes, clang-format, cppcheck, clang-tidy
+	@echo "lint: nothing to say"
+lint-layers:
+	@tools/check_layers
+lint-format:
+	@$(call need,clang-format)
+	@clang-format --dry-run -Werror $(FORMATTED) || { echo "run \`make format\` (clang-format 14" \
+		"decides; here: $$(clang-format --version))" >&2; exit 1; }
+lint-cppcheck:
+	@$(call need,cppcheck)
+	@mkdir -p build/lint
+	@cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
+		--suppressions-list=tools/cppcheck.txt --cppcheck-build-dir=build/lint -j 2 -Isrc src bench
+lint-tidy: $(TIDY_STAMPS)
+build/lint/%.tidy: %.c .clang-tidy src/backend/.clang-tidy tools/lint.h $(sort $(shell find src -name '*.h'))
+	@$(call need,clang-tidy)
+	@mkdir -p $(@D)
+	@clang-tidy --quiet --warnings-as-errors='*' $< -- $(if $(filter src/base/err.c,$<),,-include tools/lint.h) $(CFLAGS_COMMON) \
+		$(call isa_flags,$<) 2>$@.log || { cat $@.log >&2; exit 1; }
+	@touch $@
+format:                ## let clang-format rewrite the sources
+	@$(call need,clang-format)
+	clang-format -i $(FORMATTED)
+
+PREFIX ?= /usr/local
+install: $(BIN)        ## copy the program to $(DESTDIR)$(PREFIX)/bin
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/grpo
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/grpo/LICENSE
+
+clean:                 ## remove build/
 	rm -rf build
+
+help:                  ## this list
+	@awk -F ' *## ' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk '/^# Variables/ { on = 1; print ""; print "Variables, all optional:"; next } \
+	      on && !/^#  / { exit } on { sub(/^# /, ""); print }' Makefile

@@ -1,7 +1,9 @@
 /* main.c: the table of commands, and the only place that knows argv and exit statuses. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -79,7 +81,7 @@ static int print_str(struct str *text, struct err *err)
 static int run_found(const struct command *command, int n_words, char *const *words,
                      struct err *err)
 {
-    struct common common;
+    struct common common = {0};
     void *options = mem_calloc(1, command->options_size + 1);
     if (!options)
         return err_no_memory(err, "options", command->options_size);
@@ -98,7 +100,7 @@ static int run_found(const struct command *command, int n_words, char *const *wo
         status = args_parse(command, &common, options, n_words, words, err);
     if (!status && built && common.help)
         args_help(&help, command);
-    if (!status && help.length) {
+    if (!status && (!built || common.help)) {
         status = print_str(&help, err);
     } else if (!status) {
         log_set_quiet(common.quiet);
@@ -140,9 +142,23 @@ static void complain(const struct err *err)
     str_free(&text);
 }
 
+/* How long OpenMP's threads spin before they sleep is read from the environment when the library is
+ * loaded, before main, so changing it takes a new start. The default (milliseconds, or for ever)
+ * costs a factor of ten and more where another process wants the same cores; these few microseconds
+ * cost nothing where the machine is ours. Whoever sets one of the variables keeps it. */
+static void bound_spinning(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
+        return;
+    setenv("GOMP_SPINCOUNT", "10000", 1); /* gcc's library, in loop turns */
+    setenv("KMP_BLOCKTIME", "1", 1);      /* clang's, in milliseconds */
+    execv("/proc/self/exe", argv);        /* fails: go on as we are */
+}
+
 int main(int argc, char **argv)
 {
     struct err err = {0};
+    bound_spinning(argv);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, reported as one */
     int status = dispatch(argc, argv, &err);
     if (status)

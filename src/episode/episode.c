@@ -45,8 +45,8 @@ static int add_item(const struct building *b, const json_t *entry, const char *t
         json_object_foreach((json_t *)(uintptr_t)entry, key, value)
         {
             (void)value;
-            if (strcmp(key, "name") && strcmp(key, "label") && strcmp(key, "weight") &&
-                strcmp(key, "params"))
+            if (strcmp(key, "name") != 0 && strcmp(key, "label") != 0 &&
+                strcmp(key, "weight") != 0 && strcmp(key, "params") != 0)
                 return err_set(b->err, ERR_USAGE, b->where,
                                "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
                                "label, weight, params",
@@ -134,7 +134,7 @@ int reward_set_create(struct reward_set *set, const json_t *rewards, const char 
 
 void reward_set_free(struct reward_set *set)
 {
-    for (int i = 0; i < set->count; i++)
+    for (int i = 0; set->items && i < set->count; i++)
         reward_free(set->items[i].reward);
     if (set->storage)
         arena_free(set->storage);

@@ -188,7 +188,7 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
         r->kv_rows[i] = s->own_row + s->length;
         r->spans[i] = (struct attn_span){i, 1, s->prefix_row, s->prefix_len, s->own_row, s->length};
         struct rng_key key = groups[s->group].key;
-        key.sample = (uint64_t)(groups[s->group].first_sample + s->sample);
+        key.sample = (uint64_t)groups[s->group].first_sample + (uint64_t)s->sample;
         r->uniforms[i] = rng_uniform(&key, (uint64_t)s->length);
     }
     struct batch batch = {n, r->ids, r->positions, r->kv_rows, r->spans, n};

@@ -144,7 +144,7 @@ static int read_char_escape(struct translation *t, int32_t *c)
         return refuse(t, "a backslash at the end");
     const char *found = *t->at ? strchr(letters, *t->at) : NULL;
     if (found) {
-        *c = values[found - letters];
+        *c = (unsigned char)values[found - letters];
         t->at++;
         return ERR_NONE;
     }

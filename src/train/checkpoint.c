@@ -209,7 +209,7 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     struct found found = {0};
     if (!status && keep > 0)
         status = list_checkpoints(run, &found, err);
-    for (size_t i = 0; !status && i + (size_t)keep < found.n; i++)
+    for (size_t i = 0; !status && found.steps && i + (size_t)keep < found.n; i++)
         status = remove_checkpoint(run, found.steps[i], err);
     mem_free(found.steps);
     return status;

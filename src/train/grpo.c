@@ -309,7 +309,8 @@ static void count_step(struct grpo *g, int step)
         g->reward_failures += !gen->valid[i];
     }
     if (g->data && !g->replay) {
-        double positions = ((step - 1) / g->o->num_iterations + 1) * (double)gen->batch.count;
+        int generations = (step - 1) / g->o->num_iterations + 1;
+        double positions = generations * (double)gen->batch.count;
         metrics_add(&g->metrics, positions / (double)g->data->count, "epoch");
     }
     metrics_add(&g->metrics, (double)g->num_tokens, "num_tokens");

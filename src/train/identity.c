@@ -120,8 +120,8 @@ static void compare_value(struct comparison *c, const char *name, const json_t *
         return;
     char *a = value_text(was), *b = value_text(is);
     differs(c, name, a ? a : "absent", b ? b : "absent");
-    free(a); /* jansson's own */
-    free(b);
+    mem_free(a); /* jansson allocates through base/mem */
+    mem_free(b);
 }
 
 /* Keys of both objects; sections (objects such as lora) one level down as "section.key". */

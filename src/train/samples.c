@@ -263,8 +263,8 @@ struct grouping {
 
 static bool opens_group(struct grouping *g, const struct replay_line *line, int per_group)
 {
-    bool opens = line->step != g->step || strcmp(line->prompt_id, g->prompt_id) != 0 ||
-                 g->in_group == per_group;
+    bool opens = line->step != g->step || !g->prompt_id ||
+                 strcmp(line->prompt_id, g->prompt_id) != 0 || g->in_group == per_group;
     g->groups = line->step != g->step ? 1 : g->groups + opens;
     g->in_group = opens ? 1 : g->in_group + 1;
     g->step = line->step;

@@ -114,16 +114,15 @@ FUZZ_SECONDS ?= 60
 FUZZ ?=
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SOURCES:%.c=build/fuzz/%)
-FUZZ_SHARED := build/fuzz/tests/fuzz/fuzz.o
 fuzz:                  ## fuzz every parser for FUZZ_SECONDS each (FUZZ=name: only that one)
 	@$(call need,clang)
 	@$(MAKE) --no-print-directory CC=clang CONFIG=fuzz fuzz-bins
 	@tests/fuzz/run $(FUZZ_SECONDS) $(if $(FUZZ),build/fuzz/tests/fuzz/fuzz_$(FUZZ),$(FUZZ_BINS))
 ifeq ($(CONFIG),fuzz)
 fuzz-bins: $(if $(FUZZ),build/fuzz/tests/fuzz/fuzz_$(FUZZ),$(FUZZ_BINS))
-$(FUZZ_BINS): %: %.o $(FUZZ_SHARED) $(LIB)
+$(FUZZ_BINS): %: %.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
--include $(FUZZ_BINS:%=%.d) $(FUZZ_SHARED:.o=.d)
+-include $(FUZZ_BINS:%=%.d)
 endif
 
 # Measurements: one program a file.
@@ -144,7 +143,7 @@ demo: $(BIN)           ## train the built-in model with GRPO and print the table
 # What the text of the sources alone can say. Each check is quiet when it has nothing to say; a tool
 # that is not here is an error, not a pass.
 need = command -v $(1) >/dev/null || { echo "$(1) is not here: run \`sh tools/deps.sh --dev\`" >&2; exit 1; }
-TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES) tests/fuzz/fuzz.c
+TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES)
 TIDY_STAMPS := $(TIDY_SOURCES:%.c=build/lint/%.tidy)
 FORMATTED := $(sort $(shell find src tests bench -name '*.[ch]'))
 lint: lint-layers lint-format lint-cppcheck lint-tidy ## rooms and sizes, clang-format, cppcheck, clang-tidy

@@ -174,25 +174,32 @@ static int read_config(struct peft_config *config, const json_t *root, const cha
     return ERR_NONE;
 }
 
+int peft_config_parse(struct peft_config *config, const void *json, size_t size, const char *where,
+                      struct err *err)
+{
+    *config = (struct peft_config){0};
+    struct err local = {0}; /* the caller may have passed none, and the code is needed */
+    json_t *root = json_read(json, size, JSON_UNIQUE_KEYS, where, &local);
+    if (!root)
+        return err_set(err, local.code, where, "%s", local.message);
+    int status = json_is_object(root) ? read_config(config, root, where, err)
+                                      : err_set(err, ERR_INPUT, where, "is %s, expected an object",
+                                                json_type_name(root));
+    json_decref(root);
+    return status;
+}
+
 int peft_open(struct peft_config *config, struct tensor_set *tensors, const char *folder,
               struct err *err)
 {
     *config = (struct peft_config){0};
     struct str path = {0}, tensors_path = {0}, text = {0};
-    struct err local = {0};
     path_join(&path, folder, "adapter_config.json");
     path_join(&tensors_path, folder, "adapter_model.safetensors");
     int status = path.failed || tensors_path.failed ? err_no_memory(err, folder, strlen(folder))
                                                     : file_read(&text, str_text(&path), err);
-    if (!status) {
-        json_t *root =
-            json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), &local);
-        if (!root)
-            status = err_set(err, local.code, str_text(&path), "%s", local.message);
-        else
-            status = read_config(config, root, str_text(&path), err);
-        json_decref(root);
-    }
+    if (!status)
+        status = peft_config_parse(config, str_text(&text), text.length, str_text(&path), err);
     if (!status)
         status = safetensors_open(tensors, str_text(&tensors_path), err);
     str_free(&path);

@@ -21,9 +21,12 @@ struct peft_config {
 /* Scale of the branch: alpha/r, or alpha/√r with rsLoRA. */
 float peft_scale(const struct peft_config *config);
 
-/* Reads FOLDER. target_modules may be a list of names, "all-linear", or a regular expression PEFT
- * would accept as a string only when it is one of the plain names; anything else, DoRA,
- * rank_pattern, alpha_pattern, modules_to_save, bias other than none: ERR_INPUT naming it. */
+/* adapter_config.json's bytes. target_modules may be a list of names, "all-linear", or a regular
+ * expression PEFT would accept as a string only when it is one of the plain names; anything else,
+ * DoRA, rank_pattern, alpha_pattern, modules_to_save, bias other than none: ERR_INPUT naming it. */
+int peft_config_parse(struct peft_config *config, const void *json, size_t size, const char *where,
+                      struct err *err);
+/* Reads FOLDER's two files. */
 int peft_open(struct peft_config *config, struct tensor_set *tensors, const char *folder,
               struct err *err);
 /* PEFT's tensor name, e.g. base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight */

@@ -358,9 +358,13 @@ static int load_template(const struct loader *l, const json_t *spec)
         for (size_t k = 0; k < json_array_size(ids); k++) {
             int *edge = after ? t->suffix : t->prefix, *n = after ? &t->n_suffix : &t->n_prefix;
             const json_t *id = json_array_get(ids, k);
-            if (*n == MAX_EDGE_IDS || !json_is_integer(id) || json_integer_value(id) < 0 ||
-                json_integer_value(id) >= MAX_ID)
+            if (*n == MAX_EDGE_IDS || !json_is_integer(id))
                 return refuse(l, "this TemplateProcessing");
+            if (json_integer_value(id) < 0 || json_integer_value(id) >= t->size ||
+                !t->tokens[json_integer_value(id)])
+                return err_set(l->err, ERR_INPUT, l->where,
+                               "TemplateProcessing puts id %lld around a text, which is no token",
+                               (long long)json_integer_value(id));
             edge[(*n)++] = (int)json_integer_value(id);
         }
     }

@@ -103,6 +103,10 @@ static const struct refusal refusals[] = {
      "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"
      "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{}}",
      "TemplateProcessing is not supported"},
+    {"post_processor",
+     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"
+     "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"<s>\":{\"ids\":[99999]}}}",
+     "puts id 99999 around a text, which is no token"},
     {"added_tokens", "{}", "\"added_tokens\" is an object"},
     {"added_tokens", ADDED("900", "<x>", ""), "has id 900, but it would be given 560"},
     {"added_tokens", ADDED("5", "<x>", ""), "has id 5, but it would be given 560"},

@@ -527,7 +527,6 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
     struct metric list[] = {
         {"step_time", seconds},
         {"rollout_time", times->rollout},
-        {"score_time", times->score},
         {"gradient_time", times->gradient},
         {"update_time", times->update},
         {"eval_time", eval_seconds},

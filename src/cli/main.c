@@ -150,9 +150,9 @@ static void bound_spinning(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
         return;
-    setenv("GOMP_SPINCOUNT", "10000", 1); /* gcc's library, in loop turns */
-    setenv("KMP_BLOCKTIME", "1", 1);      /* clang's, in milliseconds */
-    execv("/proc/self/exe", argv);        /* fails: go on as we are */
+    setenv("GOMP_SPINCOUNT", "1000", 1); /* gcc's library, in loop turns */
+    setenv("KMP_BLOCKTIME", "1", 1);     /* clang's, in milliseconds */
+    execv("/proc/self/exe", argv);       /* fails: go on as we are */
 }
 
 int main(int argc, char **argv)

@@ -317,6 +317,11 @@ const char *path_join(struct str *out, const char *folder, const char *name)
     if (out->length && out->data[out->length - 1] != '/')
         str_putc(out, '/');
     str_puts(out, name);
+    /* Half a path would name another file, or a folder above the one that is meant. */
+    if (out->failed && out->data) {
+        out->length = 0;
+        out->data[0] = 0;
+    }
     return str_text(out);
 }
 

@@ -31,7 +31,8 @@ int file_sync(const char *path, struct err *err); /* fsync of a file or a folder
  * one removed, the parent synced. */
 int dir_replace_atomic(const char *fresh, const char *target, struct err *err);
 
-/* Joins with one '/'; result in a caller's struct str (cleared first); returns its text. */
+/* Joins with one '/'; result in a caller's struct str (cleared first); returns its text, which is
+ * empty (out->failed) when memory is out. */
 const char *path_join(struct str *out, const char *folder, const char *name);
 
 /* Append-only log that knows its offset and can be cut back to a checkpoint's offset. Every write

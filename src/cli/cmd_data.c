@@ -145,8 +145,8 @@ static int run(const struct common *common, const void *options, struct err *err
     for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
         if (strcmp(what, later[i]) == 0)
             return err_set(err, ERR_USAGE, "data", "`grpo data %s` is not built yet", what);
-    return err_set(err, ERR_USAGE, "data", "%s%.60s%s; known: split", *what ? "what is \"" : "",
-                   *what ? what : "which part?", *what ? "\"" : "");
+    return err_set(err, ERR_USAGE, "data", "%s%.60s%s known: split", *what ? "what is \"" : "",
+                   *what ? what : "which part?", *what ? "\";" : "");
 }
 
 #define AT(field) offsetof(struct data_options, field)

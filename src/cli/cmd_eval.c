@@ -17,7 +17,7 @@
 struct eval_options {
     struct session_options session;
     const char *data, *rewards, *recipe, *out;
-    int n, max_tokens, batch;
+    int n, max_tokens, batch, examples;
     double temperature;
     uint64_t seed;
     bool compare, rows;
@@ -216,7 +216,7 @@ static int report(struct evaluating *e, const struct common *common, struct err 
     return status;
 }
 
-static int compare(const struct common *common, struct err *err)
+static int compare(const struct common *common, int examples, struct err *err)
 {
     if (common->n_positional != 2)
         return err_set(err, ERR_USAGE, "--compare",
@@ -234,6 +234,8 @@ static int compare(const struct common *common, struct err *err)
             eval_comparison_json(&text, &c);
         else
             eval_comparison_table(&text, &c);
+        if (!common->json)
+            eval_comparison_examples(&text, &before, &after, examples);
         status = print_str(&text, err);
     }
     eval_comparison_free(&c);
@@ -247,7 +249,7 @@ static int run(const struct common *common, const void *options, struct err *err
 {
     struct evaluating e = {.o = *(const struct eval_options *)options};
     if (e.o.compare)
-        return compare(common, err);
+        return compare(common, e.o.examples, err);
     if (common->n_positional)
         return err_set(err, ERR_USAGE, "eval", "what is \"%.100s\"? Only --compare takes files",
                        common->positional[0]);
@@ -298,6 +300,8 @@ static const struct arg args[] = {
     {"rows", ARG_FLAG, AT(rows), 0, 0, NULL, NULL, NULL, "With --json: every row too."},
     {"compare", ARG_FLAG, AT(compare), 0, 0, NULL, NULL, NULL,
      "Compare two files of --out (or of a run's eval folder) row by row; no model is opened."},
+    {"examples", ARG_INT, AT(examples), 0, 1000000, NULL, "0", "N",
+     "With --compare: show N rows of each task, before and after."},
 };
 
 const struct command command_eval = {

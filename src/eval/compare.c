@@ -210,3 +210,29 @@ void eval_comparison_table(struct str *out, const struct eval_comparison *c)
     if (c->excluded)
         str_printf(out, "%zu rows have no value on one side and are left out.\n", c->excluded);
 }
+
+static void example_line(struct str *out, const char *when, const struct eval_row *row)
+{
+    str_printf(out, "  %-6s %.3f  ", when, row->value);
+    if (row->samples)
+        log_printable(out, row->samples->text, row->samples->text_length, 400);
+    else
+        str_puts(out, "(the file holds no text)");
+    str_putc(out, '\n');
+}
+
+void eval_comparison_examples(struct str *out, const struct eval_result *before,
+                              const struct eval_result *after, int per_task)
+{
+    for (int t = 0; t < before->n_tasks; t++) {
+        int shown = 0;
+        for (size_t i = 0; i < before->n_rows && shown < per_task; i++) {
+            if (before->rows[i].task_index != t)
+                continue;
+            str_printf(out, "\n%s, row %s\n", before->tasks[t].name, before->rows[i].id);
+            example_line(out, "before", &before->rows[i]);
+            example_line(out, "after", &after->rows[i]);
+            shown++;
+        }
+    }
+}

@@ -24,5 +24,9 @@ void eval_comparison_free(struct eval_comparison *c);
 void eval_comparison_json(struct str *out, const struct eval_comparison *c);
 /* Columns: task, n, before, after, gain; each mean with its 95% t interval. */
 void eval_comparison_table(struct str *out, const struct eval_comparison *c);
+/* The first `per_task` rows of each task: id, and text with value before and after, made printable.
+ */
+void eval_comparison_examples(struct str *out, const struct eval_result *before,
+                              const struct eval_result *after, int per_task);
 
 #endif

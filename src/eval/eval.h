@@ -55,7 +55,7 @@ struct eval_row {
     const char *id, *task;
     int task_index;
     double value;                /* mean over samples with a value; NaN: none */
-    struct eval_sample *samples; /* (completions); NULL when read from a file */
+    struct eval_sample *samples; /* (completions); read from a file: the first one's text only */
     double *components;          /* (n_components of the result), means over samples; NaN: absent */
 };
 
@@ -102,7 +102,9 @@ void eval_json(struct str *out, const struct eval_result *r, const struct eval_a
                bool with_rows);
 /* For people. */
 void eval_table(struct str *out, const struct eval_result *r);
-/* Reads back what eval_json wrote with rows: ids, tasks, values and the numbers made of them. */
+/* Reads back what eval_json wrote with rows: ids, tasks, values, texts and the numbers made of
+ * them.
+ */
 int eval_read(struct eval_result *out, const char *path, struct err *err);
 
 #endif

@@ -155,6 +155,23 @@ void eval_table(struct str *out, const struct eval_result *r)
 
 /* --- reading back --- */
 
+/* The text of a row's first completion, where the file has it. */
+static int read_text(struct eval_result *r, size_t i, const json_t *row, const char *where,
+                     struct err *err)
+{
+    const json_t *first = json_array_get(json_object_get(row, "samples"), 0);
+    const json_t *text = json_object_get(first ? first : row, "text");
+    if (!json_is_string(text))
+        return ERR_NONE;
+    struct eval_sample *sample = arena_alloc(r->storage, sizeof *sample);
+    if (!sample)
+        return err_no_memory(err, where, sizeof *sample);
+    *sample = (struct eval_sample){.text_length = json_string_length(text), .value = NAN};
+    sample->text = arena_strndup(r->storage, json_string_value(text), sample->text_length);
+    r->rows[i].samples = sample;
+    return sample->text ? ERR_NONE : err_no_memory(err, where, sample->text_length);
+}
+
 static int read_row(struct eval_result *r, size_t i, const json_t *row, const char *where,
                     struct err *err)
 {
@@ -170,7 +187,7 @@ static int read_row(struct eval_result *r, size_t i, const json_t *row, const ch
     if (!status)
         status = eval_result_name_row(r, i, id, task, err);
     r->rows[i].value = value;
-    return status;
+    return status ? status : read_text(r, i, row, place, err);
 }
 
 static int read_result(struct eval_result *r, const json_t *root, const char *where,

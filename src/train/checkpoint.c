@@ -1,6 +1,8 @@
 /* checkpoint.c: writing, finding and loading the state of a run; see checkpoint.h. */
 #include "train/checkpoint.h"
 #include <dirent.h>
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +12,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* RUN/checkpoints/NAME. When memory is out the text is empty and names nothing. */
 static const char *folder_of(struct str *out, const char *run, const char *format, int step)
 {
-    char name[64];
+    char name[64], below[80];
     snprintf(name, sizeof name, format, step);
-    struct str parent = {0};
-    path_join(&parent, run, "checkpoints");
-    path_join(out, str_text(&parent), name);
-    str_free(&parent);
-    return str_text(out);
+    snprintf(below, sizeof below, "checkpoints/%s", name);
+    return path_join(out, run, below);
 }
 
 /* --- state.json --- */
@@ -27,6 +27,22 @@ static void write_count(struct json_writer *w, const char *key, long long value)
 {
     jw_key(w, key);
     jw_int(w, value);
+}
+
+/* The step's metrics when its evaluation is still to be done. */
+static void write_pending(struct json_writer *w, const struct metrics *pending)
+{
+    jw_key(w, "pending_metrics");
+    if (!pending) {
+        jw_null(w);
+        return;
+    }
+    jw_object_begin(w);
+    for (int i = 0; i < pending->n; i++) {
+        jw_key(w, pending->list[i].name);
+        jw_double(w, pending->list[i].value);
+    }
+    jw_object_end(w);
 }
 
 static void write_state(struct str *out, const struct train_state *s, const struct identity *id)
@@ -50,11 +66,32 @@ static void write_state(struct str *out, const struct train_state *s, const stru
     else
         jw_null(&w);
     write_count(&w, "best_step", s->best_step);
+    write_pending(&w, s->pending);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(&s->allowed), s->allowed.length);
     identity_write(&w, id);
     jw_object_end(&w);
     str_putc(out, '\n');
+}
+
+static int read_pending(struct train_state *s, const json_t *root, struct metrics *into,
+                        const char *where, struct err *err)
+{
+    const json_t *pending = json_object_get(root, "pending_metrics");
+    s->pending = NULL;
+    if (!pending || json_is_null(pending))
+        return ERR_NONE;
+    if (!json_is_object(pending) || json_object_size(pending) > METRICS_MAX)
+        return err_set(err, ERR_INPUT, where,
+                       "\"pending_metrics\" is %s; expected an object of at most %d numbers",
+                       json_type_name(pending), (int)METRICS_MAX);
+    metrics_clear(into);
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)pending, key, value)
+        metrics_add(into, json_is_number(value) ? json_number_value(value) : NAN, "%s", key);
+    s->pending = into;
+    return ERR_NONE;
 }
 
 struct field {
@@ -84,6 +121,8 @@ static int read_state(struct train_state *s, const json_t *root, const char *whe
         if (*fields[i].out < 0)
             return err_set(err, ERR_INPUT, where, "\"%s\" is negative", fields[i].key);
     }
+    if (step > INT32_MAX || first > INT32_MAX || best > INT32_MAX)
+        return err_set(err, ERR_INPUT, where, "has a step beyond %d", INT32_MAX);
     if (version != CHECKPOINT_VERSION)
         return err_set(err, ERR_INPUT, where, "has version %lld, this program reads %d", version,
                        CHECKPOINT_VERSION);
@@ -105,25 +144,32 @@ static int read_state(struct train_state *s, const json_t *root, const char *whe
 
 /* --- saving --- */
 
+static int write_file(const char *folder, const char *name, const struct str *text, struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, folder, name);
+    int status = path.failed || text->failed
+                     ? err_no_memory(err, name, text->capacity)
+                     : file_write_atomic(str_text(&path), str_text(text), text->length, err);
+    str_free(&path);
+    return status;
+}
+
 static int write_files(const char *folder, const struct train_state *state,
                        const struct identity *id, adapter *a, const struct optimizer *o,
                        struct err *err)
 {
-    struct str path = {0}, text = {0};
+    struct str text = {0};
     int status = adapter_save(a, folder, err);
     if (!status)
         status = optimizer_write(o, a, &text, err);
     if (!status)
-        status = file_write_atomic(path_join(&path, folder, "optimizer.safetensors"),
-                                   str_text(&text), text.length, err);
+        status = write_file(folder, "optimizer.safetensors", &text, err);
     str_clear(&text);
     if (!status) {
         write_state(&text, state, id);
-        status = text.failed ? err_no_memory(err, "state.json", text.capacity)
-                             : file_write_atomic(path_join(&path, folder, "state.json"),
-                                                 str_text(&text), text.length, err);
+        status = write_file(folder, "state.json", &text, err);
     }
-    str_free(&path);
     str_free(&text);
     return status;
 }
@@ -144,36 +190,48 @@ static int ascending(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* Steps that have a checkpoint, ascending; and removal of what interrupted saves left (names with a
- * leading dot). */
+static int take_entry(struct found *out, const char *folder, const char *name, struct err *err)
+{
+    int step = step_of(name);
+    if (strncmp(name, ".step-", 6) == 0) { /* of an interrupted save or removal */
+        struct str path = {0};
+        int status = dir_remove(path_join(&path, folder, name), err);
+        if (!status && path.failed)
+            status = err_no_memory(err, folder, path.capacity);
+        str_free(&path);
+        return status;
+    }
+    if (step < 0)
+        return ERR_NONE;
+    int *steps = mem_realloc(out->steps, (out->n + 1) * sizeof *steps);
+    if (!steps)
+        return err_no_memory(err, "the list of checkpoints", out->n);
+    out->steps = steps;
+    out->steps[out->n++] = step;
+    return ERR_NONE;
+}
+
+/* Steps that have a checkpoint, ascending (the caller frees); and removal of what interrupted saves
+ * left (names with a leading dot). Only a folder that does not exist has no checkpoints: any other
+ * failure is one, for a run without checkpoints starts anew. */
 static int list_checkpoints(const char *run, struct found *out, struct err *err)
 {
-    struct str folder = {0}, path = {0};
+    struct str folder = {0};
     int status = ERR_NONE;
     *out = (struct found){0};
     DIR *dir = opendir(path_join(&folder, run, "checkpoints"));
-    for (struct dirent *entry; dir && !status && (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, ".step-", 6) == 0) {
-            status = dir_remove(path_join(&path, str_text(&folder), entry->d_name), err);
-            continue;
-        }
-        int step = step_of(entry->d_name);
-        if (step < 0)
-            continue;
-        int *steps = mem_realloc(out->steps, (out->n + 1) * sizeof *steps);
-        if (!steps) {
-            status = err_no_memory(err, "the list of checkpoints", out->n);
-            break;
-        }
-        out->steps = steps;
-        out->steps[out->n++] = step;
-    }
+    if (folder.failed)
+        status = err_no_memory(err, run, folder.capacity);
+    else if (!dir && errno != ENOENT)
+        status =
+            err_set(err, ERR_MACHINE, str_text(&folder), "cannot be listed: %s", strerror(errno));
+    for (struct dirent *entry; dir && !status && (entry = readdir(dir));)
+        status = take_entry(out, str_text(&folder), entry->d_name, err);
     if (dir)
         closedir(dir);
     if (out->n)
         qsort(out->steps, out->n, sizeof *out->steps, ascending);
     str_free(&folder);
-    str_free(&path);
     return status;
 }
 
@@ -183,9 +241,11 @@ static int remove_checkpoint(const char *run, int step, struct err *err)
     struct str from = {0}, to = {0};
     folder_of(&from, run, "step-%d", step);
     folder_of(&to, run, ".step-%d.old", step);
-    int status = rename(str_text(&from), str_text(&to))
-                     ? err_set(err, ERR_MACHINE, str_text(&from), "cannot be renamed for removal")
-                     : dir_remove(str_text(&to), err);
+    int status = from.failed || to.failed ? err_no_memory(err, run, from.capacity) : ERR_NONE;
+    if (!status && rename(str_text(&from), str_text(&to)))
+        status = err_set(err, ERR_MACHINE, str_text(&from), "cannot be renamed for removal");
+    if (!status)
+        status = dir_remove(str_text(&to), err);
     str_free(&from);
     str_free(&to);
     return status;
@@ -197,13 +257,16 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     struct str fresh = {0}, target = {0};
     folder_of(&fresh, run, ".step-%d.new", state->step);
     folder_of(&target, run, "step-%d", state->step);
-    int status = dir_remove(str_text(&fresh), err);
+    int status = fresh.failed || target.failed ? err_no_memory(err, run, fresh.capacity)
+                                               : dir_remove(str_text(&fresh), err);
     if (!status)
         status = dir_make(str_text(&fresh), err);
     if (!status)
         status = write_files(str_text(&fresh), state, id, a, o, err);
     if (!status)
         status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
+    if (status) /* on a full disk half a checkpoint only takes room */
+        (void)dir_remove(str_text(&fresh), NULL);
     str_free(&fresh);
     str_free(&target);
     struct found found = {0};
@@ -215,13 +278,13 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     return status;
 }
 
-int checkpoint_latest(const char *run, struct err *err)
+int checkpoint_latest(const char *run, int *step, struct err *err)
 {
     struct found found;
     int status = list_checkpoints(run, &found, err);
-    int latest = !status && found.n ? found.steps[found.n - 1] : -1;
+    *step = !status && found.n ? found.steps[found.n - 1] : -1;
     mem_free(found.steps);
-    return latest;
+    return status;
 }
 
 /* --- loading --- */
@@ -230,46 +293,77 @@ static int load_adapter(adapter *a, const char *folder, struct err *err)
 {
     struct str path = {0};
     struct tensor_set set = {0};
-    int status = safetensors_open(&set, path_join(&path, folder, "adapter_model.safetensors"), err);
-    if (!status)
-        status = adapter_load(a, &set, err);
+    path_join(&path, folder, "adapter_model.safetensors");
+    int status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : safetensors_open(&set, str_text(&path), err);
+    if (!status && (status = adapter_load(a, &set, err)))
+        err_prefix(err, str_text(&path));
     tensor_set_close(&set);
     str_free(&path);
     return status;
 }
 
-int checkpoint_load(const char *run, int step, struct train_state *state, const struct identity *id,
-                    const char *const *allow, size_t n_allow, adapter *a, struct optimizer *o,
-                    struct err *err)
+/* What to do about a checkpoint that cannot be read. */
+static void add_advice(struct err *err, const char *folder)
 {
-    struct str folder = {0}, path = {0}, text = {0}, noted = {0};
-    folder_of(&folder, run, "step-%d", step);
-    path_join(&path, str_text(&folder), "state.json");
-    int status = file_read(&text, str_text(&path), err);
-    json_t *root =
-        status ? NULL
-               : json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), err);
-    if (!status && !root)
-        status = ERR_INPUT;
+    if (!err)
+        return;
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used,
+             "; remove %.300s to resume from the checkpoint before it, or start a new run folder",
+             folder);
+}
+
+static int load_state(struct train_state *state, const char *folder, int step,
+                      const struct checkpoint_check *check, struct str *noted, struct err *err)
+{
+    struct str path = {0}, text = {0};
+    path_join(&path, folder, "state.json");
+    int status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : file_read(&text, str_text(&path), err);
+    json_t *root = NULL;
+    if (!status &&
+        !(root = json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, str_text(&path), err)))
+        status = err ? (int)err->code : ERR_INPUT;
     if (!status)
         status = read_state(state, root, str_text(&path), err);
+    if (!status)
+        status = read_pending(state, root, check->pending, str_text(&path), err);
     if (!status && state->step != step)
         status = err_set(err, ERR_INPUT, str_text(&path), "says step %d", state->step);
     if (!status)
-        status = identity_check(id, root, allow, n_allow, str_text(&folder), &noted, err);
+        status = identity_check(check->id, root, check->allow, check->n_allow, folder, noted, err);
+    json_decref(root);
+    str_free(&path);
+    str_free(&text);
+    return status;
+}
+
+int checkpoint_load(const char *run, int step, struct train_state *state,
+                    const struct checkpoint_check *check, adapter *a, struct optimizer *o,
+                    struct err *err)
+{
+    struct str folder = {0}, path = {0}, noted = {0};
+    folder_of(&folder, run, "step-%d", step);
+    int status = folder.failed ? err_no_memory(err, run, folder.capacity)
+                               : load_state(state, str_text(&folder), step, check, &noted, err);
     if (!status)
         status = load_adapter(a, str_text(&folder), err);
-    if (!status)
-        status =
-            optimizer_load(o, a, path_join(&path, str_text(&folder), "optimizer.safetensors"), err);
+    if (!status) {
+        path_join(&path, str_text(&folder), "optimizer.safetensors");
+        status = path.failed ? err_no_memory(err, run, path.capacity)
+                             : optimizer_load(o, a, str_text(&path), err);
+    }
     if (!status && noted.length) {
         log_warn("continuing from step %d with allowed differences:\n%s", step, str_text(&noted));
         str_printf(&state->allowed, "from step %d: %s", step, str_text(&noted));
+        if (state->allowed.failed)
+            status = err_no_memory(err, run, noted.length);
     }
-    json_decref(root);
+    if (status == ERR_INPUT)
+        add_advice(err, str_text(&folder));
     str_free(&folder);
     str_free(&path);
-    str_free(&text);
     str_free(&noted);
     return status;
 }

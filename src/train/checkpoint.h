@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "track/track.h"
 #include "train/identity.h"
+#include "train/metrics.h"
 #include "train/optim.h"
 
 enum { CHECKPOINT_VERSION = 1 };
@@ -25,16 +26,28 @@ struct train_state {
     double best; /* value of metric_for_best_model */
     int best_step;
     struct str allowed; /* differences that --allow let pass, one line each */
+    /* Metrics of the step, when a signal came while it was evaluated: the step is done and its
+     * samples are logged, its evaluation and its line in metrics.jsonl are still to come. NULL:
+     * nothing is missing. Borrowed. */
+    const struct metrics *pending;
 };
 
 /* Saves and then removes all but the newest `keep` checkpoints (0: keeps all). */
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
                     adapter *a, const struct optimizer *o, int keep, struct err *err);
-/* Newest step with a checkpoint, −1: none. Leftovers of interrupted saves are removed. */
-int checkpoint_latest(const char *run, struct err *err);
-/* Loads RUN/checkpoints/step-N into adapter, optimizer and state after checking its identity. */
-int checkpoint_load(const char *run, int step, struct train_state *state, const struct identity *id,
-                    const char *const *allow, size_t n_allow, adapter *a, struct optimizer *o,
+/* *step: newest with a checkpoint, −1: none. Leftovers of interrupted saves are removed. */
+int checkpoint_latest(const char *run, int *step, struct err *err);
+
+struct checkpoint_check {
+    const struct identity *id;
+    const char *const *allow; /* names of differences to pass over (identity.h) */
+    size_t n_allow;
+    struct metrics *pending; /* room for state->pending */
+};
+/* Loads RUN/checkpoints/step-N into adapter, optimizer and state after checking its identity. A
+ * damaged checkpoint is ERR_INPUT naming the file and what to do, another identity ERR_USAGE. */
+int checkpoint_load(const char *run, int step, struct train_state *state,
+                    const struct checkpoint_check *check, adapter *a, struct optimizer *o,
                     struct err *err);
 
 #endif

@@ -109,12 +109,18 @@ static int sample_completions(struct grpo *g, int step, struct err *err)
     return status;
 }
 
+static int take_completions(struct grpo *g, const struct replay *from, int step, struct err *err)
+{
+    struct replay_limits limits = {.vocab_size = model_config(g->m)->vocab_size,
+                                   .max_prompt_tokens = g->max_prompt_tokens};
+    return replay_load(from, step, &g->episode, g->data, &limits, &g->gen, err);
+}
+
 static int roll_out(struct grpo *g, int step, struct err *err)
 {
     double started = clock_seconds();
-    int status = g->replay ? replay_load(g->replay, step, &g->episode, g->data,
-                                         model_config(g->m)->vocab_size, &g->gen, err)
-                           : sample_completions(g, step, err);
+    int status =
+        g->replay ? take_completions(g, g->replay, step, err) : sample_completions(g, step, err);
     if (!status && g->loss.beta != 0)
         status = score_reference(g, err);
     g->times.rollout = clock_seconds() - started;
@@ -340,8 +346,7 @@ static int update(struct grpo *g, int step, float *total, struct err *err)
 
 int grpo_restore_generation(struct grpo *g, const struct replay *saved, int step, struct err *err)
 {
-    int status = replay_load(saved, step, &g->episode, g->data, model_config(g->m)->vocab_size,
-                             &g->gen, err);
+    int status = take_completions(g, saved, step, err);
     if (status)
         return status;
     CHECK(g->gen.has_old);

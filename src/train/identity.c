@@ -37,11 +37,46 @@ static bool belongs(const char *name)
     return ends_with(name, ".safetensors");
 }
 
-enum { MAX_FILES = 1024 };
+struct names {
+    char **items;
+    size_t n;
+};
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int add_name(struct names *names, const char *name, const char *folder, struct err *err)
+{
+    char **items = mem_realloc(names->items, (names->n + 1) * sizeof *items);
+    if (items)
+        names->items = items;
+    if (!items || !(items[names->n] = mem_strdup(name)))
+        return err_no_memory(err, folder, names->n);
+    names->n++;
+    return ERR_NONE;
+}
+
+static int hash_files(char out[72], const char *folder, const struct names *names, struct err *err)
+{
+    struct str path = {0}, all = {0};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < names->n && !status; i++) {
+        char hash[65];
+        path_join(&path, folder, names->items[i]);
+        status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : sha256_file(hash, str_text(&path), err);
+        if (!status)
+            str_printf(&all, "%s %s\n", names->items[i], hash);
+    }
+    if (!status && all.failed)
+        status = err_no_memory(err, folder, all.capacity);
+    if (!status)
+        sha256_hex(out, str_text(&all), all.length);
+    str_free(&path);
+    str_free(&all);
+    return status;
 }
 
 int identity_folder(char out[72], const char *folder, struct err *err)
@@ -49,27 +84,19 @@ int identity_folder(char out[72], const char *folder, struct err *err)
     DIR *dir = opendir(folder);
     if (!dir)
         return err_set(err, ERR_INPUT, folder, "cannot be read as a folder");
-    char *names[MAX_FILES];
-    size_t n = 0;
-    for (struct dirent *entry; (entry = readdir(dir)) && n < MAX_FILES;)
-        if (belongs(entry->d_name) && (names[n] = mem_strdup(entry->d_name)))
-            n++;
-    closedir(dir);
-    qsort(names, n, sizeof *names, by_name);
-    struct str path = {0}, all = {0};
+    struct names names = {0};
     int status = ERR_NONE;
-    for (size_t i = 0; i < n; i++) {
-        char hash[65];
-        if (!status)
-            status = sha256_file(hash, path_join(&path, folder, names[i]), err);
-        if (!status)
-            str_printf(&all, "%s %s\n", names[i], hash);
-        mem_free(names[i]);
-    }
+    for (struct dirent *entry; !status && (entry = readdir(dir));)
+        if (belongs(entry->d_name))
+            status = add_name(&names, entry->d_name, folder, err);
+    closedir(dir);
+    if (names.n)
+        qsort(names.items, names.n, sizeof *names.items, by_name);
     if (!status)
-        sha256_hex(out, str_text(&all), all.length);
-    str_free(&path);
-    str_free(&all);
+        status = hash_files(out, folder, &names, err);
+    for (size_t i = 0; i < names.n; i++)
+        mem_free(names.items[i]);
+    mem_free(names.items);
     return status;
 }
 
@@ -86,7 +113,10 @@ void identity_write(struct json_writer *w, const struct identity *id)
     }
     json_t *value = json_read(str_text(&id->recipe), id->recipe.length, JSON_PLAIN, "recipe", NULL);
     jw_key(w, "recipe");
-    jw_value(w, value);
+    if (value)
+        jw_value(w, value);
+    else
+        w->out->failed = true; /* our own JSON: only memory can be out */
     json_decref(value);
 }
 
@@ -158,12 +188,13 @@ int identity_check(const struct identity *now, const json_t *saved, const char *
     }
     json_t *recipe =
         json_read(str_text(&now->recipe), now->recipe.length, JSON_PLAIN, "recipe", err);
-    if (!recipe)
-        return ERR_INPUT;
-    compare_recipes(&c, "", json_object_get(saved, "recipe"), recipe);
+    if (recipe)
+        compare_recipes(&c, "", json_object_get(saved, "recipe"), recipe);
     json_decref(recipe);
     int status = ERR_NONE;
-    if (c.refused.length)
+    if (!recipe || c.refused.failed || noted->failed)
+        status = err_no_memory(err, where, now->recipe.length);
+    else if (c.refused.length)
         status =
             err_set(err, ERR_USAGE, where,
                     "the run was made with something else: %.700s; go on with --allow NAME for "

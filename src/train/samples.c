@@ -306,9 +306,38 @@ static int line_error(const struct replay *r, const struct replay_line *line, st
     return err_set(err, ERR_INPUT, where, format, a, b);
 }
 
+static int check_ids(const struct replay *r, const struct replay_line *line, const char *format,
+                     const int *ids, int n, int vocab_size, struct err *err)
+{
+    for (int i = 0; i < n; i++)
+        if (ids[i] >= vocab_size)
+            return line_error(r, line, err, format, ids[i], vocab_size - 1);
+    return ERR_NONE;
+}
+
+/* The prompt's ids, as the line gives them or as its row is encoded. */
+static int take_prompt(const struct replay *r, const struct replay_line *line,
+                       const struct episode *e, const struct row *row, struct ids *prompt,
+                       struct err *err)
+{
+    prompt->count = 0;
+    for (int i = 0; i < line->n_prompt_ids; i++)
+        if (ids_push(prompt, line->prompt_ids[i]))
+            return err_no_memory(err, r->path, (unsigned long long)line->n_prompt_ids);
+    if (line->n_prompt_ids)
+        return ERR_NONE;
+    if (!row->messages || !e->codec->tokenizer)
+        return line_error(r, line, err,
+                          "has no \"prompt_ids\", and its prompt_id names no row of the data that "
+                          "could be encoded",
+                          0, 0);
+    return text_codec_row(e->codec, prompt, row, err);
+}
+
 static int begin_group(const struct replay *r, const struct replay_line *line,
                        const struct episode *e, const struct dataset *data,
-                       struct episode_group *group, struct err *err)
+                       const struct replay_limits *limits, struct episode_group *group,
+                       struct err *err)
 {
     group->row = find_row(data, line->prompt_id);
     if (!group->row) {
@@ -318,18 +347,14 @@ static int begin_group(const struct replay *r, const struct replay_line *line,
         group->row = row;
     }
     group->n = 0;
-    group->prompt.count = 0;
-    for (int i = 0; i < line->n_prompt_ids; i++)
-        if (ids_push(&group->prompt, line->prompt_ids[i]))
-            return err_no_memory(err, r->path, (unsigned long long)line->n_prompt_ids);
-    if (line->n_prompt_ids)
-        return ERR_NONE;
-    if (!group->row->messages || !e->codec->tokenizer)
-        return line_error(r, line, err,
-                          "has no \"prompt_ids\", and its prompt_id names no row of the data that "
-                          "could be encoded",
-                          0, 0);
-    return text_codec_row(e->codec, &group->prompt, group->row, err);
+    int status = take_prompt(r, line, e, group->row, &group->prompt, err);
+    if (!status && group->prompt.count > (size_t)limits->max_prompt_tokens)
+        status = line_error(r, line, err, "has a prompt of %d tokens, room was made for %d",
+                            (int)group->prompt.count, limits->max_prompt_tokens);
+    return status
+               ? status
+               : check_ids(r, line, "\"prompt_ids\" has id %d, the model's vocabulary ends at %d",
+                           group->prompt.data, (int)group->prompt.count, limits->vocab_size, err);
 }
 
 static bool is_eos(const struct episode *e, int id)
@@ -348,10 +373,10 @@ static int take_line(const struct replay *r, const struct replay_line *line,
     if (line->n_ids > gen->batch.max_new_tokens)
         return line_error(r, line, err, "has %d ids, max_completion_length is %d", line->n_ids,
                           gen->batch.max_new_tokens);
-    for (int t = 0; t < line->n_ids; t++)
-        if (line->ids[t] >= vocab_size)
-            return line_error(r, line, err, "\"ids\" has id %d, the model's vocabulary ends at %d",
-                              line->ids[t], vocab_size - 1);
+    int status = check_ids(r, line, "\"ids\" has id %d, the model's vocabulary ends at %d",
+                           line->ids, line->n_ids, vocab_size, err);
+    if (status)
+        return status;
     int i = (gen->batch.count - 1) * gen->per_group + group->n++;
     struct completion *c = &generation_sample(gen, i)->completion;
     size_t bytes = (size_t)line->n_ids * sizeof(float);
@@ -367,7 +392,8 @@ static int take_line(const struct replay *r, const struct replay_line *line,
 }
 
 int replay_load(const struct replay *r, long step, const struct episode *e,
-                const struct dataset *data, int vocab_size, struct generation *gen, struct err *err)
+                const struct dataset *data, const struct replay_limits *limits,
+                struct generation *gen, struct err *err)
 {
     struct grouping grouping = {0};
     gen->batch.count = 0;
@@ -386,10 +412,11 @@ int replay_load(const struct replay *r, long step, const struct episode *e,
                 return line_error(r, line, err,
                                   "opens group %d of its step, prompts_per_step is %d",
                                   gen->batch.count + 1, gen->batch.capacity);
-            status = begin_group(r, line, e, data, &gen->batch.groups[gen->batch.count++], err);
+            status =
+                begin_group(r, line, e, data, limits, &gen->batch.groups[gen->batch.count++], err);
         }
         if (!status)
-            status = take_line(r, line, e, vocab_size, gen, err);
+            status = take_line(r, line, e, limits->vocab_size, gen, err);
         if (status)
             return status;
         last = line;

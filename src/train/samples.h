@@ -40,12 +40,16 @@ struct replay_size {
 };
 void replay_measure(const struct replay *r, struct replay_size *size);
 
+/* What there is room for. */
+struct replay_limits {
+    int vocab_size, max_prompt_tokens;
+};
 /* Fills the generation with the lines of `step`: groups in file order, `per_group` lines of one
  * prompt each. Rows come from `data` (may be NULL) by id, and prompts without ids are encoded with
- * the episode's codec. A step without lines, an incomplete group, an id beyond the vocabulary:
- * ERR_INPUT. */
+ * the episode's codec. A step without lines, an incomplete group, an id beyond the vocabulary, a
+ * prompt or completion that is too long: ERR_INPUT naming the line. */
 int replay_load(const struct replay *r, long step, const struct episode *e,
-                const struct dataset *data, int vocab_size, struct generation *gen,
-                struct err *err);
+                const struct dataset *data, const struct replay_limits *limits,
+                struct generation *gen, struct err *err);
 
 #endif

@@ -1,10 +1,11 @@
 /* trainer.c: opens what a recipe names, plans, and runs steps until the last; see trainer.h.
  *
- * Order within a step, which is what makes `kill -9` harmless: update the adapter, evaluate if due,
- * append to the logs, keep the best adapter, then (if due) sync the logs and write a checkpoint
- * that holds their lengths. A resume cuts the logs back to those lengths; whatever came after is
- * done again, with the same draws and so the same bytes. */
+ * Order within a step, which is what makes `kill -9` harmless: update the adapter, append its
+ * samples, evaluate if due and keep the best adapter, append its metrics, then (if due) sync the
+ * logs and write a checkpoint that holds their lengths. A resume cuts the logs back to those
+ * lengths; whatever came after is done again, with the same draws and so the same bytes. */
 #include "train/trainer.h"
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,10 +44,11 @@ struct trainer {
     struct track track;
     struct identity identity;
     struct train_state state;
-    int saved_step;    /* of the newest checkpoint; −1: none */
+    int saved_step;    /* of the newest checkpoint that is up to date; −1: none */
     struct str sample; /* one line of samples.jsonl, reused */
     struct progress progress;
-    int lock; /* file descriptor; −1: none */
+    bool unfinished; /* the step's evaluation and its line of metrics are still to come */
+    int lock;        /* file descriptor; −1: none */
 };
 
 /* --- opening --- */
@@ -295,12 +297,64 @@ static int lock_folder(struct trainer *t, struct err *err)
     path_join(&path, t->spec->run, ".lock");
     t->lock = open(str_text(&path), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
     int status = ERR_NONE;
-    if (t->lock < 0)
+    if (path.failed)
+        status = err_no_memory(err, t->spec->run, path.capacity);
+    else if (t->lock < 0)
         status =
             err_set(err, ERR_MACHINE, str_text(&path), "cannot be made: is the folder writable?");
     else if (flock(t->lock, LOCK_EX | LOCK_NB))
         status = err_set(err, ERR_USAGE, t->spec->run, "is in use by another grpo process");
     str_free(&path);
+    return status;
+}
+
+/* Another process may have made a run here between our look at the folder and the lock. */
+static int check_unused(const struct trainer *t, struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, t->spec->run, "metrics.jsonl");
+    int status = path.failed ? err_no_memory(err, t->spec->run, path.capacity) : ERR_NONE;
+    if (!status && !t->spec->resume && file_exists(str_text(&path)))
+        status = err_set(err, ERR_USAGE, t->spec->run,
+                         "holds a run by now: continue it with --resume, or name a new --out");
+    str_free(&path);
+    return status;
+}
+
+static bool is_temporary(const char *name)
+{
+    const char *tail = strstr(name, ".tmp.");
+    return tail && tail[5] && tail[5 + strspn(tail + 5, "0123456789")] == 0;
+}
+
+/* What a process that was killed left half-written in RUN/NAME (file_write_atomic's temporaries);
+ * of checkpoints that is checkpoint_latest's business. */
+static int remove_temporaries(const char *folder, struct err *err)
+{
+    struct str path = {0};
+    int status = ERR_NONE;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && !status && (entry = readdir(dir));) {
+        if (!is_temporary(entry->d_name) && strcmp(entry->d_name, ".best_checkpoint.new") != 0)
+            continue;
+        path_join(&path, folder, entry->d_name);
+        status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : dir_remove(str_text(&path), err);
+    }
+    if (dir)
+        closedir(dir);
+    str_free(&path);
+    return status;
+}
+
+static int remove_leftovers(const struct trainer *t, struct err *err)
+{
+    struct str eval = {0};
+    path_join(&eval, t->spec->run, "eval");
+    int status = remove_temporaries(t->spec->run, err);
+    if (!status)
+        status = remove_temporaries(str_text(&eval), err);
+    str_free(&eval);
     return status;
 }
 
@@ -348,9 +402,10 @@ static int write_run_json(const struct trainer *t, struct err *err)
 {
     struct str text = {0}, path = {0};
     write_run(&text, t);
-    int status = text.failed ? err_no_memory(err, "run.json", text.capacity)
-                             : file_write_atomic(path_join(&path, t->spec->run, "run.json"),
-                                                 str_text(&text), text.length, err);
+    path_join(&path, t->spec->run, "run.json");
+    int status = text.failed || path.failed
+                     ? err_no_memory(err, "run.json", text.capacity)
+                     : file_write_atomic(str_text(&path), str_text(&text), text.length, err);
     str_free(&text);
     str_free(&path);
     return status;
@@ -373,6 +428,7 @@ static int save(struct trainer *t, struct err *err)
         return ERR_NONE;
     int status = track_sync(&t->track, err);
     t->state.logs = track_offsets(&t->track);
+    t->state.pending = t->unfinished ? &t->grpo.metrics : NULL;
     if (!status)
         status = checkpoint_save(t->spec->run, &t->state, &t->identity, t->grpo.a,
                                  &t->grpo.optimizer, t->o->save_total_limit, err);
@@ -385,12 +441,13 @@ static int copy_if_there(const char *from_folder, const char *to_folder, const c
                          struct err *err)
 {
     struct str from = {0}, to = {0}, text = {0};
-    int status = ERR_NONE;
-    if (file_exists(path_join(&from, from_folder, name))) {
+    path_join(&from, from_folder, name);
+    path_join(&to, to_folder, name);
+    int status = from.failed || to.failed ? err_no_memory(err, name, from.capacity) : ERR_NONE;
+    if (!status && file_exists(str_text(&from))) {
         status = file_read(&text, str_text(&from), err);
         if (!status)
-            status = file_write_atomic(path_join(&to, to_folder, name), str_text(&text),
-                                       text.length, err);
+            status = file_write_atomic(str_text(&to), str_text(&text), text.length, err);
     }
     str_free(&from);
     str_free(&to);
@@ -406,7 +463,8 @@ static int save_best(struct trainer *t, struct err *err)
     struct str fresh = {0}, target = {0};
     path_join(&fresh, t->spec->run, ".best_checkpoint.new");
     path_join(&target, t->spec->run, "best_checkpoint");
-    int status = dir_remove(str_text(&fresh), err);
+    int status = fresh.failed || target.failed ? err_no_memory(err, t->spec->run, fresh.capacity)
+                                               : dir_remove(str_text(&fresh), err);
     if (!status)
         status = dir_make(str_text(&fresh), err);
     if (!status)
@@ -516,7 +574,7 @@ static void show_sample(const struct trainer *t)
 {
     const struct generation *gen = &t->grpo.gen;
     if (!t->o->console_steps || t->state.step % t->o->console_steps || !t->codec.tokenizer ||
-        gen->first_step != t->state.step)
+        gen->first_step != t->state.step || !gen->batch.groups[0].row) /* restored: no text */
         return;
     const struct episode_sample *s = generation_sample(gen, 0);
     struct str text = {0};
@@ -555,29 +613,21 @@ static void copy_counters(struct trainer *t, bool to_state)
         to_state ? g->reward_failures : s->reward_failures;
 }
 
-static int one_step(struct trainer *t, struct err *err)
+/* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
+ * evaluation leaves the step unfinished: a checkpoint says so, and a resume comes back here. */
+static int finish_step(struct trainer *t, double step_seconds, struct err *err)
 {
     struct grpo *g = &t->grpo;
-    double started = clock_seconds(), evaluating = 0;
-    int status = grpo_step(g, t->state.step + 1, err);
-    if (status)
-        return status;
-    t->state.step++;
-    copy_counters(t, true);
-    if (eval_due(t)) {
-        double at = clock_seconds();
-        status = evaluate(t, &g->metrics, err);
-        evaluating = clock_seconds() - at;
-    }
-    if (!status)
-        status = write_samples(t, err);
+    double started = clock_seconds();
+    int status = eval_due(t) ? evaluate(t, &g->metrics, err) : ERR_NONE;
     if (!status)
         status =
             track_metrics(&t->track, t->state.step, g->metrics.list, (size_t)g->metrics.n, err);
     if (!status)
-        status = write_timing(t, clock_seconds() - started - evaluating, evaluating, err);
+        status = write_timing(t, step_seconds, clock_seconds() - started, err);
     if (status)
         return status;
+    t->unfinished = false;
     show_step(t);
     show_sample(t);
     if (t->state.step % t->o->save_steps == 0 || t->state.step == t->plan.max_steps)
@@ -585,11 +635,26 @@ static int one_step(struct trainer *t, struct err *err)
     return status ? status : check_failures(t, err);
 }
 
+static int one_step(struct trainer *t, struct err *err)
+{
+    double started = clock_seconds();
+    int status = grpo_step(&t->grpo, t->state.step + 1, err);
+    if (status)
+        return status;
+    t->state.step++;
+    t->unfinished = true;
+    copy_counters(t, true);
+    status = write_samples(t, err);
+    return status ? status : finish_step(t, clock_seconds() - started, err);
+}
+
 /* --- the run --- */
 
 static int start_fresh(struct trainer *t, struct err *err)
 {
-    int status = track_open(&t->track, t->spec->run, NULL, err);
+    int status = check_unused(t, err);
+    if (!status)
+        status = track_open(&t->track, t->spec->run, NULL, err);
     if (!status)
         status = write_run_json(t, err);
     if (!status && t->has_eval) {
@@ -599,6 +664,10 @@ static int start_fresh(struct trainer *t, struct err *err)
             status =
                 track_metrics(&t->track, 0, t->grpo.metrics.list, (size_t)t->grpo.metrics.n, err);
     }
+    if (status == ERR_INTERRUPTED)
+        status =
+            err_set(err, ERR_INTERRUPTED, t->spec->run,
+                    "interrupted before the first step: nothing to save, --resume starts anew");
     return status;
 }
 
@@ -609,8 +678,9 @@ static int restore_generation(struct trainer *t, struct err *err)
         return ERR_NONE;
     struct str path = {0};
     struct replay saved = {0};
-    int status = replay_open(&saved, path_join(&path, t->spec->run, "samples.jsonl"),
-                             t->state.generation_start, err);
+    path_join(&path, t->spec->run, "samples.jsonl");
+    int status = path.failed ? err_no_memory(err, t->spec->run, path.capacity)
+                             : replay_open(&saved, str_text(&path), t->state.generation_start, err);
     if (!status)
         status = grpo_restore_generation(&t->grpo, &saved, t->state.generation_step, err);
     for (int g = 0; !status && g < t->grpo.gen.batch.count; g++)
@@ -623,12 +693,17 @@ static int restore_generation(struct trainer *t, struct err *err)
 
 static int continue_run(struct trainer *t, int step, bool *finished, struct err *err)
 {
-    int status = checkpoint_load(t->spec->run, step, &t->state, &t->identity, t->spec->allow,
-                                 t->spec->n_allow, t->grpo.a, &t->grpo.optimizer, err);
+    struct checkpoint_check check = {.id = &t->identity,
+                                     .allow = t->spec->allow,
+                                     .n_allow = t->spec->n_allow,
+                                     .pending = &t->grpo.metrics};
+    int status =
+        checkpoint_load(t->spec->run, step, &t->state, &check, t->grpo.a, &t->grpo.optimizer, err);
     if (status)
         return status;
-    t->saved_step = step;
-    *finished = t->state.step >= t->plan.max_steps;
+    t->unfinished = t->state.pending != NULL;
+    t->saved_step = t->unfinished ? -1 : step;
+    *finished = t->state.step >= t->plan.max_steps && !t->unfinished;
     if (*finished)
         return ERR_NONE;
     copy_counters(t, false);
@@ -641,8 +716,8 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
 
 static int run_steps(struct trainer *t, struct err *err)
 {
-    int status = ERR_NONE;
     progress_begin(&t->progress, "train", t->plan.max_steps);
+    int status = t->unfinished ? finish_step(t, NAN, err) : ERR_NONE;
     while (!status && t->state.step < t->plan.max_steps) {
         status = one_step(t, err);
         if (!status && t->state.step < t->plan.max_steps && interrupt_requested())
@@ -651,7 +726,8 @@ static int run_steps(struct trainer *t, struct err *err)
     progress_end(&t->progress);
     if (status != ERR_INTERRUPTED)
         return status;
-    /* The unfinished step is dropped: its draws are keyed, it will be done again the same. */
+    /* A step that has not changed the adapter yet is dropped: its draws are keyed, it will be done
+     * again the same. */
     struct err saving;
     int saved = save(t, &saving);
     if (saved) {
@@ -724,7 +800,11 @@ int trainer_run(const struct trainer_spec *spec, struct trainer_result *result, 
     t->lock = -1;
     t->saved_step = -1;
     int status = prepare(t, err);
-    int latest = !status && spec->resume ? checkpoint_latest(spec->run, err) : -1;
+    int latest = -1;
+    if (!status && spec->resume)
+        status = remove_leftovers(t, err);
+    if (!status && spec->resume)
+        status = checkpoint_latest(spec->run, &latest, err);
     bool finished = false;
     if (!status)
         status = latest >= 0 ? continue_run(t, latest, &finished, err) : start_fresh(t, err);

@@ -26,14 +26,23 @@ struct weight {
     struct packed packed;
 };
 
+/* Attention's work on one key-value head is cut into blocks of rows. Of one span, as many as it
+ * takes; or of several spans with a common prefix one block, whose rows share the prefix's keys. */
+struct attn_task {
+    int span, n_spans;
+    int first; /* number of blocks before these */
+};
+
 struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
     struct gemm *gemm;
     const struct ops_kernels *ops;
-    float *t;      /* (rows, dim): a linear's sum before it is added */
-    float *u;      /* (rows, rank): the branch's inner product where nobody keeps it */
-    float *logits; /* (HEAD_ROWS, vocabulary) */
-    float *scores; /* per thread: 2 × ATTN_ROWS × score_stride */
+    float *t;                /* (rows, dim): a linear's sum before it is added */
+    float *u;                /* (rows, rank): the branch's inner product where nobody keeps it */
+    float *logits;           /* (HEAD_ROWS, vocabulary) */
+    float *scores;           /* per thread: 2 × ATTN_ROWS × score_stride */
+    float *panels;           /* per thread: panel_floats(max_dim) */
+    struct attn_task *tasks; /* (rows) */
     int score_stride;
     int max_rows, max_dim, vocab, max_context;
 };
@@ -93,8 +102,14 @@ static int max_int(int a, int b)
 }
 
 struct scratch_sizes {
-    size_t t, u, logits, scores;
+    size_t t, u, logits, scores, panels;
 };
+
+static size_t panel_floats(int max_dim)
+{
+    int head = round_up(max_dim < ROW_BUFFER ? max_dim : ROW_BUFFER, LANE_ALIGN);
+    return (size_t)(ATTN_PANELS * ATTN_ROWS + ATTN_KEYS) * (size_t)head;
+}
 
 static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int dim, int vocab,
                                           int context)
@@ -104,7 +119,8 @@ static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int 
     return (struct scratch_sizes){.t = (size_t)rows * (size_t)dim,
                                   .u = (size_t)rows * (size_t)dim,
                                   .logits = (size_t)head_rows * (size_t)vocab,
-                                  .scores = (size_t)d->threads * 2 * ATTN_ROWS * stride};
+                                  .scores = (size_t)d->threads * 2 * ATTN_ROWS * stride,
+                                  .panels = (size_t)d->threads * panel_floats(dim)};
 }
 
 static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim, int vocab,
@@ -115,18 +131,35 @@ static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim
     int head_rows = max_rows < HEAD_ROWS ? max_rows : HEAD_ROWS;
     size_t a = gemm_scratch_bytes(c->gemm, max_rows, max_dim);
     size_t b = gemm_scratch_bytes(c->gemm, head_rows, vocab);
-    return (s.t + s.u + s.logits + s.scores) * sizeof(float) + (a > b ? a : b);
+    return (s.t + s.u + s.logits + s.scores + s.panels) * sizeof(float) +
+           (size_t)max_rows * sizeof(struct attn_task) + (a > b ? a : b);
 }
 
 /* Keeps the old block when there is no memory for the new one: it still serves the old sizes. */
-static int regrow(float **p, size_t floats, struct err *err)
+static int regrow_bytes(void **p, size_t bytes, struct err *err)
 {
-    float *fresh = mem_alloc_aligned(floats * sizeof(float));
+    void *fresh = mem_alloc_aligned(bytes);
     if (!fresh)
-        return err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
+        return err_no_memory(err, "scratch of the CPU backend", bytes);
     mem_free_aligned(*p);
     *p = fresh;
     return ERR_NONE;
+}
+
+static int regrow(float **p, size_t floats, struct err *err)
+{
+    void *block = *p;
+    int status = regrow_bytes(&block, floats * sizeof(float), err);
+    *p = block;
+    return status;
+}
+
+static int regrow_tasks(struct attn_task **p, size_t rows, struct err *err)
+{
+    void *block = *p;
+    int status = regrow_bytes(&block, rows * sizeof **p, err);
+    *p = block;
+    return status;
 }
 
 static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, int max_context,
@@ -144,7 +177,9 @@ static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, in
         (status = gemm_reserve(c->gemm, head_rows, words, err)) ||
         (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||
         (status = regrow(&c->logits, s.logits, err)) ||
-        (status = regrow(&c->scores, s.scores, err)))
+        (status = regrow(&c->scores, s.scores, err)) ||
+        (status = regrow(&c->panels, s.panels, err)) ||
+        (status = regrow_tasks(&c->tasks, (size_t)rows, err)))
         return status;
     c->score_stride = round_up(context + 1, LANE_ALIGN);
     c->max_rows = rows;
@@ -300,31 +335,94 @@ static void op_qk_rope(struct device *d, float *q_out, void *k_cache, void *v_ca
     }
 }
 
-/* The attention job of one (span, key-value head), without outputs. */
-static struct attn_job attention_job(const struct cpu *c, const struct attn_span *s,
-                                     struct attn_dims dims, int kv_head, const void *k_cache,
-                                     const void *v_cache)
+/* The attention job of one key-value head of some spans, without outputs. */
+static struct attn_job attention_job(const struct cpu *c, const struct attn_span *spans,
+                                     int n_spans, struct attn_dims dims, int kv_head)
 {
-    size_t offset = (size_t)kv_head * (size_t)dims.head_dim * op_kv_element_bytes(&c->base);
-    CHECK(s->prefix_len + s->own_pos + s->n_q <= c->max_context);
+    size_t thread = (size_t)omp_get_thread_num();
+    int group = dims.heads / dims.kv_heads;
     return (struct attn_job){
-        .k = (const char *)k_cache + offset,
-        .v = (const char *)v_cache + offset,
         .stride = (size_t)dims.kv_heads * (size_t)dims.head_dim,
         .bf16 = is_bf16(&c->base),
-        .prefix_row = s->prefix_row,
-        .prefix_len = s->prefix_len,
-        .own_row = s->own_row,
-        .own_pos = s->own_pos,
+        .spans = spans,
+        .n_spans = n_spans,
         .heads = dims.heads,
-        .group = dims.heads / dims.kv_heads,
-        .first_head = kv_head * (dims.heads / dims.kv_heads),
+        .group = group,
+        .first_head = kv_head * group,
         .head_dim = dims.head_dim,
         .scale = 1.0f / __builtin_sqrtf((float)dims.head_dim),
-        .scores =
-            c->scores + (size_t)omp_get_thread_num() * 2 * ATTN_ROWS * (size_t)c->score_stride,
-        .score_stride = c->score_stride,
+        .scores = c->scores + thread * 2 * ATTN_ROWS * (size_t)c->score_stride,
+        .score_stride = (size_t)c->score_stride,
+        .panels = c->panels + thread * panel_floats(c->max_dim),
     };
+}
+
+/* A key-value head's first element in the cache. */
+static const void *cache_head(const struct cpu *c, const void *cache, struct attn_dims dims,
+                              int kv_head)
+{
+    size_t element = (size_t)kv_head * (size_t)dims.head_dim;
+    return (const char *)cache + element * op_kv_element_bytes(&c->base);
+}
+
+static void check_attention(const struct cpu *c, const struct attn_span *spans, int n_spans,
+                            struct attn_dims dims, int R)
+{
+    CHECK(R <= c->max_rows && dims.head_dim <= c->max_dim && dims.head_dim <= ROW_BUFFER);
+    int rows = 0;
+    for (int s = 0; s < n_spans; s++) {
+        CHECK(spans[s].n_q > 0);
+        CHECK(spans[s].prefix_len + spans[s].own_pos + spans[s].n_q <= c->max_context);
+        rows += spans[s].n_q;
+    }
+    CHECK(rows == R);
+}
+
+/* Spans [first, …) that fit into one block of `most` rows and share their prefix. */
+static int shared_spans(const struct attn_span *spans, int n_spans, int group, int most)
+{
+    int n = 0, rows = 0;
+    for (; n < n_spans && spans[n].prefix_row == spans->prefix_row &&
+           spans[n].prefix_len == spans->prefix_len;
+         n++) {
+        rows += spans[n].n_q * group;
+        if (rows > most)
+            break;
+    }
+    return n > 1 && spans->prefix_len ? n : 1;
+}
+
+/* Fills c->tasks; returns their number, and that of blocks. */
+static int plan_attention(struct cpu *c, const struct attn_span *spans, int n_spans,
+                          struct attn_dims dims, int *blocks)
+{
+    int group = dims.heads / dims.kv_heads, n = 0, rows = 0;
+    for (int s = 0; s < n_spans; s++)
+        rows += spans[s].n_q * group;
+    /* Two blocks a thread at least, where there is enough to do. */
+    int most = (int)((long long)rows * dims.kv_heads / (2 * c->base.threads));
+    most = most < ATTN_ROWS ? most : ATTN_ROWS;
+    *blocks = 0;
+    for (int s = 0; s < n_spans; s += c->tasks[n++].n_spans) {
+        int together = shared_spans(spans + s, n_spans - s, group, most);
+        c->tasks[n] = (struct attn_task){s, together, *blocks};
+        *blocks += together > 1 ? 1 : (spans[s].n_q * group + ATTN_ROWS - 1) / ATTN_ROWS;
+    }
+    return n;
+}
+
+/* The last task that starts at or before a block. */
+static const struct attn_task *task_of(const struct cpu *c, int n, int block)
+{
+    int low = 0, high = n;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (c->tasks[middle].first <= block)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &c->tasks[low];
 }
 
 static void op_attention(struct device *d, float *out, float *lse, const float *q,
@@ -332,23 +430,24 @@ static void op_attention(struct device *d, float *out, float *lse, const float *
                          int n_spans, struct attn_dims dims, int R)
 {
     struct cpu *c = cpu_of(d);
-    int group = dims.heads / dims.kv_heads;
-    size_t q_dim = (size_t)dims.heads * (size_t)dims.head_dim;
-    (void)R;
-#pragma omp parallel num_threads(d->threads)
-    for (int s = 0; s < n_spans; s++) {
-        const struct attn_span *span = &spans[s];
-        int rows = span->n_q * group, blocks = (rows + ATTN_ROWS - 1) / ATTN_ROWS;
-        /* Later blocks see more keys: hand them out first, one at a time. */
-#pragma omp for schedule(dynamic, 1) nowait
-        for (int task = dims.kv_heads * blocks - 1; task >= 0; task--) {
-            int kv_head = task % dims.kv_heads, row0 = task / dims.kv_heads * ATTN_ROWS;
-            struct attn_job job = attention_job(c, span, dims, kv_head, k_cache, v_cache);
-            job.q = q + (size_t)span->q_row * q_dim;
-            job.out = out + (size_t)span->q_row * q_dim;
-            job.lse = lse ? lse + (size_t)span->q_row * (size_t)dims.heads : NULL;
-            c->ops->attention(&job, row0, rows - row0 < ATTN_ROWS ? rows - row0 : ATTN_ROWS);
-        }
+    check_attention(c, spans, n_spans, dims, R);
+    int blocks, tasks = plan_attention(c, spans, n_spans, dims, &blocks);
+    /* Later blocks see more keys: hand them out first, one at a time. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(d->threads)
+    for (int i = dims.kv_heads * blocks - 1; i >= 0; i--) {
+        int kv_head = i % dims.kv_heads, block = i / dims.kv_heads;
+        const struct attn_task *task = task_of(c, tasks, block);
+        const struct attn_span *span = &spans[task->span];
+        struct attn_job job = attention_job(c, span, task->n_spans, dims, kv_head);
+        int rows = span->n_q * job.group;
+        job.row0 = (block - task->first) * ATTN_ROWS;
+        job.n = rows - job.row0 < ATTN_ROWS ? rows - job.row0 : ATTN_ROWS;
+        job.q = q;
+        job.out = out;
+        job.lse = lse;
+        job.k = cache_head(c, k_cache, dims, kv_head);
+        job.v = cache_head(c, v_cache, dims, kv_head);
+        c->ops->attention(&job);
     }
 }
 
@@ -468,21 +567,33 @@ static void op_lora_gradient(struct device *d, float *da, float *db, const float
                              int K, int rank, int R)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-    enum { PIECE = 256 }; /* columns of da a thread takes at a time */
-    int pieces = (K + PIECE - 1) / PIECE;
-#pragma omp parallel num_threads(d->threads)
-    {
-#pragma omp for schedule(static) nowait
-        for (int n = 0; n < N; n++)
-            ops->outer_row(db + (size_t)n * (size_t)rank, dy + n, (size_t)N, u, (size_t)rank, R,
-                           scale, rank);
-#pragma omp for schedule(static)
-        for (int task = 0; task < rank * pieces; task++) {
-            int r = task % rank, from = task / rank * PIECE;
-            int n = K - from < PIECE ? K - from : PIECE;
-            ops->outer_row(da + (size_t)r * (size_t)K + from, du + r, (size_t)rank, x + from,
-                           (size_t)K, R, 1.0f, n);
-        }
+    enum { PIECE = 256, COLUMNS = 64 }; /* of x and of dy that a thread takes at a time */
+    int pieces = (K + PIECE - 1) / PIECE, columns = (N + COLUMNS - 1) / COLUMNS;
+#pragma omp parallel for schedule(static) num_threads(d->threads)
+    for (int task = 0; task < pieces + columns; task++) {
+        int at = task < pieces ? task * PIECE : (task - pieces) * COLUMNS;
+        if (task < pieces)
+            ops->outer(&(struct outer){.dst = da + at,
+                                       .dst_stride = (size_t)K,
+                                       .a = du,
+                                       .a_stride = (size_t)rank,
+                                       .b = x + at,
+                                       .b_stride = (size_t)K,
+                                       .rows = R,
+                                       .ni = rank,
+                                       .nj = K - at < PIECE ? K - at : PIECE,
+                                       .factor = 1.0f});
+        else
+            ops->outer(&(struct outer){.dst = db + (size_t)at * (size_t)rank,
+                                       .dst_stride = (size_t)rank,
+                                       .a = dy + at,
+                                       .a_stride = (size_t)N,
+                                       .b = u,
+                                       .b_stride = (size_t)rank,
+                                       .rows = R,
+                                       .ni = N - at < COLUMNS ? N - at : COLUMNS,
+                                       .nj = rank,
+                                       .factor = scale});
     }
 }
 
@@ -494,29 +605,31 @@ static void op_attention_backward(struct device *d, float *dq, float *dk, float 
                                   int R)
 {
     struct cpu *c = cpu_of(d);
-    size_t q_dim = (size_t)dims.heads * (size_t)dims.head_dim;
     int kv_dim = dims.kv_heads * dims.head_dim;
-    (void)R;
+    check_attention(c, spans, n_spans, dims, R);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(d->threads)
     for (int task = 0; task < n_spans * dims.kv_heads; task++) {
         int s = task / dims.kv_heads, kv_head = task % dims.kv_heads;
         const struct attn_span *span = &spans[s];
         CHECK(span->own_pos == 0);
-        size_t first = (size_t)span->q_row, column = (size_t)kv_head * (size_t)dims.head_dim;
+        size_t column = (size_t)kv_head * (size_t)dims.head_dim;
+        size_t own = (size_t)span->q_row * (size_t)kv_dim + column;
         struct attn_backward_job job = {
-            .f = attention_job(c, span, dims, kv_head, k_cache, v_cache),
-            .dout = dout + first * q_dim,
-            .dq = dq + first * q_dim,
-            .dk = dk + first * (size_t)kv_dim + column,
-            .dv = dv + first * (size_t)kv_dim + column,
+            .f = attention_job(c, span, 1, dims, kv_head),
+            .dout = dout,
+            .dq = dq,
+            .dk = dk + own,
+            .dv = dv + own,
             .dk_prefix = span->prefix_len ? dk_prefix[s] + column : NULL,
             .dv_prefix = span->prefix_len ? dv_prefix[s] + column : NULL,
             .kv_dim = kv_dim,
         };
-        job.f.q = q + first * q_dim;
-        job.f.out = (float *)(uintptr_t)(out + first * q_dim);
-        job.f.lse = (float *)(uintptr_t)(lse + first * (size_t)dims.heads);
-        c->ops->attention_backward(&job, span->n_q * job.f.group);
+        job.f.q = q;
+        job.f.out = (float *)(uintptr_t)out;
+        job.f.lse = (float *)(uintptr_t)lse;
+        job.f.k = cache_head(c, k_cache, dims, kv_head);
+        job.f.v = cache_head(c, v_cache, dims, kv_head);
+        c->ops->attention_backward(&job);
     }
 }
 
@@ -707,5 +820,7 @@ void cpu_close(struct device *d)
     mem_free_aligned(c->u);
     mem_free_aligned(c->logits);
     mem_free_aligned(c->scores);
+    mem_free_aligned(c->panels);
+    mem_free_aligned(c->tasks);
     mem_free(c);
 }

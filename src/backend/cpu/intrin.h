@@ -4,20 +4,7 @@
  * run those kernels and check their logic. */
 #ifndef BACKEND_CPU_INTRIN_H
 #define BACKEND_CPU_INTRIN_H
-
-/* Tiles of constant size, inlined; and full unrolling, before an array of accumulators becomes
- * registers: each compiler has its word for it. Emulated, the sizes stay variables and the loops
- * loops: the same code, and compiling takes seconds instead of minutes. */
-#ifdef GRPO_EMULATE_ISA
-#define INLINE static __attribute__((noinline, unused))
-#define UNROLL
-#elif defined(__clang__)
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "backend/cpu/unroll.h"
 
 /* What the pointer points to must be loaded anew: keeps a constant out of the registers. */
 #define FORGET(pointer) __asm__("" : "+r"(pointer))

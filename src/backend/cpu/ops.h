@@ -11,32 +11,51 @@
 #include "backend/backend.h"
 
 enum {
-    ATTN_ROWS = 16,  /* (query, head) rows of one key-value head worked on together */
+    ATTN_ROWS = 32,  /* (query, head) rows of one key-value head worked on together */
+    ATTN_KEYS = 32,  /* keys widened to f32 together: 16 KiB for heads of 128 */
+    ATTN_PANELS = 3, /* of ATTN_ROWS rows each, beside the one of keys */
     SUM_BLOCK = 4096 /* elements of one leaf of sum_squares' tree */
 };
 
-/* What one key-value head's attention needs; rows r of the block are (query r / group, head r %
- * group). */
+/* What one block of attention needs: rows of one key-value head. Either rows [row0, row0 + n) of
+ * one span, or all rows of n_spans spans that share a prefix (decoding). Row r of a span is (query
+ * r / group, head r % group). */
 struct attn_job {
-    const float *q;    /* query matrix, first row of the span */
-    float *out, *lse;  /* as q; lse may be NULL */
+    const float *q;    /* (R, heads·head_dim) */
+    float *out, *lse;  /* as q; (R, heads), may be NULL */
     const void *k, *v; /* cache, element (row 0, this kv head) */
     size_t stride;     /* elements between cache rows */
     bool bf16;         /* element type of the cache */
-    int prefix_row, prefix_len, own_row, own_pos;
+    const struct attn_span *spans;
+    int n_spans, row0, n;
     int heads, group, first_head, head_dim;
-    float scale;      /* 1/√head_dim */
-    float *scores;    /* scratch: ATTN_ROWS × score_stride (backward: twice that) */
-    int score_stride; /* floats, a multiple of 16, ≥ keys */
+    float scale;         /* 1/√head_dim */
+    float *scores;       /* scratch: ATTN_ROWS × score_stride (backward: twice that) */
+    size_t score_stride; /* floats, a multiple of 16, ≥ keys */
+    float *panels; /* scratch: (ATTN_PANELS·ATTN_ROWS + ATTN_KEYS) × head_dim in whole vectors */
 };
 
 struct attn_backward_job {
-    struct attn_job f;            /* q, out, lse as computed; k, v */
-    const float *dout;            /* first row of the span */
-    float *dq;                    /* first row of the span */
+    struct attn_job f; /* one span (row0 and n unused); q, out, lse as computed; k, v */
+    const float *dout; /* (R, heads·head_dim) */
+    float *dq;
     float *dk, *dv;               /* first own row, this kv head; row stride kv_dim */
     float *dk_prefix, *dv_prefix; /* as dk, for the prefix; NULL without one */
     int kv_dim;
+};
+
+/* dst (ni, nj) = factor · Σ_r a[r][i]·b[r][j] over rows r in order; resume: the sums start from
+ * what dst holds (and factor is 1). */
+struct outer {
+    float *dst;
+    size_t dst_stride;
+    const float *a;
+    size_t a_stride;
+    const float *b;
+    size_t b_stride;
+    int rows, ni, nj;
+    bool resume;
+    float factor;
 };
 
 struct ops_kernels {
@@ -54,9 +73,8 @@ struct ops_kernels {
                                const float *cos, const float *sin, int head_dim); /* in place */
     void (*round_bf16)(float *x, int n);
     void (*store_bf16)(uint16_t *out, const float *x, int n);
-    /* Rows [row0, row0 + n) of a span's (query, head) rows. */
-    void (*attention)(const struct attn_job *job, int row0, int n);
-    void (*attention_backward)(const struct attn_backward_job *job, int n_rows);
+    void (*attention)(const struct attn_job *job);
+    void (*attention_backward)(const struct attn_backward_job *job);
     /* In place: logits become z = logit / temperature; returns log Σ exp z. */
     float (*log_sum_exp)(float *logits, float temperature, int n);
     /* −Σ p·log p with p = exp(z − logz), in nats. */
@@ -71,10 +89,7 @@ struct ops_kernels {
     double (*sum_squares)(const float *x, size_t n); /* one leaf */
     void (*adamw)(float *param, float *m, float *v, const float *grad, const struct adamw_params *p,
                   size_t n);
-    /* dst[j] = Σ_r a[r·a_stride] · b[r·b_stride + j] over rows r in order, j in [0, n); then ·
-     * factor. */
-    void (*outer_row)(float *dst, const float *a, size_t a_stride, const float *b, size_t b_stride,
-                      int rows, float factor, int n);
+    void (*outer)(const struct outer *o);
 };
 
 extern const struct ops_kernels ops_c, ops_avx2, ops_avx512;

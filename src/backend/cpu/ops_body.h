@@ -164,289 +164,68 @@ static void round_bf16(float *x, int n)
     }
 }
 
-/* --- attention ---
- *
- * Rows of a block are (query, head) pairs of one key-value head, sixteen at a time. Scores of row r
- * lie at scores[r · stride + position]: the index is the key's absolute position, so sums over keys
- * fall into the same lanes however the sequence was cut into prefix and own part, or into calls.
- * Keys are taken by four rows at a time and values by two; what a key or value contributes to a row
- * does not depend on which rows shared the load. */
+/* --- products of small matrices --- */
 
-static inline v16 load_cache(const void *base, size_t element, bool bf16, int m)
+/* dst[i][j] (= or, from what it holds, +=) Σ_r a[r][i]·b[r][j], · factor: ni × nv vectors of the
+ * result in registers, rows in order. The last vector has m lanes. */
+INLINE void outer_tile(const struct outer *o, int i, int j, int ni, int nv, int m)
 {
-    if (bf16) {
-        const uint16_t *p = (const uint16_t *)base + element;
-        return m == LANES ? v_load_bf16(p) : v_load_bf16_n(p, m);
+    v16 acc[TILE * TILE][TILE];
+    float *dst = o->dst + (size_t)i * o->dst_stride + j;
+    UNROLL
+    for (int p = 0; p < ni; p++) {
+        UNROLL
+        for (int c = 0; c < nv; c++)
+            acc[p][c] =
+                o->resume ? load_lanes(dst + (size_t)p * o->dst_stride + c * LANES, m) : v_zero();
     }
-    return load_lanes((const float *)base + element, m);
-}
-
-/* Keys 0 … limit−1 in absolute order: where key j lies in the cache. */
-static inline size_t key_row(const struct attn_job *a, int j)
-{
-    return (size_t)(j < a->prefix_len ? a->prefix_row + j : a->own_row + j - a->prefix_len);
-}
-
-static inline int row_limit(const struct attn_job *a, int row)
-{
-    return a->prefix_len + a->own_pos + row / a->group + 1;
-}
-
-static inline const float *row_vector(const struct attn_job *a, const float *matrix, int row)
-{
-    size_t query = (size_t)(row / a->group), head = (size_t)(a->first_head + row % a->group);
-    return matrix + (query * (size_t)a->heads + head) * (size_t)a->head_dim;
-}
-
-/* out[r][j] = x_r · cache_j for up to four rows and keys [0, limit). */
-static inline __attribute__((always_inline)) void dots4(float *const out[4],
-                                                        const float *const x[4],
-                                                        const struct attn_job *a, const void *cache,
-                                                        int limit, bool bf16, int rows)
-{
-    for (int j = 0; j < limit; j++) {
-        size_t at = key_row(a, j) * a->stride;
-        v16 sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-        FOR_LANES(a->head_dim)
-        {
-            v16 key = load_cache(cache, at + (size_t)i, bf16, m);
-            for (int r = 0; r < 4; r++)
-                if (r < rows)
-                    sum[r] = v_fma(load_lanes(x[r] + i, m), key, sum[r]);
-        }
-        for (int r = 0; r < 4; r++)
-            if (r < rows)
-                out[r][j] = v_sum(sum[r]);
-    }
-}
-
-/* Dot products of n rows (from row0) with all keys they see, into scores. */
-static void score_rows(const struct attn_job *a, float *scores, const float *matrix,
-                       const void *cache, int row0, int n)
-{
-    for (int r = 0; r < n; r += 4) {
-        int rows = n - r < 4 ? n - r : 4;
-        float *out[4];
-        const float *x[4];
-        for (int i = 0; i < 4; i++) {
-            int row = r + (i < rows ? i : 0);
-            out[i] = scores + (size_t)row * (size_t)a->score_stride;
-            x[i] = row_vector(a, matrix, row0 + row);
-        }
-        /* The last row sees most; the others' surplus scores are of stored keys and never used. */
-        int limit = row_limit(a, row0 + r + rows - 1);
-        /* Constants, so that each case becomes a loop without tests inside. */
-        if (a->bf16 && rows == 4)
-            dots4(out, x, a, cache, limit, true, 4);
-        else if (a->bf16 && rows == 2)
-            dots4(out, x, a, cache, limit, true, 2);
-        else if (rows == 4)
-            dots4(out, x, a, cache, limit, false, 4);
-        else
-            dots4(out, x, a, cache, limit, a->bf16, rows);
-    }
-}
-
-enum { WIDE = 2 }; /* vectors of the output kept in registers: 32 dimensions */
-
-/* acc[r] += Σ_j w[r][j] · cache_j over keys [from, to), dimensions [d, d + 16·WIDE). */
-static inline __attribute__((always_inline)) void
-accumulate(v16 (*acc)[WIDE], const float *const *w, const struct attn_job *a, const void *cache,
-           int d, int from, int to, bool bf16, int rows)
-{
-    for (int j = from; j < to; j++) {
-        size_t at = key_row(a, j) * a->stride + (size_t)d;
-        v16 value[WIDE];
-        for (int c = 0; c < WIDE; c++)
-            value[c] = load_cache(cache, at + (size_t)(c * LANES), bf16, LANES);
-        for (int r = 0; r < rows; r++) {
-            v16 factor = v_set1(w[r][j]);
-            for (int c = 0; c < WIDE; c++)
-                acc[r][c] = v_fma(factor, value[c], acc[r][c]);
+    const float *a = o->a + i, *b = o->b + j;
+    for (int r = 0; r < o->rows; r++, a += o->a_stride, b += o->b_stride) {
+        v16 row[TILE];
+        UNROLL
+        for (int c = 0; c < nv; c++)
+            row[c] = load_lanes(b + c * LANES, m);
+        UNROLL
+        for (int p = 0; p < ni; p++) {
+            v16 w = v_set1(a[p]);
+            UNROLL
+            for (int c = 0; c < nv; c++)
+                acc[p][c] = v_fma(w, row[c], acc[p][c]);
         }
     }
-}
-
-/* out[d…] = factor · Σ_j w[j] · cache_j for dimensions that fill no 32: one vector. */
-static void combine_narrow(float *out, const float *w, float factor, const struct attn_job *a,
-                           const void *cache, int d, int m, int limit)
-{
-    v16 acc = v_zero();
-    for (int j = 0; j < limit; j++)
-        acc = v_fma(v_set1(w[j]),
-                    load_cache(cache, key_row(a, j) * a->stride + (size_t)d, a->bf16, m), acc);
-    store_lanes(out + d, v_mul(acc, v_set1(factor)), m);
-}
-
-/* Two rows (or one): weighted sums of cache rows, all dimensions. limit[0] ≤ limit[1]. */
-static void combine_rows(float *const out[2], const float *const w[2], const float factor[2],
-                         const struct attn_job *a, const void *cache, const int limit[2], int rows)
-{
-    int d = 0;
-    for (; d + WIDE * LANES <= a->head_dim; d += WIDE * LANES) {
-        v16 acc[2][WIDE];
-        for (int r = 0; r < 2; r++)
-            for (int c = 0; c < WIDE; c++)
-                acc[r][c] = v_zero();
-        if (rows == 2 && a->bf16)
-            accumulate(acc, w, a, cache, d, 0, limit[0], true, 2);
-        else if (rows == 2)
-            accumulate(acc, w, a, cache, d, 0, limit[0], false, 2);
-        else
-            accumulate(acc, w, a, cache, d, 0, limit[0], a->bf16, 1);
-        if (rows == 2 && limit[1] > limit[0]) /* keys only the second row sees */
-            accumulate(acc + 1, w + 1, a, cache, d, limit[0], limit[1], a->bf16, 1);
-        for (int r = 0; r < rows; r++)
-            for (int c = 0; c < WIDE; c++)
-                v_store(out[r] + d + c * LANES, v_mul(acc[r][c], v_set1(factor[r])));
-    }
-    for (; d < a->head_dim; d += LANES) {
-        int m = a->head_dim - d < LANES ? a->head_dim - d : LANES;
-        for (int r = 0; r < rows; r++)
-            combine_narrow(out[r], w[r], factor[r], a, cache, d, m, limit[r]);
+    v16 factor = v_set1(o->factor);
+    UNROLL
+    for (int p = 0; p < ni; p++) {
+        UNROLL
+        for (int c = 0; c < nv; c++)
+            store_lanes(dst + (size_t)p * o->dst_stride + c * LANES, v_mul(acc[p][c], factor), m);
     }
 }
 
-static float max_of(const float *x, int n)
+/* nv vectors from column j on: as many rows of the result at a time as there are registers. */
+INLINE void outer_columns(const struct outer *o, int j, int ni, int nv, int m)
 {
-    v16 best = v_set1(x[0]);
     int i = 0;
-    for (; i + LANES <= n; i += LANES)
-        best = v_max(v_load(x + i), best);
-    float result = v_max_lane(best);
-    for (; i < n; i++)
-        result = x[i] > result ? x[i] : result;
-    return result;
+    for (; i + ni <= o->ni; i += ni)
+        outer_tile(o, i, j, ni, nv, m);
+    for (; i < o->ni; i++)
+        outer_tile(o, i, j, 1, nv, m);
 }
 
-/* In place: scores[j]·scale → exp(· − max); returns the sum and the log-sum-exp. */
-static float softmax_row(float *scores, float scale, int n, float *lse)
+static void outer(const struct outer *o)
 {
-    v16 s = v_set1(scale);
-    FOR_LANES(n) store_lanes(scores + i, v_mul(load_lanes(scores + i, m), s), m);
-    float top = max_of(scores, n);
-    v16 sum = v_zero(), shift = v_set1(top);
-    FOR_LANES(n)
-    {
-        v16 e = v_exp(v_sub(load_lanes(scores + i, m), shift));
-        store_lanes(scores + i, e, m);
-        sum = v_add(sum, m == LANES ? e : v_load_n(scores + i, m));
-    }
-    float total = v_sum(sum);
-    *lse = top + logf(total);
-    return total;
+    int j = 0;
+    for (; j + TILE * LANES <= o->nj; j += TILE * LANES)
+        outer_columns(o, j, TILE, TILE, LANES);
+    for (; j + TILE / 2 * LANES <= o->nj; j += TILE / 2 * LANES)
+        outer_columns(o, j, 2 * TILE, TILE / 2, LANES);
+    for (; j + LANES <= o->nj; j += LANES)
+        outer_columns(o, j, TILE * TILE, 1, LANES);
+    if (j < o->nj)
+        outer_columns(o, j, TILE, 1, o->nj - j);
 }
 
-/* n ≤ ATTN_ROWS rows from row0. */
-static void attention(const struct attn_job *a, int row0, int n)
-{
-    score_rows(a, a->scores, a->q, a->k, row0, n);
-    float factor[ATTN_ROWS];
-    for (int r = 0; r < n; r++) {
-        float lse;
-        factor[r] = 1.0f / softmax_row(a->scores + (size_t)r * (size_t)a->score_stride, a->scale,
-                                       row_limit(a, row0 + r), &lse);
-        if (a->lse) {
-            int row = row0 + r;
-            a->lse[(size_t)(row / a->group) * (size_t)a->heads +
-                   (size_t)(a->first_head + row % a->group)] = lse;
-        }
-    }
-    for (int r = 0; r < n; r += 2) {
-        int rows = n - r < 2 ? 1 : 2;
-        float *out[2];
-        const float *w[2];
-        int limit[2];
-        for (int i = 0; i < 2; i++) {
-            int row = r + (i < rows ? i : 0);
-            out[i] = (float *)(uintptr_t)row_vector(a, a->out, row0 + row);
-            w[i] = a->scores + (size_t)row * (size_t)a->score_stride;
-            limit[i] = row_limit(a, row0 + row);
-        }
-        float pair[2] = {factor[r], rows == 2 ? factor[r + 1] : 0.0f};
-        combine_rows(out, w, pair, a, a->v, limit, rows);
-    }
-}
-
-/* grad_j += Σ_r weight[r][j] · x_r over the rows of a block that see key j, in row order. */
-static void scatter_rows(float *grad, size_t grad_stride, const float *weights, const float *matrix,
-                         const struct attn_job *a, int row0, int n, int from, int to)
-{
-    for (int j = from; j < to; j++) {
-        int first = 0;
-        while (first < n && row_limit(a, row0 + first) <= j)
-            first++;
-        float *g = grad + (size_t)(j - from) * grad_stride;
-        FOR_LANES(a->head_dim)
-        {
-            v16 sum = load_lanes(g + i, m);
-            for (int r = first; r < n; r++)
-                sum = v_fma(v_set1(weights[(size_t)r * (size_t)a->score_stride + (size_t)j]),
-                            load_lanes(row_vector(a, matrix, row0 + r) + i, m), sum);
-            store_lanes(g + i, sum, m);
-        }
-    }
-}
-
-/* One block of rows: p = exp(s·scale − lse), ds = p·(dp − δ)·scale, then the three products. */
-static void attention_backward_block(const struct attn_backward_job *b, int row0, int n)
-{
-    const struct attn_job *a = &b->f;
-    float *p = a->scores, *ds = a->scores + (size_t)ATTN_ROWS * (size_t)a->score_stride;
-    score_rows(a, p, a->q, a->k, row0, n);
-    score_rows(a, ds, b->dout, a->v, row0, n);
-    for (int r = 0; r < n; r++) {
-        int row = row0 + r, limit = row_limit(a, row);
-        const float *dout = row_vector(a, b->dout, row), *out = row_vector(a, a->out, row);
-        float delta = sum_of_products(out, dout, a->head_dim);
-        float lse = a->lse[(size_t)(row / a->group) * (size_t)a->heads +
-                           (size_t)(a->first_head + row % a->group)];
-        float *pr = p + (size_t)r * (size_t)a->score_stride;
-        float *dr = ds + (size_t)r * (size_t)a->score_stride;
-        FOR_LANES(limit)
-        {
-            v16 e = v_exp(v_sub(v_mul(load_lanes(pr + i, m), v_set1(a->scale)), v_set1(lse)));
-            v16 g = v_mul(v_mul(e, v_sub(load_lanes(dr + i, m), v_set1(delta))), v_set1(a->scale));
-            store_lanes(pr + i, e, m);
-            store_lanes(dr + i, g, m);
-        }
-    }
-    for (int r = 0; r < n; r++) {
-        float *dq = (float *)(uintptr_t)row_vector(a, b->dq, row0 + r);
-        float *out[2] = {dq, dq};
-        const float *w = ds + (size_t)r * (size_t)a->score_stride;
-        const float *both[2] = {w, w}, one[2] = {1.0f, 1.0f};
-        int limit[2] = {row_limit(a, row0 + r), row_limit(a, row0 + r)};
-        combine_rows(out, both, one, a, a->k, limit, 1);
-    }
-    int keys = row_limit(a, row0 + n - 1), prefix = a->prefix_len;
-    if (prefix) {
-        scatter_rows(b->dk_prefix, (size_t)b->kv_dim, ds, a->q, a, row0, n, 0, prefix);
-        scatter_rows(b->dv_prefix, (size_t)b->kv_dim, p, b->dout, a, row0, n, 0, prefix);
-    }
-    scatter_rows(b->dk, (size_t)b->kv_dim, ds, a->q, a, row0, n, prefix, keys);
-    scatter_rows(b->dv, (size_t)b->kv_dim, p, b->dout, a, row0, n, prefix, keys);
-}
-
-static void zero_rows(float *x, size_t stride, int rows, int n)
-{
-    for (int r = 0; r < rows; r++)
-        memset(x + (size_t)r * stride, 0, (size_t)n * sizeof *x);
-}
-
-static void attention_backward(const struct attn_backward_job *b, int n_rows)
-{
-    const struct attn_job *a = &b->f;
-    int queries = n_rows / a->group;
-    zero_rows(b->dk, (size_t)b->kv_dim, queries, a->head_dim);
-    zero_rows(b->dv, (size_t)b->kv_dim, queries, a->head_dim);
-    if (a->prefix_len) {
-        zero_rows(b->dk_prefix, (size_t)b->kv_dim, a->prefix_len, a->head_dim);
-        zero_rows(b->dv_prefix, (size_t)b->kv_dim, a->prefix_len, a->head_dim);
-    }
-    for (int row = 0; row < n_rows; row += ATTN_ROWS)
-        attention_backward_block(b, row, n_rows - row < ATTN_ROWS ? n_rows - row : ATTN_ROWS);
-}
+#include "backend/cpu/ops_attention.h"
 
 /* --- the vocabulary --- */
 
@@ -586,31 +365,6 @@ static void adamw(float *param, float *m, float *v, const float *grad, const str
     }
 }
 
-static void outer_row(float *dst, const float *a, size_t a_stride, const float *b, size_t b_stride,
-                      int rows, float factor, int n)
-{
-    int j = 0;
-    for (; j + 4 * LANES <= n; j += 4 * LANES) {
-        v16 sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-        for (int r = 0; r < rows; r++) {
-            v16 w = v_set1(a[(size_t)r * a_stride]);
-            const float *row = b + (size_t)r * b_stride + j;
-            for (int c = 0; c < 4; c++)
-                sum[c] = v_fma(w, v_load(row + c * LANES), sum[c]);
-        }
-        for (int c = 0; c < 4; c++)
-            v_store(dst + j + c * LANES, v_mul(sum[c], v_set1(factor)));
-    }
-    for (; j < n; j += LANES) {
-        int m = n - j < LANES ? n - j : LANES;
-        v16 sum = v_zero();
-        for (int r = 0; r < rows; r++)
-            sum = v_fma(v_set1(a[(size_t)r * a_stride]),
-                        load_lanes(b + (size_t)r * b_stride + j, m), sum);
-        store_lanes(dst + j, v_mul(sum, v_set1(factor)), m);
-    }
-}
-
 const struct ops_kernels OPS_TABLE = {
     .name = OPS_NAME,
     .rmsnorm = rmsnorm,
@@ -632,5 +386,5 @@ const struct ops_kernels OPS_TABLE = {
     .scale = scale,
     .sum_squares = sum_squares,
     .adamw = adamw,
-    .outer_row = outer_row,
+    .outer = outer,
 };

@@ -10,6 +10,7 @@
 #define BACKEND_CPU_VEC_H
 #include <stdint.h>
 #include <string.h>
+#include "backend/cpu/unroll.h"
 #ifdef __AVX2__
 #include "backend/cpu/intrin.h"
 #endif
@@ -91,6 +92,23 @@ static inline float v_sum(v16 a)
     __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
     __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
+}
+/* out[i] = v_sum(a[i]) for four at once: the same tree, its shuffles shared. */
+static inline void v_sum4(float out[4], const v16 a[4])
+{
+    /* 256-bit halves {a0, a1} and {a2, a3}, each the sum of a vector's two halves; then 128 bits a
+     * vector. */
+    __m512 s01 = _mm512_add_ps(_mm512_shuffle_f32x4(a[0], a[1], 0x44),
+                               _mm512_shuffle_f32x4(a[0], a[1], 0xEE));
+    __m512 s23 = _mm512_add_ps(_mm512_shuffle_f32x4(a[2], a[3], 0x44),
+                               _mm512_shuffle_f32x4(a[2], a[3], 0xEE));
+    __m512 s4 =
+        _mm512_add_ps(_mm512_shuffle_f32x4(s01, s23, 0x88), _mm512_shuffle_f32x4(s01, s23, 0xDD));
+    __m512 s2 = _mm512_add_ps(s4, _mm512_permute_ps(s4, 0x0E));
+    __m512 s1 = _mm512_add_ps(s2, _mm512_permute_ps(s2, 0x01));
+    _mm_storeu_ps(out,
+                  _mm512_castps512_ps128(_mm512_permutexvar_ps(
+                      _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), s1)));
 }
 /* 2^n by exponent bits: `biased` holds 0x4B400000 + n as integer bits (see v_exp). */
 static inline v16 v_exp2_bits(v16 biased)
@@ -333,6 +351,18 @@ static inline v16 v_select_less(v16 x, v16 limit, v16 a, v16 b)
 }
 #undef V_EACH
 
+#endif
+
+/* A kernel holds TILE × TILE accumulators: 16 of 32 registers, or (in pairs) 8 of 16. */
+#ifdef __AVX512F__
+enum { TILE = 4 };
+#else
+enum { TILE = 2 };
+static inline void v_sum4(float out[4], const v16 a[4])
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = v_sum(a[i]);
+}
 #endif
 
 static inline v16 v_zero(void)

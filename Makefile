@@ -9,6 +9,7 @@
 # Variables, all optional:
 #   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
 #   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   V=1              print whole command lines
 #   WERROR=1         warnings are errors (CI)
 #   STRICT=1         test: a skip that tests/expected_skips.txt does not expect is a failure (CI)
 #   JOBS=2           test: programs at a time
@@ -57,6 +58,9 @@ CFLAGS_CONFIG += -Werror
 endif
 ALL_CFLAGS = $(CFLAGS_COMMON) $(CFLAGS_CONFIG) $(CFLAGS)
 
+# One short line for each file made, unless V=1.
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@ &&)
+
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
@@ -81,19 +85,19 @@ lib: $(LIB)            ## only the library that program and tests are linked fro
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(ALL_CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR) ar rcs $@ $^
 
 $(BIN): $(BUILD)/src/cli/main.o $(LIB)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests: one program a file, over cmocka; tests/run adds up their counts. Some drive the program.
 JOBS ?= $(shell nproc)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
-	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 $(BUILD)/tests/cli/test_cli: | $(BIN) # it runs the program
 test-bins: $(TEST_BINS)
 test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
@@ -104,7 +108,7 @@ test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed
 EMULATED := $(foreach isa,avx2 avx512 avx512bf16 amx,$(BUILD)/emulated/gemm_$(isa).o)
 $(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
 -include $(EMULATED:.o=.d)
@@ -121,7 +125,7 @@ fuzz:                  ## fuzz every parser for FUZZ_SECONDS each (FUZZ=name: on
 ifeq ($(CONFIG),fuzz)
 fuzz-bins: $(if $(FUZZ),build/fuzz/tests/fuzz/fuzz_$(FUZZ),$(FUZZ_BINS))
 $(FUZZ_BINS): %: %.o $(LIB)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 -include $(FUZZ_BINS:%=%.d)
 endif
 
@@ -129,7 +133,7 @@ endif
 BENCH_SOURCES := $(sort $(wildcard bench/bench_*.c))
 BENCH_BINS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
-	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, beside its limits
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 

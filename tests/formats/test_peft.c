@@ -162,6 +162,7 @@ static void test_refused(void **state)
         {"r", "8.0", "\"r\" is a number, expected an integer"},
         {"r", NULL, "\"r\" is missing"},
         {"lora_alpha", "\"32\"", "\"lora_alpha\" is a string"},
+        {"lora_alpha", "1e55", "\"lora_alpha\" is 1e+55"},
         {"lora_dropout", "1", "\"lora_dropout\" is 1"},
         {"lora_dropout", "-0.1", "\"lora_dropout\" is -0.1"},
         {"use_rslora", "1", "\"use_rslora\" is an integer"},

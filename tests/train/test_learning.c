@@ -11,10 +11,10 @@
     "model: assets/demo/model\n"                                                                   \
     "data: assets/demo/train.jsonl\n"                                                              \
     "lora: {r: 4, lora_alpha: 8}\n"                                                                \
-    "num_generations: 16\n"                                                                        \
+    "num_generations: 32\n"                                                                        \
     "prompts_per_step: 4\n"                                                                        \
     "max_completion_length: 1\n"                                                                   \
-    "temperature: 2\n"                                                                             \
+    "temperature: 1.2\n"                                                                           \
     "lr_scheduler_type: constant\n"                                                                \
     "precision: f32\n"
 
@@ -43,9 +43,9 @@ static void one_token_is_learnt(void **state)
 {
     (void)state;
     char *folder = temp_folder(), run[600];
-    bandit(folder, "run", ONE_TOKEN, "learning_rate: 1e-2\nmax_steps: 60\n");
+    bandit(folder, "run", ONE_TOKEN, "learning_rate: 1e-2\nmax_steps: 30\n");
     snprintf(run, sizeof run, "%s/run", folder);
-    double start = mean_reward(run, 1, 3), end = mean_reward(run, 56, 60);
+    double start = mean_reward(run, 1, 3), end = mean_reward(run, 26, 30);
     print_message("emit one token: %.3f at the start, %.3f at the end\n", start, end);
     assert_true(start < 0.15);
     assert_true(end > 0.95);
@@ -65,7 +65,7 @@ static void the_sign_turns_it_round(void **state)
     double low = -mean_reward(down, 26, 30); /* share of capitals */
     print_message("capitals: %.3f at the start; %.3f, with the sign flipped %.3f\n", start, high,
                   low);
-    assert_true(start > 0.2 && start < 0.8);
+    assert_true(start > 0.5 && start < 0.9);
     assert_true(-mean_reward(down, 1, 1) == start); /* the same draws */
     assert_true(high > 0.95);
     assert_true(low < 0.05);
@@ -165,7 +165,7 @@ static void nothing_is_learnt_without_a_rate(void **state)
     double halves = mean_reward(run, 1, STEPS / 2) - mean_reward(run, STEPS / 2 + 1, STEPS);
     assert_true(fabs(halves) / sqrt(variance * 4 / STEPS) < 3);
     /* The first step samples from the same policy, the last does not. */
-    int same = 0, n = 64;
+    int same = 0, n = 128;
     for (int i = 0; i < n; i++) {
         json_t *a = json_line(in_folder(run, "samples.jsonl"), i),
                *b = json_line(in_folder(trained, "samples.jsonl"), i);

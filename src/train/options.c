@@ -268,7 +268,10 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         return complain(r, "eval_num_generations", err,
                         "greedy completions are all equal: set eval_temperature");
     struct peft_config ignored;
-    return train_peft_config(&ignored, o, err);
+    status = train_peft_config(&ignored, o, err);
+    if (status == ERR_USAGE && err)
+        snprintf(err->where, sizeof err->where, "%s", recipe_where(r, "lora", "target_modules"));
+    return status;
 }
 
 int train_recipe_load(recipe **out, struct train_options *o, const char *path,

@@ -154,8 +154,9 @@ static const struct {
     {"lora: 3\n", "recipe.yaml:5", "lora"},
     {"lora: {lora_dropout: 0.1}\n", "recipe.yaml:5", "must be 0"},
     {"lora:\n  r: 4\n  dropout: 0.05\n", "recipe.yaml:7", "log-probability is not the trainer's"},
-    {"lora: {target_modules: [q_proj, qproj]}\n", "target_modules", "\"qproj\""},
-    {"lora: {target_modules: []}\n", "target_modules", "empty"},
+    {"lora: {target_modules: [q_proj, qproj]}\n", "recipe.yaml:5: lora.target_modules",
+     "\"qproj\""},
+    {"lora: {target_modules: []}\n", "recipe.yaml:5: lora.target_modules", "empty"},
     {"per_device_train_batch_size: 3\n", "recipe.yaml:5", "no multiple of num_generations 8"},
     {"generation_batch_size: 12\n", "recipe.yaml:5", "no multiple of num_generations 8"},
     {"per_device_train_batch_size: 16\nprompts_per_step: 3\n", "recipe.yaml:5",
@@ -254,7 +255,7 @@ static void rewards_of_a_recipe(void **state)
                  cases[i].rewards);
         write_text(path, text);
         expect_error(train_run(&(struct train_run){.recipe = path, .run = run}, NULL, &err),
-                     ERR_USAGE, &err, cases[i].what, cases[i].more, NULL);
+                     ERR_USAGE, &err, "recipe.yaml:4: rewards", cases[i].what, cases[i].more, NULL);
         assert_int_not_equal(access(run, 0), 0); /* nothing was made */
     }
     temp_folder_remove(folder);

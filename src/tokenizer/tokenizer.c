@@ -568,7 +568,8 @@ int tokenizer_open(tokenizer **out, const char *path, struct err *err)
         path_join(&file, path, "tokenizer.json");
     else
         str_puts(&file, path);
-    int status = file_read(&text, str_text(&file), err);
+    int status = file.failed ? err_no_memory(err, path, strlen(path))
+                             : file_read(&text, str_text(&file), err);
     if (!status)
         status = tokenizer_parse(out, str_text(&text), text.length, str_text(&file), err);
     str_free(&file);

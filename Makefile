@@ -9,12 +9,18 @@
 # Variables, all optional:
 #   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
 #   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   -j1              one job at a time (default: as many as there are cores)
 #   V=1              print whole command lines
 #   WERROR=1         warnings are errors (CI)
 #   STRICT=1         test: a skip that tests/expected_skips.txt does not expect is a failure (CI)
 #   JOBS=2           test: programs at a time
 #   FUZZ_SECONDS=60  fuzz: time for each target;  FUZZ=yaml: only tests/fuzz/fuzz_yaml.c
 #   PREFIX, DESTDIR  install
+
+# All cores, unless make was told a number of jobs itself.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 CONFIG ?= release
 CC ?= gcc

@@ -9,12 +9,20 @@
 # Variables, all optional:
 #   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
 #   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   -j1              one job at a time (default: as many as there are cores)
 #   V=1              print whole command lines
 #   WERROR=1         warnings are errors (CI)
 #   STRICT=1         test: a skip that tests/expected_skips.txt does not expect is a failure (CI)
+#   TESTS=train      test: only tests/train/…; several, and names of programs, are fine
+#   WITHOUT=backend  test: all but these
 #   JOBS=2           test: programs at a time
 #   FUZZ_SECONDS=60  fuzz: time for each target;  FUZZ=yaml: only tests/fuzz/fuzz_yaml.c
 #   PREFIX, DESTDIR  install
+
+# All cores, unless make was told a number of jobs itself.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 CONFIG ?= release
 CC ?= gcc
@@ -73,7 +81,11 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libgrpo.a
 BIN := $(BUILD)/grpo
 
+TESTS ?=
+WITHOUT ?=
 TEST_SOURCES := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
+TEST_SOURCES := $(if $(TESTS),$(filter $(TESTS:%=tests/%%),$(TEST_SOURCES)),$(TEST_SOURCES))
+TEST_SOURCES := $(filter-out $(WITHOUT:%=tests/%%),$(TEST_SOURCES))
 TEST_BINS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 TEST_SUPPORT_OBJECTS := $(TEST_SUPPORT:%.c=$(BUILD)/%.o)

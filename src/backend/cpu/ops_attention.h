@@ -192,15 +192,15 @@ INLINE void dots_tile(const struct dots *t, int j, bool bf16, int rows, int keys
     if (i < dim)
         dots_step(acc, t, j, i, bf16, rows, keys, dim - i);
     float *out = t->scores + j;
+    if (rows == 4 && keys == 4) {
+        v_sum16(out, t->score_stride, acc);
+        return;
+    }
     UNROLL
     for (int r = 0; r < rows; r++, out += t->score_stride) {
-        if (keys == 4) {
-            v_sum4(out, acc[r]);
-        } else {
-            UNROLL
-            for (int k = 0; k < keys; k++)
-                out[k] = v_sum(acc[r][k]);
-        }
+        UNROLL
+        for (int k = 0; k < keys; k++)
+            out[k] = v_sum(acc[r][k]);
     }
 }
 

@@ -107,6 +107,19 @@ static size_t key_element(const struct attn_job *a, const struct attn_range *g, 
     return (size_t)row * a->stride;
 }
 
+/* Memory may fetch a key while others are computed with: the hardware does not guess that a key of
+ * some lines follows at a distance of some kilobytes. */
+static void prefetch_key(const struct attn_job *a, const struct attn_range *g, const void *cache,
+                         int j)
+{
+    if (j >= g->to)
+        return;
+    size_t element = a->bf16 ? sizeof(uint16_t) : sizeof(float);
+    const char *key = (const char *)cache + key_element(a, g, j) * element;
+    for (size_t at = 0; at < (size_t)a->head_dim * element; at += 64)
+        __builtin_prefetch(key + at);
+}
+
 /* Keys of a range from position `from` on: at most ATTN_KEYS, up to `to`. */
 static struct attn_keys take_keys(const struct attn_job *a, const struct attn_range *g,
                                   const void *cache, int from)
@@ -123,6 +136,7 @@ static struct attn_keys take_keys(const struct attn_job *a, const struct attn_ra
     float *keys = panel(a, ATTN_PANELS), *out = keys;
     for (int j = from; j < to; j++, out += width) {
         size_t at = key_element(a, g, j);
+        prefetch_key(a, g, cache, j + ATTN_AHEAD);
         FOR_LANES(a->head_dim)
         v_store(out + i, load_cache(cache, at + (size_t)i, a->bf16, m));
     }
@@ -397,30 +411,34 @@ static void combine_rows(const struct attn_block *b, float *out, float *w, const
 
 /* --- forward --- */
 
-static float max_of(const float *x, int n)
+/* The largest of x[i]·scale. */
+static float scaled_max(const float *x, float scale, int n)
 {
-    v16 best = v_set1(x[0]);
+    v16 s = v_set1(scale), best = v_set1(x[0] * scale);
     int i = 0;
     for (; i + LANES <= n; i += LANES)
-        best = v_max(v_load(x + i), best);
+        best = v_max(v_mul(v_load(x + i), s), best);
     float result = v_max_lane(best);
     for (; i < n; i++)
-        result = x[i] > result ? x[i] : result;
+        result = x[i] * scale > result ? x[i] * scale : result;
     return result;
 }
 
-/* In place: scores[j]·scale → exp(· − max); returns the sum and the log-sum-exp. */
+/* In place: scores[j] → exp(scores[j]·scale − max); returns the sum and the log-sum-exp. */
 static float softmax_row(float *scores, float scale, int n, float *lse)
 {
-    v16 s = v_set1(scale);
-    FOR_LANES(n) store_lanes(scores + i, v_mul(load_lanes(scores + i, m), s), m);
-    float top = max_of(scores, n);
-    v16 sum = v_zero(), shift = v_set1(top);
-    FOR_LANES(n)
-    {
-        v16 e = v_exp(v_sub(load_lanes(scores + i, m), shift));
-        store_lanes(scores + i, e, m);
-        sum = v_add(sum, m == LANES ? e : v_load_n(scores + i, m));
+    float top = scaled_max(scores, scale, n);
+    v16 sum = v_zero(), s = v_set1(scale), shift = v_set1(top);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        v16 e = v_exp_low(v_sub(v_mul(v_load(scores + i), s), shift));
+        v_store(scores + i, e);
+        sum = v_add(sum, e);
+    }
+    if (i < n) {
+        int m = n - i;
+        v_store_n(scores + i, v_exp_low(v_sub(v_mul(v_load_n(scores + i, m), s), shift)), m);
+        sum = v_add(sum, v_load_n(scores + i, m));
     }
     float total = v_sum(sum);
     *lse = top + logf(total);
@@ -478,7 +496,7 @@ static void score_gradient(const struct attn_job *a, float *p, float *ds, int n,
     v16 scale = v_set1(a->scale);
     FOR_LANES(n)
     {
-        v16 e = v_exp(v_sub(v_mul(load_lanes(p + i, m), scale), v_set1(lse)));
+        v16 e = v_exp_low(v_sub(v_mul(load_lanes(p + i, m), scale), v_set1(lse)));
         v16 g = v_mul(v_mul(e, v_sub(load_lanes(ds + i, m), v_set1(delta))), scale);
         store_lanes(p + i, e, m);
         store_lanes(ds + i, g, m);

@@ -406,18 +406,9 @@ static inline float v_max_lane(v16 a)
     return best;
 }
 
-/* e^x within 2 ulp. x is split as n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite, in two parts),
- * e^r by its Taylor polynomial of degree 7 (error below 2^-27 there). Results under the smallest
- * normal number are 0, above the largest infinity; NaN stays NaN. */
-static inline v16 v_exp(v16 x)
+/* e^r for |r| ≤ ln 2 / 2: the Taylor polynomial of degree 7 (error below 2^-27 there). */
+static inline v16 v_exp_polynomial(v16 r)
 {
-    const v16 magic = v_set1(0x1.8p23f); /* adding it rounds to an integer held in the low bits */
-    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x);
-    clamped = v_select_less(v_set1(88.8f), clamped, v_set1(88.8f), clamped);
-    v16 biased = v_add(v_mul(clamped, v_set1(0x1.715476p0f)), magic);
-    v16 n = v_sub(biased, magic);
-    v16 r = v_fma(n, v_set1(-0x1.62e400p-1f), clamped);
-    r = v_fma(n, v_set1(-0x1.7f7d1cp-20f), r);
     v16 p = v_set1(0x1.a01a02p-13f);
     p = v_fma(p, r, v_set1(0x1.6c16c2p-10f));
     p = v_fma(p, r, v_set1(0x1.111112p-7f));
@@ -425,13 +416,41 @@ static inline v16 v_exp(v16 x)
     p = v_fma(p, r, v_set1(0x1.555556p-3f));
     p = v_fma(p, r, v_set1(0.5f));
     p = v_fma(p, r, v_set1(1.0f));
-    p = v_fma(p, r, v_set1(1.0f));
+    return v_fma(p, r, v_set1(1.0f));
+}
+
+/* x = n·ln 2 + r (Cody and Waite, in two parts); returns r, and n as `biased` − magic: adding magic
+ * rounds to an integer that is then held in the low bits. */
+static inline v16 v_exp_reduce(v16 x, v16 *biased)
+{
+    const v16 magic = v_set1(0x1.8p23f);
+    *biased = v_add(v_mul(x, v_set1(0x1.715476p0f)), magic);
+    v16 n = v_sub(*biased, magic);
+    return v_fma(n, v_set1(-0x1.7f7d1cp-20f), v_fma(n, v_set1(-0x1.62e400p-1f), x));
+}
+
+/* e^x within 2 ulp. Results under the smallest normal number are 0, above the largest infinity; NaN
+ * stays NaN. */
+static inline v16 v_exp(v16 x)
+{
+    const v16 magic = v_set1(0x1.8p23f);
+    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x), biased;
+    clamped = v_select_less(v_set1(88.8f), clamped, v_set1(88.8f), clamped);
+    v16 p = v_exp_polynomial(v_exp_reduce(clamped, &biased)), n = v_sub(biased, magic);
     /* 2^n in two factors: n = 128 alone would be infinity while e^x is still finite. */
     v16 half = v_add(v_mul(n, v_set1(0.5f)), magic);
     v16 rest = v_add(v_sub(n, v_sub(half, magic)), magic);
     v16 result = v_mul(v_mul(p, v_exp2_bits(half)), v_exp2_bits(rest));
     result = v_select_less(x, v_set1(-87.33654f), v_zero(), result);
     return v_select_less(v_set1(88.72283f), x, v_set1(__builtin_inff()), result);
+}
+
+/* The same bits for x ≤ 88 (or NaN), as in a softmax: no overflow to look after. */
+static inline v16 v_exp_low(v16 x)
+{
+    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x), biased;
+    v16 p = v_exp_polynomial(v_exp_reduce(clamped, &biased));
+    return v_select_less(x, v_set1(-87.33654f), v_zero(), v_mul(p, v_exp2_bits(biased)));
 }
 
 #endif

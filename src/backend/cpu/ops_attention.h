@@ -17,7 +17,10 @@
  * Sums put down in memory and taken up again keep their bits, so neither the cut into prefix and
  * own keys nor that into blocks is seen in the result. */
 
-enum { MANY_ROWS = 8 }; /* from so many rows on, widening keys into the panel pays */
+enum {
+    MANY_ROWS = 8,  /* from so many rows on, widening keys into the panel pays */
+    KEYS_AHEAD = 24 /* how far memory is asked ahead where keys come from the cache */
+};
 
 /* The rows of a block: how many keys each sees, and which (query, head) of the matrices it is. */
 struct attn_block {
@@ -95,7 +98,7 @@ static inline v16 load_cache(const void *base, size_t element, bool bf16, int m)
 struct attn_keys {
     const void *base;
     size_t stride; /* elements */
-    bool bf16;
+    bool bf16, in_cache;
     int from, count; /* positions */
     int dim;
 };
@@ -120,6 +123,16 @@ static void prefetch_key(const struct attn_job *a, const struct attn_range *g, c
         __builtin_prefetch(key + at);
 }
 
+/* The same for `n` neighbouring keys in the cache from the j-th on; there may be none any more. */
+static inline void prefetch_keys(const struct attn_keys *keys, int j, int n)
+{
+    size_t element = keys->bf16 ? sizeof(uint16_t) : sizeof(float);
+    const char *key = (const char *)keys->base + (size_t)j * keys->stride * element;
+    for (int k = 0; k < n; k++, key += keys->stride * element)
+        for (size_t at = 0; at < (size_t)keys->dim * element; at += 64)
+            __builtin_prefetch(key + at);
+}
+
 /* Keys of a range from position `from` on: at most ATTN_KEYS, up to `to`. */
 static struct attn_keys take_keys(const struct attn_job *a, const struct attn_range *g,
                                   const void *cache, int from)
@@ -131,16 +144,16 @@ static struct attn_keys take_keys(const struct attn_job *a, const struct attn_ra
             to = prefix;
         const char *base = cache;
         base += key_element(a, g, from) * (a->bf16 ? sizeof(uint16_t) : sizeof(float));
-        return (struct attn_keys){base, a->stride, a->bf16, from, to - from, a->head_dim};
+        return (struct attn_keys){base, a->stride, a->bf16, true, from, to - from, a->head_dim};
     }
     float *keys = panel(a, ATTN_PANELS), *out = keys;
     for (int j = from; j < to; j++, out += width) {
         size_t at = key_element(a, g, j);
-        prefetch_key(a, g, cache, j + ATTN_AHEAD);
+        prefetch_key(a, g, cache, j + ATTN_KEYS);
         FOR_LANES(a->head_dim)
         v_store(out + i, load_cache(cache, at + (size_t)i, a->bf16, m));
     }
-    return (struct attn_keys){keys, width, false, from, to - from, (int)width};
+    return (struct attn_keys){keys, width, false, false, from, to - from, (int)width};
 }
 
 /* The block's rows of a matrix (R, heads·head_dim), end to end in a panel; and back. */
@@ -221,8 +234,11 @@ INLINE void dots_tile(const struct dots *t, int j, bool bf16, int rows, int keys
 INLINE void dots_keys(const struct dots *t, int count, bool bf16, int rows)
 {
     int j = 0;
-    for (; j + TILE <= count; j += TILE)
+    for (; j + TILE <= count; j += TILE) {
+        if (t->keys->in_cache)
+            prefetch_keys(t->keys, j + KEYS_AHEAD, TILE);
         dots_tile(t, j, bf16, rows, TILE);
+    }
     for (; j < count; j++)
         dots_tile(t, j, bf16, rows, 1);
 }
@@ -309,6 +325,8 @@ INLINE void weigh_tile(const struct weigh *t, int d, bool bf16, int rows, int ve
     }
     for (int j = t->from; j < t->to; j++) {
         size_t at = (size_t)j * t->keys->stride + (size_t)d;
+        if (t->keys->in_cache)
+            prefetch_keys(t->keys, j + KEYS_AHEAD, 1);
         v16 value[2 * TILE];
         UNROLL
         for (int c = 0; c < vectors; c++)

@@ -141,6 +141,35 @@ static void completions_without_signal(void **state)
     temp_folder_remove(folder);
 }
 
+/* At an epoch's seam a row can come twice in a step: its completions are drawn anew. */
+static void a_row_twice_in_a_step(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], run[600], text[1000];
+    shell("head -n 1 assets/demo/train.jsonl > '%s/data.jsonl'", folder);
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(run, sizeof run, "%s/run", folder);
+    snprintf(text, sizeof text,
+             TRAIN_RECIPE_BARE "data: %s/data.jsonl\nnum_generations: 4\nprompts_per_step: 2\n"
+                               "max_completion_length: 8\ntemperature: 2\nmax_steps: 1\n",
+             folder);
+    write_text(path, text);
+    train_ok(&(struct train_run){.recipe = path, .run = run});
+    int same = 0;
+    for (int i = 0; i < 4; i++) {
+        json_t *a = json_line(in_folder(run, "samples.jsonl"), i),
+               *b = json_line(in_folder(run, "samples.jsonl"), i + 4);
+        assert_true(json_equal(json_object_get(a, "prompt_id"), json_object_get(b, "prompt_id")));
+        assert_true(json_equal(json_object_get(a, "sample"), json_object_get(b, "sample")));
+        same += json_equal(json_object_get(a, "ids"), json_object_get(b, "ids"));
+        json_decref(a);
+        json_decref(b);
+    }
+    assert_int_equal(same, 0);
+    assert_true(metric_at(run, 1, "epoch") == 2);
+    temp_folder_remove(folder);
+}
+
 /* Other order, other draws: what must not be the same is not. */
 static void another_seed_is_another_run(void **state)
 {
@@ -171,6 +200,7 @@ int main(void)
         cmocka_unit_test(same_bits_f32),
         cmocka_unit_test(same_bits_bf16),
         cmocka_unit_test(completions_without_signal),
+        cmocka_unit_test(a_row_twice_in_a_step),
         cmocka_unit_test(another_seed_is_another_run),
     };
     return cmocka_run_group_tests_name("train determinism", tests, NULL, NULL);

@@ -137,6 +137,13 @@ static void completions_without_signal(void **state)
                        in_folder(runs[i], "checkpoints/step-%d/optimizer.safetensors", step),
                        label);
         same_bytes(in_folder(runs[0], "metrics.jsonl"), in_folder(runs[i], "metrics.jsonl"), label);
+        /* What was counted: 12 completions of 3 or 4 tokens after prompts of 4. */
+        json_t *counted = json_line(in_folder(runs[i], "checkpoints/step-2/state.json"), 0);
+        assert_int_equal(json_integer_value(json_object_get(counted, "rewards")), 12);
+        assert_int_equal(json_integer_value(json_object_get(counted, "reward_failures")), 1);
+        assert_int_equal(json_integer_value(json_object_get(counted, "num_tokens")), 90);
+        json_decref(counted);
+        assert_true(metric_at(runs[i], 2, "num_tokens") == 90);
     }
     temp_folder_remove(folder);
 }

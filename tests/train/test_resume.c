@@ -599,6 +599,29 @@ static void other_files_are_refused(void **state)
     remove_short_run(&r, folder);
 }
 
+/* The newest save_total_limit stay, 0 keeps all, and the last step is saved whatever save_steps
+ * says; the best adapter has a place of its own. */
+static void the_newest_checkpoints_stay(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *every, *limit, *expect;
+    } cases[] = {{"save_steps=1", "save_total_limit=2", "step-6 step-7"},
+                 {"save_steps=2", "save_total_limit=1", "step-7"},
+                 {"save_steps=3", "save_total_limit=0", "step-3 step-6 step-7"},
+                 {"save_steps=100", "save_total_limit=5", "step-7"}};
+    char *folder = temp_folder(), path[600], run[600];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    write_text(path, TRAIN_RECIPE "max_steps: 7\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(run, sizeof run, "%s/run-%zu", folder, i);
+        train_ok(&(struct train_run){
+            .recipe = path, .run = run, .set = {cases[i].every, cases[i].limit}});
+        shell("[ \"$(echo $(ls -A '%s/checkpoints'))\" = '%s' ]", run, cases[i].expect);
+    }
+    temp_folder_remove(folder);
+}
+
 /* --- damage --- */
 
 static void expect_damage(struct train_run *r, const char *how, const char *file)
@@ -705,6 +728,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_used_folder_needs_resume),
         cmocka_unit_test(one_process_a_folder),
         cmocka_unit_test(two_processes_at_once),
+        cmocka_unit_test(the_newest_checkpoints_stay),
         cmocka_unit_test(another_recipe_is_refused),
         cmocka_unit_test(another_machine_is_refused),
         cmocka_unit_test(other_files_are_refused),

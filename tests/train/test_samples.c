@@ -204,6 +204,18 @@ static void lines_are_lenient_where_they_may_be(void **state)
     assert_false(gen.valid[0]);
     assert_true(gen.valid[1] && gen.reward[1] == -2.5);
     assert_int_equal(generation_sample(&gen, 2)->completion.stop, STOP_EOS);
+    /* Log-probabilities of some completions are not those of the step. */
+    static const char with[] =
+        "{\"step\": 1, \"prompt_id\": \"a\", \"prompt_ids\": [1, 2], \"ids\": [3], \"reward\": 1, "
+        "\"logprobs\": [-0.5]}\n";
+    char mixed[600];
+    snprintf(mixed, sizeof mixed, "%s%s", GOOD, with);
+    assert_int_equal(load_text(mixed, 1, &gen, &err), 0);
+    assert_false(gen.has_old);
+    snprintf(mixed, sizeof mixed, "%s%s", with, with);
+    assert_int_equal(load_text(mixed, 1, &gen, &err), 0);
+    assert_true(gen.has_old);
+    assert_true(gen.old[0] == -0.5f);
     generation_free(&gen);
 }
 

@@ -74,7 +74,7 @@ static void continue_everywhere(const struct plot *p)
 }
 
 #define EVERY_STEP "save_steps: 1\nsave_total_limit: 0\n"
-#define PLAIN TRAIN_RECIPE EVERY_STEP "max_steps: 7\nlr_scheduler_type: cosine\n"
+#define PLAIN TRAIN_RECIPE EVERY_STEP "max_steps: 5\nlr_scheduler_type: cosine\n"
 
 static void resume_plain(void **state)
 {
@@ -84,7 +84,7 @@ static void resume_plain(void **state)
             print_message("not run here: %s\n", *isa);
             continue;
         }
-        struct plot p = {.name = *isa, .text = PLAIN, .isa = *isa, .steps = 7};
+        struct plot p = {.name = *isa, .text = PLAIN, .isa = *isa, .steps = 5};
         continue_everywhere(&p);
     }
 }
@@ -118,9 +118,9 @@ static void resume_three_iterations(void **state)
     (void)state;
     continue_everywhere(&(struct plot){.name = "3 iterations, KL",
                                        .text = TRAIN_RECIPE EVERY_STEP
-                                       "max_steps: 7\nnum_iterations: 3\nbeta: 0.1\n"
+                                       "max_steps: 5\nnum_iterations: 3\nbeta: 0.1\n"
                                        "loss_type: grpo\nepsilon: 0.05\n",
-                                       .steps = 7});
+                                       .steps = 5});
 }
 
 static void resume_kl_with_reference(void **state)
@@ -399,13 +399,13 @@ static void killed_at_random_moments(const char *more, int steps, int shots)
 static void kill_every_step_saved(void **state)
 {
     (void)state;
-    killed_at_random_moments("eval_steps: 4\nsave_steps: 1\nsave_total_limit: 2\n", 16, 5);
+    killed_at_random_moments("eval_steps: 4\nsave_steps: 1\nsave_total_limit: 2\n", 12, 5);
 }
 
 static void kill_every_third_saved(void **state)
 {
     (void)state;
-    killed_at_random_moments("eval_steps: 3\nsave_steps: 3\n", 16, 4);
+    killed_at_random_moments("eval_steps: 3\nsave_steps: 3\n", 12, 4);
 }
 
 /* --- what a resume does not do --- */

@@ -142,23 +142,22 @@ static void complain(const struct err *err)
     str_free(&text);
 }
 
-/* How long OpenMP's threads spin before they sleep is read from the environment when the library is
- * loaded, before main, so changing it takes a new start. The default (milliseconds, or for ever)
- * costs a factor of ten and more where another process wants the same cores; these few microseconds
- * cost nothing where the machine is ours. Whoever sets one of the variables keeps it. */
-static void bound_spinning(char **argv)
+/* Whether OpenMP's threads spin or sleep while they wait is read from the environment when the
+ * library is loaded, before main, so changing it takes a new start. Spinning, the default, costs a
+ * factor of ten and more where another process wants the same cores; sleeping costs some
+ * microseconds a wait. Whoever sets one of the variables keeps it. */
+static void wait_asleep(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
         return;
-    setenv("GOMP_SPINCOUNT", "10000", 1); /* gcc's library, in loop turns */
-    setenv("KMP_BLOCKTIME", "1", 1);      /* clang's, in milliseconds */
-    execv("/proc/self/exe", argv);        /* fails: go on as we are */
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    execv("/proc/self/exe", argv); /* fails: go on as we are */
 }
 
 int main(int argc, char **argv)
 {
     struct err err = {0};
-    bound_spinning(argv);
+    wait_asleep(argv);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, reported as one */
     int status = dispatch(argc, argv, &err);
     if (status)

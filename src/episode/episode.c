@@ -214,14 +214,15 @@ static void add_eos(struct text_codec *c, int id)
 static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
 {
     struct str path = {0}, text = {0};
-    int status = ERR_NONE;
-    if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
+    path_join(&path, folder, "tokenizer_config.json");
+    int status = path.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
+    if (!status && file_exists(str_text(&path))) {
         status = file_read(&text, str_text(&path), err);
         json_t *root = status ? NULL
                               : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
                                           str_text(&path), err);
         if (!status && !root)
-            status = ERR_INPUT;
+            status = err ? (int)err->code : ERR_INPUT;
         const json_t *eos = json_object_get(root, "eos_token");
         if (json_is_object(eos))
             eos = json_object_get(eos, "content");
@@ -245,8 +246,8 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
         /* A model without any template can still take plain text; an unknown template cannot be
          * passed over. */
         struct str path = {0};
-        if (status && !chat_template &&
-            !file_exists(path_join(&path, model_folder, "chat_template.jinja")) && err &&
+        path_join(&path, model_folder, "chat_template.jinja");
+        if (status && !chat_template && !path.failed && !file_exists(str_text(&path)) && err &&
             strstr(err->message, "has no chat template"))
             status = ERR_NONE;
         str_free(&path);
@@ -273,8 +274,11 @@ int text_codec_open_ids(struct text_codec *c, const char *model_folder, const ch
                         const struct hf_config *config, struct err *err)
 {
     struct str path = {0};
-    bool there = file_exists(path_join(&path, model_folder, "tokenizer.json"));
+    path_join(&path, model_folder, "tokenizer.json");
+    bool failed = path.failed, there = file_exists(str_text(&path));
     str_free(&path);
+    if (failed)
+        return err_no_memory(err, model_folder, strlen(model_folder));
     if (there)
         return text_codec_open(c, model_folder, chat_template, config, err);
     *c = (struct text_codec){0};

@@ -37,8 +37,8 @@ void model_close(model *m);
 const struct hf_config *model_config(const model *m);
 struct device *model_device(const model *m);
 int model_max_context(const model *m);
-size_t model_weight_bytes(const struct device *d,
-                          const struct hf_config *config); /* for the plan */
+size_t model_weight_bytes(const struct device *d, const struct hf_config *config,
+                          int max_context); /* for the plan: weights, norms, rotary tables */
 
 /* --- adapter --- */
 struct adapter_tensor { /* one LoRA matrix inside the flat parameter block */

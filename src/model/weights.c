@@ -321,7 +321,7 @@ const weight *model_head(const model *m)
     return m->head;
 }
 
-size_t model_weight_bytes(const struct device *d, const struct hf_config *c)
+size_t model_weight_bytes(const struct device *d, const struct hf_config *c, int max_context)
 {
     size_t bytes =
         d->ops->weight_bytes(d, c->vocab_size, c->hidden_size) * (c->tie_word_embeddings ? 1 : 2);
@@ -331,5 +331,6 @@ size_t model_weight_bytes(const struct device *d, const struct hf_config *c)
     size_t norms = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
     if (c->qk_norm)
         norms += 2 * (size_t)c->head_dim * (size_t)c->layers;
-    return bytes + norms * sizeof(float);
+    size_t rotary = 2 * (size_t)max_context * (size_t)(c->head_dim / 2);
+    return bytes + (norms + rotary) * sizeof(float);
 }

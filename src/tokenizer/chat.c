@@ -101,18 +101,22 @@ static int read_config_template(struct str *out, bool *found, const char *path, 
 /* The template's text: chat_template.jinja, else chat_template in tokenizer_config.json. */
 static int read_template(struct str *out, bool *found, const char *folder, struct err *err)
 {
-    struct str path = {0};
-    int status = ERR_NONE;
+    struct str path = {0}, config = {0};
+    path_join(&path, folder, "chat_template.jinja");
+    path_join(&config, folder, "tokenizer_config.json");
+    int status =
+        path.failed || config.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
     *found = false;
-    if (file_exists(path_join(&path, folder, "chat_template.jinja"))) {
+    if (!status && file_exists(str_text(&path))) {
         status = file_read(out, str_text(&path), err);
         *found = true;
-    } else if (file_exists(path_join(&path, folder, "tokenizer_config.json"))) {
-        status = read_config_template(out, found, str_text(&path), err);
+    } else if (!status && file_exists(str_text(&config))) {
+        status = read_config_template(out, found, str_text(&config), err);
     }
-    if (!status && (path.failed || out->failed))
+    if (!status && out->failed)
         status = err_no_memory(err, folder, out->length);
     str_free(&path);
+    str_free(&config);
     return status;
 }
 

@@ -188,7 +188,10 @@ static int load_vocab(const struct loader *l, const json_t *model)
         int32_t found = -1;
         map_get(&l->t->vocab, str_text(&symbol), symbol.length, &found);
         l->t->byte_ids[b] = found;
+        bool failed = symbol.failed;
         str_free(&symbol);
+        if (failed) /* not a byte without a token */
+            return err_no_memory(l->err, l->where, 4);
     }
     return ERR_NONE;
 }
@@ -238,9 +241,11 @@ static int load_merges(const struct loader *l, const json_t *model)
         str_clear(&joined);
         str_append(&joined, a.data, a.length);
         str_append(&joined, b.data, b.length);
-        if (!map_get(&t->vocab, a.data, a.length, &left) ||
-            !map_get(&t->vocab, b.data, b.length, &right) ||
-            !map_get(&t->vocab, str_text(&joined), joined.length, &id))
+        if (joined.failed)
+            status = err_no_memory(l->err, l->where, a.length + b.length);
+        else if (!map_get(&t->vocab, a.data, a.length, &left) ||
+                 !map_get(&t->vocab, b.data, b.length, &right) ||
+                 !map_get(&t->vocab, str_text(&joined), joined.length, &id))
             status = err_set(l->err, ERR_INPUT, l->where,
                              "merge %zu (\"%.*s\" and \"%.*s\") uses or makes a token that is "
                              "not in the vocabulary",
@@ -575,7 +580,8 @@ int tokenizer_open(tokenizer **out, const char *path, struct err *err)
         path_join(&file, path, "tokenizer.json");
     else
         str_puts(&file, path);
-    int status = file_read(&text, str_text(&file), err);
+    int status = file.failed ? err_no_memory(err, path, strlen(path))
+                             : file_read(&text, str_text(&file), err);
     if (!status)
         status = tokenizer_parse(out, str_text(&text), text.length, str_text(&file), err);
     str_free(&file);

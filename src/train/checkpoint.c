@@ -89,7 +89,9 @@ static int read_pending(struct train_state *s, const json_t *root, struct metric
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)pending, key, value)
+    {
         metrics_add(into, json_is_number(value) ? json_number_value(value) : NAN, "%s", key);
+    }
     s->pending = into;
     return ERR_NONE;
 }

@@ -160,7 +160,6 @@ static void reward_metrics(struct grpo *g)
 static int score(struct grpo *g, struct err *err)
 {
     struct generation *gen = &g->gen;
-    double started = clock_seconds();
     int status = g->replay && g->episode.codec->tokenizer
                      ? episode_judge(&(struct episode){.codec = g->episode.codec}, &gen->batch, err)
                      : ERR_NONE;
@@ -172,7 +171,6 @@ static int score(struct grpo *g, struct err *err)
         }
         reward_metrics(g);
     }
-    g->times.score = clock_seconds() - started;
     return status;
 }
 

@@ -8,8 +8,8 @@
 #include "train/options.h"
 #include "train/samples.h"
 
-struct grpo_times { /* seconds of the last step */
-    double rollout, score, gradient, update;
+struct grpo_times {                   /* seconds of the last step */
+    double rollout, gradient, update; /* rollout: with the reference's scores and the rewards */
 };
 
 struct grpo {

@@ -175,6 +175,21 @@ static int require(const recipe *r, const char *key, const void *value, struct e
     return value ? ERR_NONE : complain(r, key, err, "is required but not in the recipe");
 }
 
+/* 0 is the default of "not given": written out it would be an option that is ignored. */
+static int refuse_zero_sizes(const recipe *r, const struct train_options *o, struct err *err)
+{
+    const struct {
+        const char *key;
+        int value;
+    } sizes[] = {{"per_device_train_batch_size", o->per_device_train_batch_size},
+                 {"gradient_accumulation_steps", o->gradient_accumulation_steps},
+                 {"generation_batch_size", o->generation_batch_size}};
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++)
+        if (given(r, sizes[i].key) && !sizes[i].value)
+            return complain(r, sizes[i].key, err, "is 0; give a number of 1 or more, or remove it");
+    return ERR_NONE;
+}
+
 /* TRL counts completions: bs · accumulation (or generation_batch_size) = prompts_per_step · G. */
 static int from_trl_sizes(const recipe *r, struct train_options *o, struct err *err)
 {
@@ -232,7 +247,8 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
     if ((status = require(r, "model", o->model, err)) ||
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
-        (status = from_trl_sizes(r, o, err)) || (status = check_warmup(r, o, err)))
+        (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
+        (status = check_warmup(r, o, err)))
         return status;
     if (!given(r, "epsilon_high"))
         o->epsilon_high = o->epsilon;
@@ -252,7 +268,10 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         return complain(r, "eval_num_generations", err,
                         "greedy completions are all equal: set eval_temperature");
     struct peft_config ignored;
-    return train_peft_config(&ignored, o, err);
+    status = train_peft_config(&ignored, o, err);
+    if (status == ERR_USAGE && err)
+        snprintf(err->where, sizeof err->where, "%s", recipe_where(r, "lora", "target_modules"));
+    return status;
 }
 
 int train_recipe_load(recipe **out, struct train_options *o, const char *path,

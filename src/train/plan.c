@@ -44,7 +44,7 @@ static void add_up(struct plan *p, const struct plan_input *in)
     rows = rows > in->max_prompt_tokens ? rows : in->max_prompt_tokens;
     p->n_parts = 0;
     p->total = 0;
-    add_part(p, "base weights", model_weight_bytes(d, c));
+    add_part(p, "base weights", model_weight_bytes(d, c, in->max_context));
     add_part(p, "adapter, moments",
              adapter_bytes(d, c, in->lora) + 2 * adapter_floats(c, in->lora) * sizeof(float));
     if (in->o->ref_adapter)

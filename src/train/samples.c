@@ -217,7 +217,7 @@ int replay_open(struct replay *r, const char *path, uint64_t offset, struct err 
         snprintf(in.where, sizeof in.where, "%.220s, line %ld", path, reader.line);
         struct replay_line *line = value ? next_line(&in) : NULL;
         if (!value)
-            status = ERR_INPUT;
+            status = err ? (int)err->code : ERR_INPUT;
         else if (!line)
             status = err_no_memory(err, path, r->count * sizeof *line);
         else
@@ -228,8 +228,8 @@ int replay_open(struct replay *r, const char *path, uint64_t offset, struct err 
         }
         json_decref(value);
     }
-    if (got < 0)
-        status = ERR_INPUT;
+    if (got < 0) /* a failed read, or no memory */
+        status = err ? (int)err->code : ERR_INPUT;
     jsonl_close(&reader);
     if (!status && r->count == 0)
         status = err_set(err, ERR_INPUT, path, "holds no completion");

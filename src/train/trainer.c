@@ -53,6 +53,17 @@ struct trainer {
 
 /* --- opening --- */
 
+/* Rewards know their parameters but not where in the recipe they stand. */
+static void place_error(const struct trainer *t, struct err *err)
+{
+    const char *place = recipe_where(t->spec->recipe, NULL, "rewards");
+    if (!err || err->code != ERR_USAGE || strncmp(err->where, place, strlen(place)) == 0)
+        return;
+    if (strcmp(err->where, "rewards") == 0)
+        err->where[0] = 0;
+    err_prefix(err, place);
+}
+
 static int open_rewards(struct trainer *t, struct err *err)
 {
     if (!t->o->rewards)
@@ -68,6 +79,8 @@ static int open_rewards(struct trainer *t, struct err *err)
         status = reward_set_covers(&t->rewards, &t->data, err);
     if (!status && t->has_eval)
         status = reward_set_covers(&t->rewards, &t->eval_data, err);
+    if (status)
+        place_error(t, err);
     return status;
 }
 
@@ -527,7 +540,6 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
     struct metric list[] = {
         {"step_time", seconds},
         {"rollout_time", times->rollout},
-        {"score_time", times->score},
         {"gradient_time", times->gradient},
         {"update_time", times->update},
         {"eval_time", eval_seconds},

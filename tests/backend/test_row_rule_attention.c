@@ -193,6 +193,49 @@ static void check_neighbours(struct rig *g)
     }
 }
 
+/* Decoding: sequences that share a prefix, one query each (or two), give together what each gives
+ * alone; a stranger with another prefix in between. Nothing behind a sequence's last key. */
+static void check_shared_prefix(struct rig *g)
+{
+    enum { COUNT = 21, PREFIX = 37, APART = 9, STRANGER = 11 };
+    for (int i = 0; i < SHAPES; i++) {
+        struct attn_dims dims = shapes[i].dims;
+        size_t q_dim = (size_t)(dims.heads * dims.head_dim);
+        size_t kv_dim = (size_t)(dims.kv_heads * dims.head_dim), heads = (size_t)dims.heads;
+        struct attn_span spans[COUNT];
+        float *k = rig_random(g, ROOM * kv_dim, 31, 1), *v = rig_random(g, ROOM * kv_dim, 32, 1);
+        int rows = 0;
+        g->label = "shared prefix";
+        for (int c = 0; c < COUNT; c++) {
+            int queries = c % 5 == 3 ? 2 : 1, pos = c % 7, own = 4 + PREFIX + 2 + c * APART;
+            spans[c] = (struct attn_span){rows, queries, 4, PREFIX, own, pos};
+            if (c == STRANGER)
+                spans[c].prefix_row++;
+            for (size_t n = (size_t)(own + pos + queries) * kv_dim;
+                 n < (size_t)(own + APART) * kv_dim; n++)
+                k[n] = v[n] = NAN;
+            rows += queries;
+        }
+        size_t nq = (size_t)rows * q_dim, nl = (size_t)rows * heads;
+        float *q = rig_put(g, rig_round(g, rig_random(g, nq, 33, 1.5f), nq), nq);
+        float *out = rig_room(g, nq), *lse = rig_room(g, nl);
+        void *k_cache = rig_cache(g, k, ROOM * kv_dim), *v_cache = rig_cache(g, v, ROOM * kv_dim);
+        g->ops->attention(g->d, out, lse, q, k_cache, v_cache, spans, COUNT, dims, rows);
+        float *together = rig_get(g, out, nq), *together_lse = rig_get(g, lse, nl);
+        for (int c = 0; c < COUNT; c++) {
+            struct attn_span alone = spans[c];
+            size_t at = (size_t)alone.q_row, n = (size_t)alone.n_q;
+            alone.q_row = 0;
+            g->ops->attention(g->d, out, lse, q + at * q_dim, k_cache, v_cache, &alone, 1, dims,
+                              alone.n_q);
+            rig_same(g, "out", together + at * q_dim, rig_get(g, out, nq), n * q_dim * sizeof *out);
+            rig_same(g, "lse", together_lse + at * heads, rig_get(g, lse, nl),
+                     n * heads * sizeof *lse);
+        }
+        rig_clear(g);
+    }
+}
+
 /* --- norm and rotation --- */
 
 struct rope {
@@ -418,6 +461,7 @@ static void check_lora_gradient(struct rig *g)
 EACH(prefix_cuts)
 EACH(call_cuts)
 EACH(neighbours)
+EACH(shared_prefix)
 EACH(qk_rope)
 EACH(decoding)
 EACH(attention_backward)
@@ -426,9 +470,13 @@ EACH(lora_gradient)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prefix_cuts),   cmocka_unit_test(test_call_cuts),
-        cmocka_unit_test(test_neighbours),    cmocka_unit_test(test_qk_rope),
-        cmocka_unit_test(test_decoding),      cmocka_unit_test(test_attention_backward),
+        cmocka_unit_test(test_prefix_cuts),
+        cmocka_unit_test(test_call_cuts),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_shared_prefix),
+        cmocka_unit_test(test_qk_rope),
+        cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_attention_backward),
         cmocka_unit_test(test_lora_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include "backend/backend.h"
 
 enum {
-    ATTN_ROWS = 32,  /* (query, head) rows of one key-value head worked on together */
+    ATTN_ROWS = 64,  /* (query, head) rows of one key-value head worked on together */
     ATTN_KEYS = 32,  /* keys widened to f32 together: 16 KiB for heads of 128 */
     ATTN_PANELS = 3, /* of ATTN_ROWS rows each, beside the one of keys */
     SUM_BLOCK = 4096 /* elements of one leaf of sum_squares' tree */

@@ -17,7 +17,10 @@
  * Sums put down in memory and taken up again keep their bits, so neither the cut into prefix and
  * own keys nor that into blocks is seen in the result. */
 
-enum { MANY_ROWS = 8 }; /* from so many rows on, widening keys into the panel pays */
+enum {
+    MANY_ROWS = 8,  /* from so many rows on, widening keys into the panel pays */
+    KEYS_AHEAD = 24 /* how far memory is asked ahead where keys come from the cache */
+};
 
 /* The rows of a block: how many keys each sees, and which (query, head) of the matrices it is. */
 struct attn_block {
@@ -95,7 +98,7 @@ static inline v16 load_cache(const void *base, size_t element, bool bf16, int m)
 struct attn_keys {
     const void *base;
     size_t stride; /* elements */
-    bool bf16;
+    bool bf16, in_cache;
     int from, count; /* positions */
     int dim;
 };
@@ -105,6 +108,29 @@ static size_t key_element(const struct attn_job *a, const struct attn_range *g, 
     int prefix = a->spans->prefix_len;
     int row = j < prefix ? a->spans->prefix_row + j : g->own_row + j - prefix;
     return (size_t)row * a->stride;
+}
+
+/* Memory may fetch a key while others are computed with: the hardware does not guess that a key of
+ * some lines follows at a distance of some kilobytes. */
+static void prefetch_key(const struct attn_job *a, const struct attn_range *g, const void *cache,
+                         int j)
+{
+    if (j >= g->to)
+        return;
+    size_t element = a->bf16 ? sizeof(uint16_t) : sizeof(float);
+    const char *key = (const char *)cache + key_element(a, g, j) * element;
+    for (size_t at = 0; at < (size_t)a->head_dim * element; at += 64)
+        __builtin_prefetch(key + at);
+}
+
+/* The same for `n` neighbouring keys in the cache from the j-th on; there may be none any more. */
+static inline void prefetch_keys(const struct attn_keys *keys, int j, int n)
+{
+    size_t element = keys->bf16 ? sizeof(uint16_t) : sizeof(float);
+    const char *key = (const char *)keys->base + (size_t)j * keys->stride * element;
+    for (int k = 0; k < n; k++, key += keys->stride * element)
+        for (size_t at = 0; at < (size_t)keys->dim * element; at += 64)
+            __builtin_prefetch(key + at);
 }
 
 /* Keys of a range from position `from` on: at most ATTN_KEYS, up to `to`. */
@@ -118,15 +144,16 @@ static struct attn_keys take_keys(const struct attn_job *a, const struct attn_ra
             to = prefix;
         const char *base = cache;
         base += key_element(a, g, from) * (a->bf16 ? sizeof(uint16_t) : sizeof(float));
-        return (struct attn_keys){base, a->stride, a->bf16, from, to - from, a->head_dim};
+        return (struct attn_keys){base, a->stride, a->bf16, true, from, to - from, a->head_dim};
     }
     float *keys = panel(a, ATTN_PANELS), *out = keys;
     for (int j = from; j < to; j++, out += width) {
         size_t at = key_element(a, g, j);
+        prefetch_key(a, g, cache, j + ATTN_KEYS);
         FOR_LANES(a->head_dim)
         v_store(out + i, load_cache(cache, at + (size_t)i, a->bf16, m));
     }
-    return (struct attn_keys){keys, width, false, from, to - from, (int)width};
+    return (struct attn_keys){keys, width, false, false, from, to - from, (int)width};
 }
 
 /* The block's rows of a matrix (R, heads·head_dim), end to end in a panel; and back. */
@@ -192,23 +219,26 @@ INLINE void dots_tile(const struct dots *t, int j, bool bf16, int rows, int keys
     if (i < dim)
         dots_step(acc, t, j, i, bf16, rows, keys, dim - i);
     float *out = t->scores + j;
+    if (rows == 4 && keys == 4) {
+        v_sum16(out, t->score_stride, acc);
+        return;
+    }
     UNROLL
     for (int r = 0; r < rows; r++, out += t->score_stride) {
-        if (keys == 4) {
-            v_sum4(out, acc[r]);
-        } else {
-            UNROLL
-            for (int k = 0; k < keys; k++)
-                out[k] = v_sum(acc[r][k]);
-        }
+        UNROLL
+        for (int k = 0; k < keys; k++)
+            out[k] = v_sum(acc[r][k]);
     }
 }
 
 INLINE void dots_keys(const struct dots *t, int count, bool bf16, int rows)
 {
     int j = 0;
-    for (; j + TILE <= count; j += TILE)
+    for (; j + TILE <= count; j += TILE) {
+        if (t->keys->in_cache)
+            prefetch_keys(t->keys, j + KEYS_AHEAD, TILE);
         dots_tile(t, j, bf16, rows, TILE);
+    }
     for (; j < count; j++)
         dots_tile(t, j, bf16, rows, 1);
 }
@@ -295,6 +325,8 @@ INLINE void weigh_tile(const struct weigh *t, int d, bool bf16, int rows, int ve
     }
     for (int j = t->from; j < t->to; j++) {
         size_t at = (size_t)j * t->keys->stride + (size_t)d;
+        if (t->keys->in_cache)
+            prefetch_keys(t->keys, j + KEYS_AHEAD, 1);
         v16 value[2 * TILE];
         UNROLL
         for (int c = 0; c < vectors; c++)
@@ -397,30 +429,34 @@ static void combine_rows(const struct attn_block *b, float *out, float *w, const
 
 /* --- forward --- */
 
-static float max_of(const float *x, int n)
+/* The largest of x[i]·scale. */
+static float scaled_max(const float *x, float scale, int n)
 {
-    v16 best = v_set1(x[0]);
+    v16 s = v_set1(scale), best = v_set1(x[0] * scale);
     int i = 0;
     for (; i + LANES <= n; i += LANES)
-        best = v_max(v_load(x + i), best);
+        best = v_max(v_mul(v_load(x + i), s), best);
     float result = v_max_lane(best);
     for (; i < n; i++)
-        result = x[i] > result ? x[i] : result;
+        result = x[i] * scale > result ? x[i] * scale : result;
     return result;
 }
 
-/* In place: scores[j]·scale → exp(· − max); returns the sum and the log-sum-exp. */
+/* In place: scores[j] → exp(scores[j]·scale − max); returns the sum and the log-sum-exp. */
 static float softmax_row(float *scores, float scale, int n, float *lse)
 {
-    v16 s = v_set1(scale);
-    FOR_LANES(n) store_lanes(scores + i, v_mul(load_lanes(scores + i, m), s), m);
-    float top = max_of(scores, n);
-    v16 sum = v_zero(), shift = v_set1(top);
-    FOR_LANES(n)
-    {
-        v16 e = v_exp(v_sub(load_lanes(scores + i, m), shift));
-        store_lanes(scores + i, e, m);
-        sum = v_add(sum, m == LANES ? e : v_load_n(scores + i, m));
+    float top = scaled_max(scores, scale, n);
+    v16 sum = v_zero(), s = v_set1(scale), shift = v_set1(top);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        v16 e = v_exp_low(v_sub(v_mul(v_load(scores + i), s), shift));
+        v_store(scores + i, e);
+        sum = v_add(sum, e);
+    }
+    if (i < n) {
+        int m = n - i;
+        v_store_n(scores + i, v_exp_low(v_sub(v_mul(v_load_n(scores + i, m), s), shift)), m);
+        sum = v_add(sum, v_load_n(scores + i, m));
     }
     float total = v_sum(sum);
     *lse = top + logf(total);
@@ -478,7 +514,7 @@ static void score_gradient(const struct attn_job *a, float *p, float *ds, int n,
     v16 scale = v_set1(a->scale);
     FOR_LANES(n)
     {
-        v16 e = v_exp(v_sub(v_mul(load_lanes(p + i, m), scale), v_set1(lse)));
+        v16 e = v_exp_low(v_sub(v_mul(load_lanes(p + i, m), scale), v_set1(lse)));
         v16 g = v_mul(v_mul(e, v_sub(load_lanes(ds + i, m), v_set1(delta))), scale);
         store_lanes(p + i, e, m);
         store_lanes(ds + i, g, m);

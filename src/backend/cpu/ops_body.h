@@ -229,6 +229,18 @@ static void outer(const struct outer *o)
 
 /* --- the vocabulary --- */
 
+static float max_of(const float *x, int n)
+{
+    v16 best = v_set1(x[0]);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        best = v_max(v_load(x + i), best);
+    float result = v_max_lane(best);
+    for (; i < n; i++)
+        result = x[i] > result ? x[i] : result;
+    return result;
+}
+
 static float log_sum_exp(float *z, float temperature, int n)
 {
     if (temperature != 1.0f) {

@@ -93,22 +93,34 @@ static inline float v_sum(v16 a)
     __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
 }
-/* out[i] = v_sum(a[i]) for four at once: the same tree, its shuffles shared. */
-static inline void v_sum4(float out[4], const v16 a[4])
+/* out[r · stride + k] = v_sum(a[r][k]): the same tree for sixteen at once. Each stage adds two
+ * halves of one vector beside two halves of another: one operand of the addition is a blend, which
+ * any port does, the other a shuffle. Rows end up in the four 128-bit quarters, keys within. */
+static inline void v_sum16(float *out, size_t stride, v16 (*a)[4])
 {
-    /* 256-bit halves {a0, a1} and {a2, a3}, each the sum of a vector's two halves; then 128 bits a
-     * vector. */
-    __m512 s01 = _mm512_add_ps(_mm512_shuffle_f32x4(a[0], a[1], 0x44),
-                               _mm512_shuffle_f32x4(a[0], a[1], 0xEE));
-    __m512 s23 = _mm512_add_ps(_mm512_shuffle_f32x4(a[2], a[3], 0x44),
-                               _mm512_shuffle_f32x4(a[2], a[3], 0xEE));
-    __m512 s4 =
-        _mm512_add_ps(_mm512_shuffle_f32x4(s01, s23, 0x88), _mm512_shuffle_f32x4(s01, s23, 0xDD));
-    __m512 s2 = _mm512_add_ps(s4, _mm512_permute_ps(s4, 0x0E));
-    __m512 s1 = _mm512_add_ps(s2, _mm512_permute_ps(s2, 0x01));
-    _mm_storeu_ps(out,
-                  _mm512_castps512_ps128(_mm512_permutexvar_ps(
-                      _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), s1)));
+    __m512 quarter[4];
+    for (int k = 0; k < 4; k++) {
+        __m512 r01 = _mm512_add_ps(_mm512_mask_blend_ps(0xFF00, a[0][k], a[1][k]),
+                                   _mm512_shuffle_f32x4(a[0][k], a[1][k], 0x4E));
+        __m512 r23 = _mm512_add_ps(_mm512_mask_blend_ps(0xFF00, a[2][k], a[3][k]),
+                                   _mm512_shuffle_f32x4(a[2][k], a[3][k], 0x4E));
+        /* r01: row 0's quarters 0, 1, row 1's 0, 1 */
+        __m512 other = _mm512_mask_blend_ps(0x0F0F, r01, r23);
+        quarter[k] = _mm512_add_ps(_mm512_mask_blend_ps(0xF0F0, r01, r23),
+                                   _mm512_shuffle_f32x4(other, other, 0xB1));
+    }
+    __m512 half[2]; /* two sums a key, of keys 0 and 1, and of 2 and 3 */
+    for (int k = 0; k < 2; k++) {
+        __m512d x = _mm512_castps_pd(quarter[2 * k]), y = _mm512_castps_pd(quarter[2 * k + 1]);
+        half[k] = _mm512_add_ps(_mm512_castpd_ps(_mm512_mask_blend_pd(0xAA, x, y)),
+                                _mm512_castpd_ps(_mm512_shuffle_pd(x, y, 0x55)));
+    }
+    __m512 sums = _mm512_add_ps(_mm512_shuffle_ps(half[0], half[1], 0x88),
+                                _mm512_shuffle_ps(half[0], half[1], 0xDD));
+    _mm_storeu_ps(out, _mm512_castps512_ps128(sums));
+    _mm_storeu_ps(out + 2 * stride, _mm512_extractf32x4_ps(sums, 1));
+    _mm_storeu_ps(out + stride, _mm512_extractf32x4_ps(sums, 2));
+    _mm_storeu_ps(out + 3 * stride, _mm512_extractf32x4_ps(sums, 3));
 }
 /* 2^n by exponent bits: `biased` holds 0x4B400000 + n as integer bits (see v_exp). */
 static inline v16 v_exp2_bits(v16 biased)
@@ -358,10 +370,10 @@ static inline v16 v_select_less(v16 x, v16 limit, v16 a, v16 b)
 enum { TILE = 4 };
 #else
 enum { TILE = 2 };
-static inline void v_sum4(float out[4], const v16 a[4])
+static inline void v_sum16(float *out, size_t stride, v16 (*a)[4])
 {
-    for (int i = 0; i < 4; i++)
-        out[i] = v_sum(a[i]);
+    for (int i = 0; i < 16; i++)
+        out[(size_t)(i / 4) * stride + i % 4] = v_sum(a[i / 4][i % 4]);
 }
 #endif
 
@@ -394,18 +406,9 @@ static inline float v_max_lane(v16 a)
     return best;
 }
 
-/* e^x within 2 ulp. x is split as n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite, in two parts),
- * e^r by its Taylor polynomial of degree 7 (error below 2^-27 there). Results under the smallest
- * normal number are 0, above the largest infinity; NaN stays NaN. */
-static inline v16 v_exp(v16 x)
+/* e^r for |r| ≤ ln 2 / 2: the Taylor polynomial of degree 7 (error below 2^-27 there). */
+static inline v16 v_exp_polynomial(v16 r)
 {
-    const v16 magic = v_set1(0x1.8p23f); /* adding it rounds to an integer held in the low bits */
-    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x);
-    clamped = v_select_less(v_set1(88.8f), clamped, v_set1(88.8f), clamped);
-    v16 biased = v_add(v_mul(clamped, v_set1(0x1.715476p0f)), magic);
-    v16 n = v_sub(biased, magic);
-    v16 r = v_fma(n, v_set1(-0x1.62e400p-1f), clamped);
-    r = v_fma(n, v_set1(-0x1.7f7d1cp-20f), r);
     v16 p = v_set1(0x1.a01a02p-13f);
     p = v_fma(p, r, v_set1(0x1.6c16c2p-10f));
     p = v_fma(p, r, v_set1(0x1.111112p-7f));
@@ -413,13 +416,41 @@ static inline v16 v_exp(v16 x)
     p = v_fma(p, r, v_set1(0x1.555556p-3f));
     p = v_fma(p, r, v_set1(0.5f));
     p = v_fma(p, r, v_set1(1.0f));
-    p = v_fma(p, r, v_set1(1.0f));
+    return v_fma(p, r, v_set1(1.0f));
+}
+
+/* x = n·ln 2 + r (Cody and Waite, in two parts); returns r, and n as `biased` − magic: adding magic
+ * rounds to an integer that is then held in the low bits. */
+static inline v16 v_exp_reduce(v16 x, v16 *biased)
+{
+    const v16 magic = v_set1(0x1.8p23f);
+    *biased = v_add(v_mul(x, v_set1(0x1.715476p0f)), magic);
+    v16 n = v_sub(*biased, magic);
+    return v_fma(n, v_set1(-0x1.7f7d1cp-20f), v_fma(n, v_set1(-0x1.62e400p-1f), x));
+}
+
+/* e^x within 2 ulp. Results under the smallest normal number are 0, above the largest infinity; NaN
+ * stays NaN. */
+static inline v16 v_exp(v16 x)
+{
+    const v16 magic = v_set1(0x1.8p23f);
+    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x), biased;
+    clamped = v_select_less(v_set1(88.8f), clamped, v_set1(88.8f), clamped);
+    v16 p = v_exp_polynomial(v_exp_reduce(clamped, &biased)), n = v_sub(biased, magic);
     /* 2^n in two factors: n = 128 alone would be infinity while e^x is still finite. */
     v16 half = v_add(v_mul(n, v_set1(0.5f)), magic);
     v16 rest = v_add(v_sub(n, v_sub(half, magic)), magic);
     v16 result = v_mul(v_mul(p, v_exp2_bits(half)), v_exp2_bits(rest));
     result = v_select_less(x, v_set1(-87.33654f), v_zero(), result);
     return v_select_less(v_set1(88.72283f), x, v_set1(__builtin_inff()), result);
+}
+
+/* The same bits for x ≤ 88 (or NaN), as in a softmax: no overflow to look after. */
+static inline v16 v_exp_low(v16 x)
+{
+    v16 clamped = v_select_less(x, v_set1(-87.4f), v_set1(-87.4f), x), biased;
+    v16 p = v_exp_polynomial(v_exp_reduce(clamped, &biased));
+    return v_select_less(x, v_set1(-87.33654f), v_zero(), v_mul(p, v_exp2_bits(biased)));
 }
 
 #endif

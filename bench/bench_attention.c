@@ -1,0 +1,281 @@
+/* bench_attention.c: what is not a product with a weight, in the shapes of a training step of a
+ * 0.5B model (16 query and 8 key-value heads of 128, a prompt of 255 shared by 16 completions of
+ * 512), beside its floor: the larger of multiply-adds ÷ the f32 peak and bytes ÷ the rate of
+ * reading, both measured in the same run.
+ *
+ *   build/release/bench/bench_attention [isa] [bf16|f32] [threads] [part of a name]
+ *
+ * With one thread the time is processor time, so a busy machine disturbs little. */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "backend/backend.h"
+
+enum {
+    HEADS = 16,
+    KV_HEADS = 8,
+    DIM = 128,
+    PREFIX = 255,
+    OWN = 512,
+    GROUP = 16, /* completions of a rollout */
+    MICRO = 4,  /* of a backward pass */
+    HIDDEN = 1024,
+    INNER = 3072,
+    RANK = 16,
+    ROWS = MICRO * OWN,
+    CACHE_ROWS = PREFIX + GROUP * OWN,
+    REPEAT = 5
+};
+
+static double seconds(int threads)
+{
+    struct timespec t;
+    clock_gettime(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* 12 chains of fused multiply-adds that never leave the registers. */
+typedef float wide __attribute__((vector_size(64)));
+typedef float narrow __attribute__((vector_size(32)));
+#define F(i) "vfmadd231ps %[b], %[c], %" #i "\n\t"
+#define CHAINS(name, isa, vector)                                                                  \
+    __attribute__((target(isa), noinline)) static float name(long rounds)                          \
+    {                                                                                              \
+        vector b = {1}, c = b * 1e-9f, s = b, t = b, u = b, v = b, w = b, x = b, y = b, z = b;     \
+        vector k = b, l = b, m = b, n = b;                                                         \
+        for (long r = 0; r < rounds; r++)                                                          \
+            __asm__ volatile(F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)         \
+                             : "+v"(s), "+v"(t), "+v"(u), "+v"(v), "+v"(w), "+v"(x), "+v"(y),      \
+                               "+v"(z), "+v"(k), "+v"(l), "+v"(m), "+v"(n)                         \
+                             : [b] "v"(b), [c] "v"(c));                                            \
+        s += t + u + v + w + x + y + z + k + l + m + n;                                            \
+        return s[0];                                                                               \
+    }
+CHAINS(chains_wide, "avx512f", wide)
+CHAINS(chains_narrow, "avx2,fma", narrow)
+
+static double fma_peak(int threads)
+{
+    const long rounds = 4000000;
+    bool is_wide = __builtin_cpu_supports("avx512f");
+    double best = 0;
+    for (int i = 0; i < REPEAT; i++) {
+        double start = seconds(threads);
+#pragma omp parallel num_threads(threads)
+        {
+            volatile float keep = is_wide ? chains_wide(rounds) : chains_narrow(rounds);
+            (void)keep;
+        }
+        double rate =
+            2.0 * (is_wide ? 16 : 8) * 12 * (double)rounds * threads / (seconds(threads) - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+static double read_rate(const void *data, size_t bytes, int threads)
+{
+    double best = 0;
+    for (int i = 0; i < REPEAT; i++) {
+        double start = seconds(threads);
+        uint64_t total = 0;
+#pragma omp parallel for num_threads(threads) reduction(+ : total) schedule(static)
+        for (size_t j = 0; j < bytes / 8; j++)
+            total += ((const uint64_t *)data)[j];
+        double rate = (double)bytes / (seconds(threads) - start);
+        if (total != 42)
+            best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+struct bench {
+    struct device *d;
+    struct attn_dims dims;
+    double flops, bytes; /* of the machine, a second */
+    float *q, *out, *dout, *lse, *dq, *dk, *dv, *x, *gate, *up, *u, *du, *da, *db;
+    float *k_grad[MICRO], *v_grad[MICRO];
+    void *k, *v;
+    struct attn_span spans[GROUP];
+    int n_spans, rows;
+    const char *only; /* the operations whose name has this */
+};
+
+static float *room(struct bench *b, size_t n)
+{
+    struct err err = {0};
+    float *p = b->d->ops->alloc(b->d, n * sizeof *p, &err);
+    if (!p) {
+        fprintf(stderr, "%s\n", err.message);
+        exit(1);
+    }
+    uint32_t state = 1;
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        p[i] = (float)(int32_t)state * 0x1p-31f;
+    }
+    return p;
+}
+
+static void *cache(struct bench *b, int rows)
+{
+    size_t n = (size_t)rows * KV_HEADS * DIM, element = b->d->ops->kv_element_bytes(b->d);
+    float *values = room(b, n);
+    if (element == 4)
+        return values;
+    uint16_t *half = (uint16_t *)(void *)values;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], 4);
+        half[i] = (uint16_t)(bits >> 16);
+    }
+    return half;
+}
+
+/* Multiply-adds and bytes of one call, and how it is called. */
+static void report(struct bench *b, const char *name, void (*call)(struct bench *), double fma,
+                   double bytes)
+{
+    double best = 1e9;
+    if (!strstr(name, b->only))
+        return;
+    call(b);
+    for (int i = 0; i < REPEAT; i++) {
+        int times = 1 + (int)(2e8 / (fma + bytes));
+        double start = seconds(b->d->threads);
+        for (int t = 0; t < times; t++)
+            call(b);
+        double took = (seconds(b->d->threads) - start) / times;
+        best = took < best ? took : best;
+    }
+    double compute = 2 * fma / b->flops, memory = bytes / b->bytes;
+    double floor = compute > memory ? compute : memory;
+    printf("%-22s %9.3f ms  floor %8.3f ms (%s)  %3.0f%%  %6.1f GFLOP/s\n", name, best * 1e3,
+           floor * 1e3, compute > memory ? "arithmetic" : "memory", 100 * floor / best,
+           2 * fma / best * 1e-9);
+}
+
+static void call_attention(struct bench *b)
+{
+    b->d->ops->attention(b->d, b->out, b->lse, b->q, b->k, b->v, b->spans, b->n_spans, b->dims,
+                         b->rows);
+}
+
+static void call_backward(struct bench *b)
+{
+    b->d->ops->attention_backward(b->d, b->dq, b->dk, b->dv, b->k_grad, b->v_grad, b->dout, b->q,
+                                  b->k, b->v, b->out, b->lse, b->spans, b->n_spans, b->dims,
+                                  b->rows);
+}
+
+/* n spans of `queries` queries each, from position own_pos of their own. */
+static double set_spans(struct bench *b, int n, int queries, int prefix, int own_pos)
+{
+    double pairs = 0; /* (query, key) */
+    b->n_spans = n;
+    b->rows = n * queries;
+    for (int s = 0; s < n; s++) {
+        b->spans[s] =
+            (struct attn_span){s * queries, queries, 0, prefix, PREFIX + s * OWN, own_pos};
+        for (int i = 0; i < queries; i++)
+            pairs += prefix + own_pos + i + 1;
+    }
+    return pairs;
+}
+
+static void bench_attention(struct bench *b)
+{
+    double pair = 2.0 * HEADS * DIM; /* score and weighted sum, all heads */
+    double key = 2.0 * KV_HEADS * DIM * (double)b->d->ops->kv_element_bytes(b->d);
+    double pairs = set_spans(b, GROUP, 1, PREFIX, 0);
+    report(b, "decode, 1 own key", call_attention, pairs * pair, (PREFIX + GROUP) * key);
+    pairs = set_spans(b, GROUP, 1, PREFIX, OWN / 2);
+    report(b, "decode, 257 own keys", call_attention, pairs * pair,
+           (PREFIX + GROUP * (OWN / 2 + 1)) * key);
+    pairs = set_spans(b, GROUP, 1, PREFIX, OWN - 1);
+    report(b, "decode, 512 own keys", call_attention, pairs * pair, (PREFIX + GROUP * OWN) * key);
+    pairs = set_spans(b, 1, PREFIX, 0, 0);
+    report(b, "prefill 255", call_attention, pairs * pair, PREFIX * key);
+    pairs = set_spans(b, MICRO, OWN, PREFIX, 0);
+    report(b, "training 4 x 512", call_attention, pairs * pair, (PREFIX + ROWS) * key);
+    /* scores and dp again, dq, dk, dv */
+    report(b, "backward 4 x 512", call_backward, pairs * pair * 2.5, (PREFIX + ROWS) * key);
+}
+
+static void call_lora_q(struct bench *b)
+{
+    b->d->ops->lora_gradient(b->d, b->da, b->db, b->gate, b->du, b->x, b->u, 2.0f, HEADS * DIM,
+                             HIDDEN, RANK, OWN);
+}
+static void call_lora_down(struct bench *b)
+{
+    b->d->ops->lora_gradient(b->d, b->da, b->db, b->x, b->du, b->gate, b->u, 2.0f, HIDDEN, INNER,
+                             RANK, OWN);
+}
+static void call_swiglu(struct bench *b)
+{
+    b->d->ops->swiglu(b->d, b->up, b->gate, b->gate, OWN, INNER);
+}
+static void call_rmsnorm(struct bench *b)
+{
+    b->d->ops->rmsnorm(b->d, b->out, b->lse, b->x, b->u, 1e-6f, OWN, HIDDEN);
+}
+
+static void bench_rest(struct bench *b)
+{
+    report(b, "lora_gradient q", call_lora_q, (double)OWN * RANK * (HEADS * DIM + HIDDEN),
+           (double)OWN * (HEADS * DIM + HIDDEN) * 4);
+    report(b, "lora_gradient down", call_lora_down, (double)OWN * RANK * (INNER + HIDDEN),
+           (double)OWN * (INNER + HIDDEN) * 4);
+    report(b, "swiglu 512", call_swiglu, 12.0 * OWN * INNER, 2.0 * OWN * INNER * 4);
+    report(b, "rmsnorm 512", call_rmsnorm, 2.0 * OWN * HIDDEN, 2.0 * OWN * HIDDEN * 4);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {.dims = {HEADS, KV_HEADS, DIM}, .only = argc > 4 ? argv[4] : ""};
+    struct err err = {0};
+    struct device_options options = {
+        .isa = argc > 1 ? argv[1] : "auto",
+        .precision = argc > 2 && strcmp(argv[2], "f32") == 0 ? PRECISION_F32 : PRECISION_BF16,
+        .threads = argc > 3 ? atoi(argv[3]) : 1};
+    if (device_open(&b.d, &options, &err) ||
+        b.d->ops->reserve(b.d, ROWS, INNER, 16, PREFIX + OWN, &err)) {
+        fprintf(stderr, "%s: %s\n", err.where, err.message);
+        return 1;
+    }
+    size_t q = (size_t)ROWS * HEADS * DIM, kv = (size_t)ROWS * KV_HEADS * DIM;
+    b.q = room(&b, q);
+    b.out = room(&b, q);
+    b.dout = room(&b, q);
+    b.dq = room(&b, q);
+    b.lse = room(&b, (size_t)ROWS * HEADS);
+    b.dk = room(&b, kv);
+    b.dv = room(&b, kv);
+    for (int i = 0; i < MICRO; i++) {
+        b.k_grad[i] = room(&b, (size_t)PREFIX * KV_HEADS * DIM);
+        b.v_grad[i] = room(&b, (size_t)PREFIX * KV_HEADS * DIM);
+    }
+    b.k = cache(&b, CACHE_ROWS);
+    b.v = cache(&b, CACHE_ROWS);
+    b.x = room(&b, (size_t)OWN * HIDDEN);
+    b.gate = room(&b, (size_t)OWN * INNER);
+    b.up = room(&b, (size_t)OWN * INNER);
+    b.u = room(&b, (size_t)OWN * HIDDEN);
+    b.du = room(&b, (size_t)OWN * RANK);
+    b.da = room(&b, (size_t)RANK * INNER);
+    b.db = room(&b, (size_t)RANK * INNER);
+    size_t big = (size_t)64 << 20;
+    float *stream = room(&b, big / 4 * 4);
+    b.flops = fma_peak(b.d->threads);
+    b.bytes = read_rate(stream, big * 4, b.d->threads);
+    printf("%s, %s, %d thread%s: %.0f GFLOP/s, %.1f GB/s\n", b.d->isa,
+           options.precision == PRECISION_F32 ? "f32" : "bf16", b.d->threads,
+           b.d->threads == 1 ? "" : "s", b.flops * 1e-9, b.bytes * 1e-9);
+    fflush(stdout);
+    bench_attention(&b);
+    bench_rest(&b);
+    return 0;
+}

@@ -1,0 +1,274 @@
+/* test_options.c: recipes of training: TRL's names and sizes become ours, and whatever a recipe
+ * says wrongly is ERR_USAGE with file and line, what was found and what to do. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "../support/train_run.h"
+#include "base/log.h"
+#include "train/schedule.h"
+
+#define BASE                                                                                       \
+    "model: m\n"                                                                                   \
+    "data: d\n"                                                                                    \
+    "rewards: [push]\n"                                                                            \
+    "max_steps: 10\n"
+
+/* Loads BASE and `more`, with at most one override. */
+static int load(struct train_options *o, recipe **r, const char *text, const char *set,
+                struct err *err)
+{
+    char *folder = temp_folder();
+    const char *path = write_text(in_folder(folder, "recipe.yaml"), text);
+    int status = train_recipe_load(r, o, path, &set, set ? 1 : 0, false, err);
+    temp_folder_remove(folder);
+    return status;
+}
+
+static void load_ok(struct train_options *o, recipe **r, const char *text)
+{
+    struct err err;
+    if (load(o, r, text, NULL, &err))
+        fail_msg("%s: %s\n%s", err.where, err.message, text);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct train_options o;
+    recipe *r;
+    load_ok(&o, &r, BASE);
+    assert_int_equal(o.num_generations, 8);
+    assert_int_equal(o.prompts_per_step, 1);
+    assert_int_equal(o.num_iterations, 1);
+    assert_int_equal(o.loss_type, LOSS_DAPO);
+    assert_int_equal(o.scale_rewards, SCALE_GROUP);
+    assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
+    assert_true(o.use_bias_correction_kl);
+    assert_true(o.temperature == 1 && o.max_grad_norm == 1 && o.weight_decay == 0);
+    assert_true(o.max_sampling_logp_difference == 0);
+    assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
+    assert_int_equal(o.lora.r, 16);
+    assert_int_equal(o.micro_batch, 0);
+    assert_string_equal(o.metric_for_best_model, "eval/mean_reward");
+    recipe_free(r);
+}
+
+static void sizes_of_trl(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        int prompts, per_group, micro_batch;
+    } cases[] = {
+        {"num_generations: 4\nper_device_train_batch_size: 8\n", 2, 4, 8},
+        {"num_generations: 4\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 6\n", 3,
+         4, 2},
+        {"num_generations: 8\ngradient_accumulation_steps: 3\n", 3, 8, 8}, /* TRL's default is 8 */
+        {"num_generations: 16\ngeneration_batch_size: 32\n", 2, 16, 0},
+        {"num_generations: 4\nper_device_train_batch_size: 8\ngeneration_batch_size: 8\n", 2, 4, 8},
+        {"num_generations: 4\nper_device_train_batch_size: 8\nprompts_per_step: 2\n", 2, 4, 8},
+        {"num_generations: 4\nper_device_train_batch_size: 8\nmicro_batch: 3\n", 2, 4, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[600];
+        snprintf(text, sizeof text, BASE "%s", cases[i].more);
+        load_ok(&o, &r, text);
+        assert_int_equal(o.prompts_per_step, cases[i].prompts);
+        assert_int_equal(o.num_generations, cases[i].per_group);
+        assert_int_equal(o.micro_batch, cases[i].micro_batch);
+        recipe_free(r);
+    }
+}
+
+static void warm_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        double ratio, steps;
+    } cases[] = {
+        {"", 0, 0},
+        {"warmup_ratio: 0.05\n", 0.05, 0},
+        {"warmup_steps: 7\n", 0, 7},
+        {"warmup_steps: 0.05\n", 0.05, 0},
+        {"warmup_steps: 0.05\nwarmup_ratio: 0.05\n", 0.05, 0},
+        {"warmup_steps: 1\n", 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[600];
+        snprintf(text, sizeof text, BASE "%s", cases[i].more);
+        load_ok(&o, &r, text);
+        assert_true(o.warmup_ratio == cases[i].ratio);
+        assert_true(o.warmup_steps == cases[i].steps);
+        recipe_free(r);
+    }
+}
+
+static void aliases_and_sides(void **state)
+{
+    (void)state;
+    struct train_options o;
+    recipe *r;
+    load_ok(&o, &r,
+            BASE "epsilon: 0.3\nlora: {r: 8, alpha: 4, dropout: 0, target_modules: [q_proj]}\n");
+    assert_true(o.epsilon_high == 0.3);
+    assert_true(o.lora.lora_alpha == 4);
+    struct peft_config c;
+    struct err err;
+    assert_int_equal(train_peft_config(&c, &o, &err), 0);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        assert_int_equal(c.targets[p], strcmp(projection_names[p], "q_proj") == 0);
+    recipe_free(r);
+    load_ok(&o, &r, BASE "epsilon: 0.3\nepsilon_high: 0.4\n");
+    assert_true(o.epsilon_high == 0.4);
+    assert_int_equal(train_peft_config(&c, &o, &err), 0);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        assert_true(c.targets[p]);
+    recipe_free(r);
+}
+
+/* Line 5 is the first of `more`. */
+static const struct {
+    const char *more, *place, *what;
+} wrong[] = {
+    {"temprature: 1\n", "recipe.yaml:5", "did you mean \"temperature\""},
+    {"lora: {rank: 3}\n", "recipe.yaml:5", "\"lora.rank\""},
+    {"lora: {lora_alpa: 3}\n", "recipe.yaml:5", "\"lora.lora_alpha\""},
+    {"lora_alpha: 3\n", "recipe.yaml:5", "\"lora.lora_alpha\""},
+    {"num_generations: four\n", "recipe.yaml:5", "num_generations"},
+    {"num_generations: 8.0\n", "recipe.yaml:5", "num_generations"},
+    {"num_generations: 1\n", "recipe.yaml:5", "num_generations"},
+    {"beta: -1\n", "recipe.yaml:5", "beta"},
+    {"beta: .nan\n", "recipe.yaml:5", "beta"},
+    {"temperature: 0\n", "recipe.yaml:5", "temperature"},
+    {"use_bias_correction_kl: 3\n", "recipe.yaml:5", "use_bias_correction_kl"},
+    {"loss_type: grop\n", "recipe.yaml:5", "grpo"},
+    {"loss_type: cispo\n", "recipe.yaml:5", "cispo"},
+    {"beta: 0\nbeta: 1\n", "recipe.yaml:6", "beta"},
+    {"beta: [1]\n", "recipe.yaml:5", "beta"},
+    {"lora: 3\n", "recipe.yaml:5", "lora"},
+    {"lora: {lora_dropout: 0.1}\n", "recipe.yaml:5", "must be 0"},
+    {"lora:\n  r: 4\n  dropout: 0.05\n", "recipe.yaml:7", "log-probability is not the trainer's"},
+    {"lora: {target_modules: [q_proj, qproj]}\n", "recipe.yaml:5: lora.target_modules",
+     "\"qproj\""},
+    {"lora: {target_modules: []}\n", "recipe.yaml:5: lora.target_modules", "empty"},
+    {"per_device_train_batch_size: 3\n", "recipe.yaml:5", "no multiple of num_generations 8"},
+    {"generation_batch_size: 12\n", "recipe.yaml:5", "no multiple of num_generations 8"},
+    {"per_device_train_batch_size: 16\nprompts_per_step: 3\n", "recipe.yaml:5",
+     "2 prompts a step, prompts_per_step is 3"},
+    {"per_device_train_batch_size: 16\ngeneration_batch_size: 8\n", "recipe.yaml:6", "1 prompts"},
+    {"per_device_train_batch_size: 0\n", "recipe.yaml:5", "is 0"},
+    {"gradient_accumulation_steps: 0\n", "recipe.yaml:5", "is 0"},
+    {"generation_batch_size: 0\n", "recipe.yaml:5", "is 0"},
+    {"warmup_steps: 2.5\n", "recipe.yaml:5", "whole number"},
+    {"warmup_steps: 5\nwarmup_ratio: 0.1\n", "recipe.yaml:5", "warmup_ratio"},
+    {"warmup_steps: 0.2\nwarmup_ratio: 0.1\n", "recipe.yaml:5", "warmup_ratio"},
+    {"num_train_epochs: 2\n", "recipe.yaml:5", "max_steps"},
+    {"eval_steps: 5\n", "recipe.yaml:5", "eval_data"},
+    {"ref_adapter: x\n", "recipe.yaml:5", "beta 0"},
+    {"eval_data: e\neval_steps: 5\neval_num_generations: 4\n", "recipe.yaml:7", "eval_temperature"},
+};
+
+static void mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct train_options o;
+        recipe *r;
+        struct err err = {0};
+        char text[600];
+        snprintf(text, sizeof text, BASE "%s", wrong[i].more);
+        int status = load(&o, &r, text, NULL, &err);
+        if (!status)
+            fail_msg("taken: %s", wrong[i].more);
+        expect_error(status, ERR_USAGE, &err, wrong[i].place, wrong[i].what, NULL);
+        assert_null(r);
+    }
+}
+
+static void what_must_be_there(void **state)
+{
+    (void)state;
+    struct train_options o;
+    recipe *r;
+    struct err err;
+    expect_error(load(&o, &r, "data: d\nrewards: [push]\nmax_steps: 1\n", NULL, &err), ERR_USAGE,
+                 &err, "recipe.yaml: model", "required", NULL);
+    expect_error(load(&o, &r, "model: m\nrewards: [push]\nmax_steps: 1\n", NULL, &err), ERR_USAGE,
+                 &err, "recipe.yaml: data", "required", NULL);
+    expect_error(load(&o, &r, "model: m\ndata: d\nmax_steps: 1\n", NULL, &err), ERR_USAGE, &err,
+                 "recipe.yaml: rewards", "required", NULL);
+    expect_error(load(&o, &r, "model: m\ndata: d\nrewards: [push]\n", NULL, &err), ERR_USAGE, &err,
+                 "recipe.yaml: max_steps", "num_train_epochs", NULL);
+    expect_error(load(&o, &r, BASE, "max_steps=x", &err), ERR_USAGE, &err, "--set max_steps=x",
+                 NULL);
+    expect_error(load(&o, &r, BASE, "lora.lora_dropout=0.5", &err), ERR_USAGE, &err,
+                 "--set lora.lora_dropout=0.5", "must be 0", NULL);
+    expect_error(train_recipe_load(&r, &o, "no/such/recipe.yaml", NULL, 0, false, &err), ERR_USAGE,
+                 &err, "no/such/recipe.yaml", NULL);
+}
+
+/* Every key that is known but not built yet says so, with a value as good as any. */
+static void reserved_keys(void **state)
+{
+    (void)state;
+    assert_true(train_n_reserved > 10);
+    for (size_t i = 0; i < train_n_reserved; i++) {
+        struct train_options o;
+        recipe *r;
+        struct err err;
+        char text[600];
+        snprintf(text, sizeof text, BASE "%s: 1\n", train_reserved[i].name);
+        expect_error(load(&o, &r, text, NULL, &err), ERR_USAGE, &err, "recipe.yaml:5",
+                     train_reserved[i].name, "not built yet", NULL);
+    }
+}
+
+/* Said when the rewards are made, with data at hand: still the recipe's mistake. */
+static void rewards_of_a_recipe(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rewards, *what, *more;
+    } cases[] = {
+        {"[pushh]", "pushh", "push"},
+        {"{sql_qa: [sql_qa_v2]}", "no reward with a weight applies", "task \"push\""},
+        {"[{name: push, weight: 0}]", "no reward with a weight applies", "line 1"},
+        {"[{name: push, wieght: 1}]", "wieght", "known"},
+        {"[{name: regex}]", "pattern", "regex"},
+        {"[]", "names no reward", "rewards"},
+        {"[3]", "expected a name", "rewards"},
+    };
+    char *folder = temp_folder(), text[1000], path[600], run[600];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(run, sizeof run, "%s/run", folder);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err;
+        snprintf(text, sizeof text,
+                 "model: assets/demo/model\ndata: assets/demo/train.jsonl\nmax_steps: 1\n"
+                 "rewards: %s\n",
+                 cases[i].rewards);
+        write_text(path, text);
+        expect_error(train_run(&(struct train_run){.recipe = path, .run = run}, NULL, &err),
+                     ERR_USAGE, &err, "recipe.yaml:4: rewards", cases[i].what, cases[i].more, NULL);
+        assert_int_not_equal(access(run, 0), 0); /* nothing was made */
+    }
+    temp_folder_remove(folder);
+}
+
+int main(void)
+{
+    log_set_quiet(true);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),      cmocka_unit_test(sizes_of_trl),
+        cmocka_unit_test(warm_up),       cmocka_unit_test(aliases_and_sides),
+        cmocka_unit_test(mistakes),      cmocka_unit_test(what_must_be_there),
+        cmocka_unit_test(reserved_keys), cmocka_unit_test(rewards_of_a_recipe),
+    };
+    return cmocka_run_group_tests_name("train options", tests, NULL, NULL);
+}

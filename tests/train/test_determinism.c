@@ -13,7 +13,7 @@
     TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\n"                                            \
                       "num_generations: 5\n"                                                       \
                       "prompts_per_step: 2\n"                                                      \
-                      "max_completion_length: 40\n"                                                \
+                      "max_completion_length: 24\n"                                                \
                       "learning_rate: 5e-3\n"                                                      \
                       "beta: 0.05\n"                                                               \
                       "num_iterations: 2\n"                                                        \
@@ -25,8 +25,11 @@ enum { STEPS = 3 };
 static const struct variant {
     const char *micro_batch;
     int threads;
-} variants[] = {{"micro_batch=0", 1}, {"micro_batch=1", 1}, {"micro_batch=2", 2},
-                {"micro_batch=4", 1}, {"micro_batch=0", 2}, {"micro_batch=1", 2}};
+} variants[] = {{"micro_batch=0", 1},
+                {"micro_batch=1", 2},
+                {"micro_batch=2", 1},
+                {"micro_batch=4", 2},
+                {"micro_batch=0", 2}};
 
 /* But for what a checkpoint's state says of the recipe (micro_batch). */
 static void same_numbers(const char *a, const char *b, const char *label)
@@ -98,6 +101,75 @@ static void same_bits_bf16(void **state)
     every_isa("precision=bf16");
 }
 
+/* Groups whose last completion brings no gradient of its own (its reward is the mean, or it has
+ * none), beside one where nothing does: which micro-batch they fall into is no matter either. */
+static void completions_without_signal(void **state)
+{
+    (void)state;
+    static const char *const rewards[4][3] = {
+        {"0", "1", "0.5"}, {"2", "-1", "null"}, {"1", "1", "1"}, {"0.5", "0", "1"}};
+    char *folder = temp_folder(), path[600], samples[600], runs[3][600], label[64];
+    static const char *const sets[3] = {"micro_batch=0", "micro_batch=1", "micro_batch=2"};
+    struct str lines = {0};
+    for (int i = 0; i < 12; i++)
+        str_printf(&lines,
+                   "{\"step\": %d, \"prompt_id\": \"p%d\", \"prompt_ids\": [1, 308, %d, 2], "
+                   "\"ids\": [%d, %d, 9%s], \"reward\": %s}\n",
+                   1 + i / 6, i / 3, 40 + i / 3, 100 + i, 200 + 7 * i, i % 2 ? ", 77" : "",
+                   rewards[i / 3][i % 3]);
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(samples, sizeof samples, "%s/samples.jsonl", folder);
+    write_text(path, "model: assets/demo/model\nlora: {r: 4, lora_alpha: 8}\nsave_steps: 1\n"
+                     "learning_rate: 1e-2\nprecision: f32\nlr_scheduler_type: constant\n"
+                     "max_completion_length: 8\n");
+    write_text(samples, str_text(&lines));
+    str_free(&lines);
+    for (int i = 0; i < 3; i++) {
+        snprintf(runs[i], sizeof runs[i], "%s/run-%d", folder, i);
+        snprintf(label, sizeof label, "no signal, %s", sets[i]);
+        train_ok(&(struct train_run){
+            .recipe = path, .run = runs[i], .replay = samples, .set = {sets[i]}});
+        assert_true(metric_at(runs[i], 1, "grad_norm") > 0);
+        assert_true(metric_at(runs[i], 1, "reward_failures") == 1);
+        assert_true(metric_at(runs[i], 2, "informative_groups") == 1);
+        for (int step = 1; step <= 2; step++)
+            same_bytes(in_folder(runs[0], "checkpoints/step-%d/optimizer.safetensors", step),
+                       in_folder(runs[i], "checkpoints/step-%d/optimizer.safetensors", step),
+                       label);
+        same_bytes(in_folder(runs[0], "metrics.jsonl"), in_folder(runs[i], "metrics.jsonl"), label);
+    }
+    temp_folder_remove(folder);
+}
+
+/* At an epoch's seam a row can come twice in a step: its completions are drawn anew. */
+static void a_row_twice_in_a_step(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], run[600], text[1000];
+    shell("head -n 1 assets/demo/train.jsonl > '%s/data.jsonl'", folder);
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(run, sizeof run, "%s/run", folder);
+    snprintf(text, sizeof text,
+             TRAIN_RECIPE_BARE "data: %s/data.jsonl\nnum_generations: 4\nprompts_per_step: 2\n"
+                               "max_completion_length: 8\ntemperature: 2\nmax_steps: 1\n",
+             folder);
+    write_text(path, text);
+    train_ok(&(struct train_run){.recipe = path, .run = run});
+    int same = 0;
+    for (int i = 0; i < 4; i++) {
+        json_t *a = json_line(in_folder(run, "samples.jsonl"), i),
+               *b = json_line(in_folder(run, "samples.jsonl"), i + 4);
+        assert_true(json_equal(json_object_get(a, "prompt_id"), json_object_get(b, "prompt_id")));
+        assert_true(json_equal(json_object_get(a, "sample"), json_object_get(b, "sample")));
+        same += json_equal(json_object_get(a, "ids"), json_object_get(b, "ids"));
+        json_decref(a);
+        json_decref(b);
+    }
+    assert_int_equal(same, 0);
+    assert_true(metric_at(run, 1, "epoch") == 2);
+    temp_folder_remove(folder);
+}
+
 /* Other order, other draws: what must not be the same is not. */
 static void another_seed_is_another_run(void **state)
 {
@@ -127,6 +199,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits_f32),
         cmocka_unit_test(same_bits_bf16),
+        cmocka_unit_test(completions_without_signal),
+        cmocka_unit_test(a_row_twice_in_a_step),
         cmocka_unit_test(another_seed_is_another_run),
     };
     return cmocka_run_group_tests_name("train determinism", tests, NULL, NULL);

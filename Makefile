@@ -20,7 +20,7 @@
 #   PREFIX, DESTDIR  install
 
 # All cores, unless make was told a number of jobs itself.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 

@@ -26,7 +26,8 @@ enum {
     RANK = 16,
     ROWS = MICRO * OWN,
     CACHE_ROWS = PREFIX + GROUP * OWN,
-    REPEAT = 5
+    REPEAT = 5,
+    HALF = OWN / 2
 };
 
 static double seconds(int threads)
@@ -191,9 +192,9 @@ static void bench_attention(struct bench *b)
     double key = 2.0 * KV_HEADS * DIM * (double)b->d->ops->kv_element_bytes(b->d);
     double pairs = set_spans(b, GROUP, 1, PREFIX, 0);
     report(b, "decode, 1 own key", call_attention, pairs * pair, (PREFIX + GROUP) * key);
-    pairs = set_spans(b, GROUP, 1, PREFIX, OWN / 2);
+    pairs = set_spans(b, GROUP, 1, PREFIX, HALF);
     report(b, "decode, 257 own keys", call_attention, pairs * pair,
-           (PREFIX + GROUP * (OWN / 2 + 1)) * key);
+           (PREFIX + GROUP * (HALF + 1)) * key);
     pairs = set_spans(b, GROUP, 1, PREFIX, OWN - 1);
     report(b, "decode, 512 own keys", call_attention, pairs * pair, (PREFIX + GROUP * OWN) * key);
     pairs = set_spans(b, 1, PREFIX, 0, 0);

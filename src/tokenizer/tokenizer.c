@@ -34,6 +34,7 @@ struct tokenizer {
     char **tokens; /* by id; NULL: no such id */
     size_t *lengths;
     int size;             /* largest id + 1 */
+    size_t capacity;      /* of the three arrays by id */
     struct map vocab;     /* of the model … */
     struct map added_ids; /* … and of added tokens that are not in it */
     struct merge_table merges;
@@ -107,6 +108,29 @@ static int refuse(const struct loader *l, const char *what)
     return err_set(l->err, ERR_INPUT, l->where, "%s is not supported: ids could be wrong", what);
 }
 
+/* Room for `size` ids. Geometric growth: mem_realloc always copies. */
+static int reserve_ids(const struct loader *l, size_t size)
+{
+    tokenizer *t = l->t;
+    size_t capacity = t->capacity ? t->capacity : 1024;
+    while (capacity < size)
+        capacity *= 2;
+    if (capacity == t->capacity)
+        return ERR_NONE;
+    char **tokens = mem_realloc(t->tokens, capacity * sizeof *tokens);
+    if (tokens)
+        t->tokens = tokens;
+    size_t *lengths = tokens ? mem_realloc(t->lengths, capacity * sizeof *lengths) : NULL;
+    if (lengths)
+        t->lengths = lengths;
+    bool *special = lengths ? mem_realloc(t->special, capacity * sizeof *special) : NULL;
+    if (!special)
+        return err_no_memory(l->err, l->where, capacity * sizeof *tokens);
+    t->special = special;
+    t->capacity = capacity;
+    return ERR_NONE;
+}
+
 static int set_token(const struct loader *l, struct map *names, const char *content, size_t length,
                      long long id)
 {
@@ -116,21 +140,9 @@ static int set_token(const struct loader *l, struct map *names, const char *cont
                        content, id, (int)MAX_ID - 1);
     if (id >= t->size) {
         size_t old = (size_t)t->size, size = (size_t)id + 1;
-        size_t capacity = 1024;
-        while (capacity < size)
-            capacity *= 2;
-        if (old == 0 || capacity > old) { /* arrays always hold a power of two above size */
-            char **tokens = mem_realloc(t->tokens, capacity * sizeof *tokens);
-            if (tokens)
-                t->tokens = tokens;
-            size_t *lengths = tokens ? mem_realloc(t->lengths, capacity * sizeof *lengths) : NULL;
-            if (lengths)
-                t->lengths = lengths;
-            bool *special = lengths ? mem_realloc(t->special, capacity * sizeof *special) : NULL;
-            if (!special)
-                return err_no_memory(l->err, l->where, capacity * sizeof *tokens);
-            t->special = special;
-        }
+        int status = reserve_ids(l, size);
+        if (status)
+            return status;
         for (size_t i = old; i < size; i++) {
             t->tokens[i] = NULL;
             t->lengths[i] = 0;

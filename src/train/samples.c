@@ -222,7 +222,7 @@ int replay_open(struct replay *r, const char *path, uint64_t offset, struct err 
             status = err_no_memory(err, path, r->count * sizeof *line);
         else
             status = read_line(&in, value, line);
-        if (!status) {
+        if (!status && line) {
             line->line = reader.line;
             r->count++;
         }

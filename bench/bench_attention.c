@@ -189,11 +189,12 @@ static void bench_attention(struct bench *b)
 {
     double pair = 2.0 * HEADS * DIM; /* score and weighted sum, all heads */
     double key = 2.0 * KV_HEADS * DIM * (double)b->d->ops->kv_element_bytes(b->d);
+    const int half = OWN / 2 + 1;
     double pairs = set_spans(b, GROUP, 1, PREFIX, 0);
     report(b, "decode, 1 own key", call_attention, pairs * pair, (PREFIX + GROUP) * key);
-    pairs = set_spans(b, GROUP, 1, PREFIX, OWN / 2);
+    pairs = set_spans(b, GROUP, 1, PREFIX, half - 1);
     report(b, "decode, 257 own keys", call_attention, pairs * pair,
-           (PREFIX + GROUP * (OWN / 2 + 1)) * key);
+           (double)(PREFIX + GROUP * half) * key);
     pairs = set_spans(b, GROUP, 1, PREFIX, OWN - 1);
     report(b, "decode, 512 own keys", call_attention, pairs * pair, (PREFIX + GROUP * OWN) * key);
     pairs = set_spans(b, 1, PREFIX, 0, 0);

@@ -101,14 +101,14 @@ struct bench {
     struct attn_span spans[GROUP];
     int n_spans, rows;
     const char *only; /* the operations whose name has this */
+    struct err err;
 };
 
 static float *room(struct bench *b, size_t n)
 {
-    struct err err = {0};
-    float *p = b->d->ops->alloc(b->d, n * sizeof *p, &err);
+    float *p = b->d->ops->alloc(b->d, n * sizeof *p, &b->err);
     if (!p) {
-        fprintf(stderr, "%s\n", err.message);
+        fprintf(stderr, "%s\n", b->err.message);
         exit(1);
     }
     uint32_t state = 1;

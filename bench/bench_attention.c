@@ -26,8 +26,7 @@ enum {
     RANK = 16,
     ROWS = MICRO * OWN,
     CACHE_ROWS = PREFIX + GROUP * OWN,
-    REPEAT = 5,
-    HALF = OWN / 2
+    REPEAT = 5
 };
 
 static double seconds(int threads)
@@ -102,14 +101,14 @@ struct bench {
     struct attn_span spans[GROUP];
     int n_spans, rows;
     const char *only; /* the operations whose name has this */
+    struct err err;
 };
 
 static float *room(struct bench *b, size_t n)
 {
-    struct err err = {0};
-    float *p = b->d->ops->alloc(b->d, n * sizeof *p, &err);
+    float *p = b->d->ops->alloc(b->d, n * sizeof *p, &b->err);
     if (!p) {
-        fprintf(stderr, "%s\n", err.message);
+        fprintf(stderr, "%s\n", b->err.message);
         exit(1);
     }
     uint32_t state = 1;
@@ -190,11 +189,12 @@ static void bench_attention(struct bench *b)
 {
     double pair = 2.0 * HEADS * DIM; /* score and weighted sum, all heads */
     double key = 2.0 * KV_HEADS * DIM * (double)b->d->ops->kv_element_bytes(b->d);
+    const int half = OWN / 2 + 1;
     double pairs = set_spans(b, GROUP, 1, PREFIX, 0);
     report(b, "decode, 1 own key", call_attention, pairs * pair, (PREFIX + GROUP) * key);
-    pairs = set_spans(b, GROUP, 1, PREFIX, HALF);
+    pairs = set_spans(b, GROUP, 1, PREFIX, half - 1);
     report(b, "decode, 257 own keys", call_attention, pairs * pair,
-           (PREFIX + GROUP * (HALF + 1)) * key);
+           (double)(PREFIX + GROUP * half) * key);
     pairs = set_spans(b, GROUP, 1, PREFIX, OWN - 1);
     report(b, "decode, 512 own keys", call_attention, pairs * pair, (PREFIX + GROUP * OWN) * key);
     pairs = set_spans(b, 1, PREFIX, 0, 0);

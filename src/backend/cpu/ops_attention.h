@@ -9,10 +9,10 @@
  * Scores of row r lie at scores[r · stride + position]: the index is the key's absolute position.
  * What is computed for a row, whichever rows and keys are beside it in registers:
  *
- *   a score         head_dim products, dimension i in lane i modulo 16, ascending; then v_sum's
- * tree softmax         exact maximum, then the sum with position j in lane j modulo 16; v_sum's
- * tree weighted sum    an accumulator per dimension, keys in ascending order dk, dv          an
- * accumulator per element, rows that see the key in ascending order
+ *  - a score: head_dim products, dimension i in lane i modulo 16, ascending; then v_sum's tree;
+ *  - softmax: exact maximum, then the sum with position j in lane j modulo 16; v_sum's tree;
+ *  - a weighted sum: an accumulator per dimension, keys in ascending order;
+ *  - dk, dv: an accumulator per element, rows that see the key in ascending order.
  *
  * Sums put down in memory and taken up again keep their bits, so neither the cut into prefix and
  * own keys nor that into blocks is seen in the result. */
@@ -110,17 +110,29 @@ static size_t key_element(const struct attn_job *a, const struct attn_range *g, 
     return (size_t)row * a->stride;
 }
 
-/* Memory may fetch a key while others are computed with: the hardware does not guess that a key of
- * some lines follows at a distance of some kilobytes. */
-static void prefetch_key(const struct attn_job *a, const struct attn_range *g, const void *cache,
-                         int j)
+/* Memory may fetch keys [from, to) while others are computed with: the hardware does not guess that
+ * a key of some lines follows at a distance of some kilobytes. */
+static void prefetch_range(const struct attn_job *a, const struct attn_range *g, const void *cache,
+                           int from, int to)
 {
-    if (j >= g->to)
-        return;
     size_t element = a->bf16 ? sizeof(uint16_t) : sizeof(float);
-    const char *key = (const char *)cache + key_element(a, g, j) * element;
-    for (size_t at = 0; at < (size_t)a->head_dim * element; at += 64)
-        __builtin_prefetch(key + at);
+    for (int j = from; j < to && j < g->to; j++) {
+        const char *key = (const char *)cache + key_element(a, g, j) * element;
+        for (size_t at = 0; at < (size_t)a->head_dim * element; at += 64)
+            __builtin_prefetch(key + at);
+    }
+}
+
+/* While the rows from r on are computed, their share of the next block of keys. A few at a time:
+ * more than memory takes at once would stop the computation. */
+static void prefetch_share(const struct attn_job *a, const struct attn_range *g, const void *cache,
+                           int from, int r)
+{
+    if (g->n < MANY_ROWS)
+        return;
+    int tiles = (g->n + TILE - 1) / TILE, tile = (r - g->first) / TILE;
+    prefetch_range(a, g, cache, from + ATTN_KEYS + ATTN_KEYS * tile / tiles,
+                   from + ATTN_KEYS + ATTN_KEYS * (tile + 1) / tiles);
 }
 
 /* The same for `n` neighbouring keys in the cache from the j-th on; there may be none any more. */
@@ -149,7 +161,6 @@ static struct attn_keys take_keys(const struct attn_job *a, const struct attn_ra
     float *keys = panel(a, ATTN_PANELS), *out = keys;
     for (int j = from; j < to; j++, out += width) {
         size_t at = key_element(a, g, j);
-        prefetch_key(a, g, cache, j + ATTN_KEYS);
         FOR_LANES(a->head_dim)
         v_store(out + i, load_cache(cache, at + (size_t)i, a->bf16, m));
     }
@@ -288,6 +299,7 @@ static void score_rows(const struct attn_block *b, float *scores, const float *x
             struct attn_keys keys = take_keys(a, &g, cache, from);
             for (int r = g.first; r < g.first + g.n; r += TILE) {
                 int rows = min_of(TILE, g.first + g.n - r);
+                prefetch_share(a, &g, cache, from, r);
                 /* The last row sees most; the others' surplus scores are of stored keys and never
                  * used. */
                 int count = min_of(keys.count, b->limit[r + rows - 1] - from);
@@ -420,8 +432,10 @@ static void combine_rows(const struct attn_block *b, float *out, float *w, const
         struct attn_range g = range_of(b, i);
         for (int from = g.from; from < g.to;) {
             struct attn_keys keys = take_keys(b->a, &g, cache, from);
-            for (int r = g.first; r < g.first + g.n; r += TILE)
+            for (int r = g.first; r < g.first + g.n; r += TILE) {
+                prefetch_share(b->a, &g, cache, from, r);
                 weigh_keys(b, out, w, &keys, r, min_of(TILE, g.first + g.n - r));
+            }
             from += keys.count;
         }
     }

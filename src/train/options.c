@@ -79,7 +79,8 @@ static const struct option top_options[] = {
      "Passes over the data, where max_steps is not given."},
 
     {"eval_steps", NULL, OPTION_INT, TOP(eval_steps), 0, 1 << 30, NULL, "0",
-     "Evaluate every so many steps, and before the first and after the last; 0: never."},
+     "With eval_data: evaluate every so many steps besides before the first and after the last; 0: "
+     "only these two."},
     {"eval_temperature", NULL, OPTION_FLOAT, TOP(eval_temperature), 0, 1e6, NULL, "0.0",
      "Temperature of evaluations; 0 is greedy."},
     {"eval_num_generations", "num_generations_eval", OPTION_INT, TOP(eval_num_generations), 1, 4096,
@@ -262,6 +263,8 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
                        "trainer's");
     if (o->eval_steps && !o->eval_data)
         return complain(r, "eval_steps", err, "is given but eval_data is not");
+    if (o->eval_data && !o->rewards)
+        return complain(r, "eval_data", err, "is given but rewards, which score it, are not");
     if (o->ref_adapter && o->beta == 0)
         return complain(r, "ref_adapter", err, "has no effect with beta 0: remove it or set beta");
     if (o->eval_num_generations > 1 && o->eval_temperature == 0)

@@ -91,7 +91,7 @@ static int open_data(struct trainer *t, struct err *err)
         status = dataset_open(&t->data, t->o->data, err);
         t->has_data = !status;
     }
-    if (!status && t->spec->evaluate && t->o->eval_data && t->o->eval_steps) {
+    if (!status && t->spec->evaluate && t->o->eval_data) {
         status = dataset_open(&t->eval_data, t->o->eval_data, err);
         t->has_eval = !status;
     }
@@ -525,7 +525,8 @@ static int evaluate(struct trainer *t, struct metrics *out, struct err *err)
 static bool eval_due(const struct trainer *t)
 {
     int step = t->state.step;
-    return t->has_eval && (step % t->o->eval_steps == 0 || step == t->plan.max_steps);
+    int every = t->o->eval_steps;
+    return t->has_eval && ((every && step % every == 0) || step == t->plan.max_steps);
 }
 
 static int write_timing(struct trainer *t, double seconds, double eval_seconds, struct err *err)

@@ -280,7 +280,8 @@ static void nothing_is_allocated_after_the_first_step(void **state)
           folder, folder);
     snprintf(text, sizeof text,
              "model: %s/model\nlora: {r: 4, lora_alpha: 8}\nlearning_rate: 2e-3\nbeta: 0.1\n"
-             "eval_data: %s/eval.jsonl\neval_steps: 1\nsave_steps: 100\nconsole_steps: 0\n"
+             "rewards: [push]\neval_data: %s/eval.jsonl\neval_steps: 1\nsave_steps: "
+             "100\nconsole_steps: 0\n"
              "max_completion_length: 5\n",
              folder, folder);
     write_text(path, text);
@@ -311,6 +312,31 @@ static void nothing_is_allocated_after_the_first_step(void **state)
     temp_folder_remove(folder);
 }
 
+/* eval_data is never given in vain: without eval_steps it is evaluated first and last. */
+static void without_eval_steps_first_and_last(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], text[2000];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    snprintf(text, sizeof text, TRAIN_RECIPE "eval_data: %s/eval.jsonl\nmax_steps: 4\n", folder);
+    write_text(path, text);
+    n_calls = 0;
+    train_ok(&(struct train_run){
+        .recipe = path, .run = in_folder(folder, "run"), .evaluate = count_allocations});
+    assert_int_equal(n_calls, 2);
+    /* And nothing could score it without rewards, which a replay need not have. */
+    snprintf(text, sizeof text, "model: assets/demo/model\neval_data: %s/eval.jsonl\n", folder);
+    write_text(path, text);
+    struct err err = {0};
+    int status = train_run(&(struct train_run){.recipe = path,
+                                               .run = in_folder(folder, "replayed"),
+                                               .replay = in_folder(folder, "run/samples.jsonl")},
+                           NULL, &err);
+    expect_error(status, ERR_USAGE, &err, "recipe.yaml:2", "eval_data", "rewards", NULL);
+    temp_folder_remove(folder);
+}
+
 int main(void)
 {
     log_set_quiet(true);
@@ -319,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_budget_is_kept),
         cmocka_unit_test(a_small_budget_gives_the_same_bytes),
         cmocka_unit_test(nothing_is_allocated_after_the_first_step),
+        cmocka_unit_test(without_eval_steps_first_and_last),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }

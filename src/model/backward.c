@@ -1,9 +1,13 @@
 /* backward.c: gradients of the adapter, layer by layer from the top; see model.h.
  *
- * Per layer, with d… the gradient of …:
- *   down:   dact = linear_backward(dx);  SwiGLU: dgate, dup;  dnormed = gate' + up';  dmid = dx +
- * norm' o:      dattn = linear_backward(dmid);  attention: dq, dk, dv (and the prefix's share);
- *   rotation and head norm: dq, dk of the projections;  dnormed = q' + k' + v';  dx = dmid + norm'
+ * Per layer, with d… the gradient of … and x' the part that goes back through projection x:
+ *   down       dact = linear_backward(dx)
+ *   SwiGLU     dgate, dup of dact
+ *   norm       dnormed = gate' + up';  dmid = dx + norm'
+ *   o          dattn = linear_backward(dmid)
+ *   attention  dq, dk, dv, and the prefix's share
+ *   rotation   dq, dk through rotation and head norm
+ *   norm       dnormed = q' + k' + v';  dx = dmid + norm'
  * The residual stream's gradient lives in one array (dx) that norms add to. The inputs of the
  * projections (normed streams, SwiGLU's product) are computed again: they are cheap and not kept.
  *

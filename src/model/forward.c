@@ -1,8 +1,8 @@
 /* forward.c: the one forward pass; see model.h.
  *
- *   x ── norm ── q,k,v ── head norm, rotation ── attention ── o ──(+)── norm ── gate,up ── SwiGLU
- * ── down ──(+)── out
- *   └───────────────────────────────────────────────────────────┘└──────────────────────────────────────────┘
+ * One layer, x to out, with its two residual additions:
+ *   mid = x   + o(attention(rotation(head norm(q, k)), v)),  q, k, v of norm(x)
+ *   out = mid + down(SwiGLU(gate, up)),                      gate, up of norm(mid)
  *
  * Prompts, decoding and training run this same function over a ragged batch: which tokens, at which
  * positions, seeing which cached keys, is all in `struct batch`. Training differs only in where the
@@ -10,20 +10,29 @@
  * that every layer overwrites. */
 #include <string.h>
 #include "base/check.h"
-#include "base/mem.h"
 #include "model/internal.h"
+
+struct layer_call {
+    model *m;
+    const adapter *a;
+    struct kv_cache *kv;
+    const struct batch *batch;
+    int layer;
+};
 
 static void run_linear(const struct layer_call *c, enum projection p, const struct layer_acts *acts,
                        float *y, const float *x, bool add)
 {
     struct linear l = model_linear(c->m, c->a, c->layer, p);
     struct device *d = c->m->d;
-    /* u is kept where there is a backward pass to come (and the adapter is the trained one). */
+    /* acts->u[p] is NULL without gradient: then the device keeps u in scratch of its own. */
     d->ops->linear(d, y, l.rank ? acts->u[p] : NULL, x, &l, c->batch->rows, add);
 }
 
-void layer_forward(const struct layer_call *c, struct layer_acts *acts,
-                   const struct layer_scratch *s, float *out, bool keys_only)
+/* One layer over a batch: acts->x to out (which may be acts->x). keys_only: stop after keys and
+ * values. */
+static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
+                          const struct layer_scratch *s, float *out, bool keys_only)
 {
     const model *m = c->m;
     const struct hf_config *config = &m->config;
@@ -93,7 +102,6 @@ static void keep_batch(activations *acts, const struct batch *batch, bool prefix
     acts->prefix_only = prefix_only;
     CHECK(batch->n_spans <= acts->max_rows);
     memcpy(acts->positions, batch->positions, (size_t)batch->rows * sizeof *acts->positions);
-    memcpy(acts->kv_rows, batch->kv_rows, (size_t)batch->rows * sizeof *acts->kv_rows);
     memcpy(acts->spans, batch->spans, (size_t)batch->n_spans * sizeof *acts->spans);
 }
 

@@ -1,5 +1,4 @@
-/* internal.h: the model room's own structs, shared by weights.c, lora.c, forward.c and backward.c.
- */
+/* internal.h: the model room's own structs, shared by its files. */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
 #include "model/model.h"
@@ -83,22 +82,11 @@ struct activations {
     float *block;
     int max_rows;
     /* the batch of the last forward pass */
-    int rows, n_spans, max_spans;
-    int *positions, *kv_rows;       /* (max_rows) host */
+    int rows, n_spans;
+    int *positions;                 /* (max_rows) host */
     struct attn_span *spans;        /* (max_rows) host */
     float **dk_prefix, **dv_prefix; /* (max_rows) host */
     bool prefix_only; /* the forward pass stopped after the last layer's keys and values */
 };
-
-/* One layer over a batch: x (in acts->x) to out. keys_only: stop after keys and values. */
-struct layer_call {
-    model *m;
-    const adapter *a;
-    struct kv_cache *kv;
-    const struct batch *batch;
-    int layer;
-};
-void layer_forward(const struct layer_call *call, struct layer_acts *acts,
-                   const struct layer_scratch *scratch, float *out, bool keys_only);
 
 #endif

@@ -174,11 +174,10 @@ int activations_create(activations **out, model *m, const struct peft_config *lo
     a->d = m->d;
     a->layers = mem_calloc((size_t)m->config.layers, sizeof *a->layers);
     a->positions = mem_alloc(n * sizeof *a->positions);
-    a->kv_rows = mem_alloc(n * sizeof *a->kv_rows);
     a->spans = mem_alloc(n * sizeof *a->spans);
     a->dk_prefix = mem_alloc(n * sizeof *a->dk_prefix);
     a->dv_prefix = mem_alloc(n * sizeof *a->dv_prefix);
-    if (!a->layers || !a->positions || !a->kv_rows || !a->spans || !a->dk_prefix || !a->dv_prefix) {
+    if (!a->layers || !a->positions || !a->spans || !a->dk_prefix || !a->dv_prefix) {
         activations_free(a);
         return err_no_memory(err, "activations", n);
     }
@@ -201,7 +200,6 @@ void activations_free(activations *a)
     a->d->ops->free(a->d, a->block);
     mem_free(a->layers);
     mem_free(a->positions);
-    mem_free(a->kv_rows);
     mem_free(a->spans);
     mem_free(a->dk_prefix);
     mem_free(a->dv_prefix);

@@ -28,6 +28,12 @@ static const struct arg common_args[] = {
     {"help", ARG_FLAG, offsetof(struct common, help), 0, 0, NULL, NULL, NULL, "This text."},
 };
 
+/* Whether a command takes this one of the common options. */
+static bool takes(const struct command *command, const struct arg *arg)
+{
+    return !command->no_input || strcmp(arg->name, "input") != 0;
+}
+
 /* An option and the struct its offset is in. */
 struct found {
     const struct arg *arg;
@@ -42,7 +48,8 @@ static struct found find(const struct command *command, struct common *common, v
             memcmp(command->args[i].name, name, length) == 0)
             return (struct found){&command->args[i], options};
     for (size_t i = 0; i < ARRAY_LENGTH(common_args); i++)
-        if (strlen(common_args[i].name) == length && memcmp(common_args[i].name, name, length) == 0)
+        if (takes(command, &common_args[i]) && strlen(common_args[i].name) == length &&
+            memcmp(common_args[i].name, name, length) == 0)
             return (struct found){&common_args[i], (char *)common};
     return (struct found){NULL, NULL};
 }
@@ -54,7 +61,8 @@ static int unknown_option(const struct command *command, const char *name, struc
     for (size_t i = 0; i < command->n_args && n < 48; i++)
         names[n++] = command->args[i].name;
     for (size_t i = 0; i < ARRAY_LENGTH(common_args); i++)
-        names[n++] = common_args[i].name;
+        if (takes(command, &common_args[i]))
+            names[n++] = common_args[i].name;
     int near = str_nearest(name, names, n);
     if (near >= 0)
         return err_set(err, ERR_USAGE, command->name,
@@ -290,7 +298,8 @@ void args_help(struct str *out, const struct command *command)
         help_line(out, &command->args[i]);
     str_puts(out, "\nOptions of every command\n");
     for (size_t i = 0; i < ARRAY_LENGTH(common_args); i++)
-        help_line(out, &common_args[i]);
+        if (takes(command, &common_args[i]))
+            help_line(out, &common_args[i]);
     if (command->more_help)
         command->more_help(out);
 }

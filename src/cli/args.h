@@ -38,7 +38,7 @@ struct arg {
     const char *help;           /* one sentence */
 };
 
-/* What every command takes. */
+/* What every command takes; `input` only where it reads JSON lines. */
 struct common {
     const char *device, *isa, *input;
     int threads, precision; /* enum precision */
@@ -57,6 +57,7 @@ struct command {
     size_t n_args;
     size_t options_size; /* of the struct the table fills */
     int max_positional;
+    bool no_input; /* reads no JSON lines: --input is unknown to it */
     int (*run)(const struct common *common, const void *options, struct err *err);
     void (*more_help)(struct str *out); /* tables of other rooms (rewards, keys); may be NULL */
 };

@@ -109,7 +109,9 @@ static int split(const struct common *common, const struct data_options *o, stru
     char *names[ARGS_MAX_TEXTS] = {NULL};
     const char *source = o->data ? o->data : common->input;
     int status = ERR_NONE;
-    if (!source)
+    if (o->data && common->input)
+        status = err_set(err, ERR_USAGE, "--data", "and --input are both given; remove one");
+    else if (!source)
         status = err_set(err, ERR_USAGE, "--data", "is required: the rows to split (JSONL)");
     else if (!o->eval_out)
         status = err_set(err, ERR_USAGE, "--eval-out", "is required: where evaluation rows go");
@@ -151,7 +153,8 @@ static int run(const struct common *common, const void *options, struct err *err
 
 #define AT(field) offsetof(struct data_options, field)
 static const struct arg args[] = {
-    {"data", ARG_TEXT, AT(data), 0, 0, NULL, NULL, "FILE", "Rows to split, JSONL."},
+    {"data", ARG_TEXT, AT(data), 0, 0, NULL, NULL, "FILE",
+     "Rows to split, JSONL; --input says the same."},
     {"count", ARG_TEXTS, AT(counts), 0, 0, NULL, NULL, "TASK=EVAL[:TEST]",
      "Distinct prompts of a task for evaluation and, with --test-out, the test set; once a task."},
     {"eval-out", ARG_TEXT, AT(eval_out), 0, 0, NULL, NULL, "FILE", "Where evaluation rows go."},

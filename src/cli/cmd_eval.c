@@ -2,6 +2,7 @@
  *
  * What rewards score the rows: --rewards, a recipe's, or by the rows' task names (task `push` is
  * scored by reward `push`, task `sql_qa` by the newest `sql_qa_vN`). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
@@ -25,6 +26,7 @@ struct eval_options {
 
 struct evaluating {
     struct eval_options o; /* the command line's, completed from the recipe */
+    struct common common;  /* likewise */
     recipe *recipe;
     struct train_options from;
     struct dataset data;
@@ -42,8 +44,9 @@ static void take_text(const char **slot, const char *value)
         *slot = value;
 }
 
-static int read_recipe(struct evaluating *e, const struct common *common, struct err *err)
+static int read_recipe(struct evaluating *e, struct err *err)
 {
+    const struct common *common = &e->common;
     if (!e->o.recipe)
         return ERR_NONE;
     int status = train_recipe_load(&e->recipe, &e->from, e->o.recipe, NULL, 0, false, err);
@@ -61,6 +64,8 @@ static int read_recipe(struct evaluating *e, const struct common *common, struct
         e->o.n = from->eval_num_generations;
     if (!args_given(&command_eval, common, "seed"))
         e->o.seed = (uint64_t)from->seed;
+    if (!args_given(&command_eval, common, "precision"))
+        e->common.precision = from->precision;
     return ERR_NONE;
 }
 
@@ -121,7 +126,7 @@ static json_t *rewards_given(const char *text, struct err *err)
 
 static int open_rewards(struct evaluating *e, struct err *err)
 {
-    const char *where = e->o.rewards ? "--rewards" : e->recipe ? "rewards" : "--rewards";
+    const char *where = !e->o.rewards && e->recipe ? "rewards" : "--rewards";
     json_t *wanted = e->o.rewards ? rewards_given(e->o.rewards, err)
                      : e->recipe  ? recipe_node_json(e->from.rewards)
                                   : rewards_by_task(&e->data, err);
@@ -192,7 +197,7 @@ static int print_str(struct str *text, struct err *err)
                         : print_out(str_text(text), text->length, err);
 }
 
-static int report(struct evaluating *e, const struct common *common, struct err *err)
+static int report(struct evaluating *e, struct err *err)
 {
     struct eval_about about = {.model = e->o.session.model,
                                .adapter = e->o.session.adapter,
@@ -206,7 +211,7 @@ static int report(struct evaluating *e, const struct common *common, struct err 
                              : file_write_atomic(e->o.out, str_text(&text), text.length, err);
         str_clear(&text);
     }
-    if (common->json)
+    if (e->common.json)
         eval_json(&text, &e->result, &about, e->o.rows);
     else
         eval_table(&text, &e->result);
@@ -214,6 +219,25 @@ static int report(struct evaluating *e, const struct common *common, struct err 
         status = print_str(&text, err);
     str_free(&text);
     return status;
+}
+
+/* An option that would be passed over in silence is a mistake. */
+static int check_options(const struct eval_options *o, const struct common *common, struct err *err)
+{
+    char where[80];
+    for (size_t i = 0; o->compare && i < command_eval.n_args; i++) {
+        const char *name = command_eval.args[i].name;
+        bool used = strcmp(name, "compare") == 0 || strcmp(name, "examples") == 0;
+        if (used || !args_given(&command_eval, common, name))
+            continue;
+        snprintf(where, sizeof where, "--%s", name);
+        return err_set(err, ERR_USAGE, where, "has no use with --compare; remove it");
+    }
+    if (o->examples && (!o->compare || common->json))
+        return err_set(err, ERR_USAGE, "--examples", "goes with --compare, and not with --json");
+    if (o->rows && !common->json)
+        return err_set(err, ERR_USAGE, "--rows", "goes with --json");
+    return ERR_NONE;
 }
 
 static int compare(const struct common *common, int examples, struct err *err)
@@ -247,13 +271,16 @@ static int compare(const struct common *common, int examples, struct err *err)
 
 static int run(const struct common *common, const void *options, struct err *err)
 {
-    struct evaluating e = {.o = *(const struct eval_options *)options};
+    struct evaluating e = {.o = *(const struct eval_options *)options, .common = *common};
+    int status = check_options(&e.o, common, err);
+    if (status)
+        return status;
     if (e.o.compare)
         return compare(common, e.o.examples, err);
     if (common->n_positional)
         return err_set(err, ERR_USAGE, "eval", "what is \"%.100s\"? Only --compare takes files",
                        common->positional[0]);
-    int status = read_recipe(&e, common, err);
+    status = read_recipe(&e, err);
     if (!status && !e.o.data)
         status = err_set(err, ERR_USAGE, "--data", "is required: the rows to evaluate on (JSONL)");
     if (!status && e.o.n > 1 && e.o.temperature == 0)
@@ -264,11 +291,11 @@ static int run(const struct common *common, const void *options, struct err *err
     if (!status)
         status = open_rewards(&e, err);
     if (!status)
-        status = session_open(&e.s, &e.o.session, common, err);
+        status = session_open(&e.s, &e.o.session, &e.common, err);
     if (!status)
         status = evaluate(&e, err);
     if (!status)
-        status = report(&e, common, err);
+        status = report(&e, err);
     eval_free(&e.result);
     rollout_free(e.rollout);
     session_close(&e.s);
@@ -286,7 +313,8 @@ static const struct arg args[] = {
      "As in a recipe: a name, a list, or a map from task to a list. Without it each task is scored "
      "by the reward of its name."},
     {"recipe", ARG_TEXT, AT(recipe), 0, 0, NULL, NULL, "FILE",
-     "Take model, eval_data, rewards, lengths and seed from a recipe where not given here."},
+     "Take model, chat_template, precision, eval_data, rewards, max_completion_length, "
+     "eval_temperature, eval_num_generations and seed from a recipe where not given here."},
     {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
      "Tokens of a completion at most. [512, or what the context leaves]"},
     {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "0", "T", "0 is greedy."},
@@ -301,7 +329,7 @@ static const struct arg args[] = {
     {"compare", ARG_FLAG, AT(compare), 0, 0, NULL, NULL, NULL,
      "Compare two files of --out (or of a run's eval folder) row by row; no model is opened."},
     {"examples", ARG_INT, AT(examples), 0, 1000000, NULL, "0", "N",
-     "With --compare: show N rows of each task, before and after."},
+     "With --compare, without --json: show N rows of each task, before and after."},
 };
 
 const struct command command_eval = {
@@ -315,4 +343,5 @@ const struct command command_eval = {
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct eval_options),
     .max_positional = 2,
+    .no_input = true,
     .run = run};

@@ -202,5 +202,6 @@ const struct command command_train = {.name = "train",
                                       .n_args = ARRAY_LENGTH(args),
                                       .options_size = sizeof(struct train_command),
                                       .max_positional = 1,
+                                      .no_input = true,
                                       .run = run,
                                       .more_help = recipe_help};

@@ -160,9 +160,11 @@ static void test_help(void **state)
         assert_int_equal(o.status, 0);
         assert_has(&o.out, usage);
         static const char *const common[] = {"--threads", "--device", "--precision", "--isa",
-                                             "--quiet",   "--json",   "--input",     "--help"};
+                                             "--quiet",   "--json",   "--help"};
         for (size_t k = 0; k < sizeof common / sizeof *common; k++)
             assert_has(&o.out, common[k]);
+        bool reads = strcmp(built[i], "train") != 0 && strcmp(built[i], "eval") != 0;
+        assert_int_equal(strstr(str_text(&o.out), "--input FILE") != NULL, reads);
         assert_has(&all.out, built[i]);
         release(&o);
     }
@@ -198,6 +200,20 @@ static void test_usage_errors(void **state)
     expect("score --reward sql_qa_v2 --params [1]", 2, "--params");
     expect("data", 2, "split");
     expect("eval --model " MODEL, 2, "--data");
+}
+
+/* No option is taken and passed over. */
+static void test_options_without_use(void **state)
+{
+    (void)state;
+    expect("train recipes/demo.yaml --input rows.jsonl", 2, "--input");
+    expect("eval --model " MODEL " --input rows.jsonl", 2, "--input");
+    expect("eval --compare a.json b.json --seed 3", 2, "--seed: has no use with --compare");
+    expect("eval --compare a.json b.json --json --examples 1", 2, "--examples");
+    expect("eval --model " MODEL " --examples 1", 2, "--examples");
+    expect("eval --model " MODEL " --rows", 2, "--rows");
+    expect("data split --data a.jsonl --input b.jsonl --eval-out c.jsonl --count push=1", 2,
+           "--data");
 }
 
 static void test_bad_files(void **state)
@@ -609,6 +625,32 @@ static void test_eval(void **state)
     temp_folder_remove(folder);
 }
 
+/* A recipe's precision holds for its evaluation, unless the command line names another. */
+static void test_eval_recipe(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], arguments[2048];
+    static const char recipe[] = "model: " MODEL "\ndata: assets/demo/train.jsonl\n"
+                                 "eval_data: assets/demo/eval.jsonl\nmax_steps: 1\n"
+                                 "rewards: {push: [push], sql_qa: [sql_qa_v2]}\n"
+                                 "max_completion_length: 20\nprecision: f32\n";
+    static const char *const precision[] = {"", "--precision f32", "--precision bf16"};
+    struct output o[3];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    assert_int_equal(file_write_atomic(path, recipe, strlen(recipe), NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(arguments, sizeof arguments,
+                 "eval --recipe %s --temperature 1 --n 4 --json --rows %s", path, precision[i]);
+        o[i] = run_lines("", arguments);
+        assert_int_equal(o[i].status, 0);
+    }
+    assert_string_equal(str_text(&o[0].out), str_text(&o[1].out));
+    assert_string_not_equal(str_text(&o[0].out), str_text(&o[2].out));
+    for (int i = 0; i < 3; i++)
+        release(&o[i]);
+    temp_folder_remove(folder);
+}
+
 static void test_eval_rewards(void **state)
 {
     (void)state;
@@ -685,6 +727,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_options_without_use),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_tokenize),
@@ -699,6 +742,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_score),
         cmocka_unit_test(test_score_joined),
         cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_eval_recipe),
         cmocka_unit_test(test_eval_rewards),
         cmocka_unit_test(test_split),
     };

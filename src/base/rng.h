@@ -1,5 +1,5 @@
 /* rng.h: counter-based randomness. A draw is a pure function of what it is for, never of when it is
- * made: no batch neighbour, thread, resume or line order can change it (SPEC section 4).
+ * made: no batch neighbour, thread, resume or line order can change it.
  * Generator: Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed, purpose), counting over the
  * mixed remaining fields. */
 #ifndef BASE_RNG_H

@@ -1,6 +1,6 @@
 /* episode.h: the one way from a dataset row to scored completions:
  *   row → messages → text → ids → rollout → text → rewards → components.
- * Training, evaluation, audit and `generate` all come through here. */
+ * This half: reward sets and text. batch.h runs the whole way. */
 #ifndef EPISODE_EPISODE_H
 #define EPISODE_EPISODE_H
 #include <stdbool.h>

@@ -19,7 +19,7 @@ static const struct reward_definition table[] = {
         .name = "sql_qa_v2",
         .version = 2,
         .summary = "a question over tables answered with SQL and an explanation, by vocabulary "
-                   "(gameable: keeps the hand-off document's function to the digit)",
+                   "(gameable: the reference experiment's function, to the digit)",
         .n_components = SQL_COMPONENTS,
         .components = {[SQL_STRUCTURE] = {"sql_structure", 0.30},
                        [SQL_QUERY_ANSWER] = {"query_and_answer", 0.25},

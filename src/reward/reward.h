@@ -2,7 +2,7 @@
  * reference fields of the row) to named components and a weighted total. Pure: text in, numbers
  * out; no model, no tokens, no clock.
  *
- * Two failures are kept apart (SPEC section 5). A fault of the completion (nothing to parse, wrong
+ * Two failures are kept apart. A fault of the completion (nothing to parse, wrong
  * answer) is judged and scores what it deserves, usually 0. A fault of the machinery is `failed`:
  * counted, excluded from baselines and denominators, never 0. `not_applicable` is excluded too. */
 #ifndef REWARD_REWARD_H
@@ -65,7 +65,7 @@ const struct reward_definition *reward_definition(const reward *r);
 void reward_evaluate(const reward *r, const struct reward_input *in, struct reward_result *out,
                      struct str *explain_json);
 
-/* SPEC section 5: every <think>…</think> block removed (ASCII case-insensitive, nested whole), an
+/* Every <think>…</think> block removed (ASCII case-insensitive, nested whole), an
  * unclosed <think> removes all to the end, a stray closing tag is removed. One pass. */
 void strip_think(struct str *out, const char *text, size_t length);
 

@@ -1,4 +1,4 @@
-/* sql_qa_v2.c: the hand-off document's Python function (its change 3), to the digit on any text.
+/* sql_qa_v2.c: the reference experiment's Python function, to the digit on any text.
  *
  *   Tier 1, 0.30: SQL keywords in answer.upper(): 3 or more full, 1 or 2 half.
  *   Tier 2, 0.25: a query (```sql, or SELECT.{5,}FROM, case ignored, over lines) and one of five

@@ -1,6 +1,6 @@
 /* test_row_rule.c: the row rule, with ==. The arithmetic of a row depends only on the row: on every
  * instruction set of this machine, in both precisions, on 1 and 2 threads. Each way in which the
- * rule gets lost (DESIGN section 4) has a test of its name.
+ * rule gets lost has a test of its name.
  *
  * The pattern: MAX rows at once are the truth, the same on two threads and on one; then every R
  * from 1 to MAX, taken from the end of the batch, so that a row meets each place of a block, must

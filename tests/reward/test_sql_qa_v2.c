@@ -1,5 +1,5 @@
-/* test_sql_qa_v2.c: equal to the hand-off document's Python function, on a fixture made by CPython
- * 3.11 (tests/oracle/reward/make_sql_qa_v2.py) or on a file named on the command line. */
+/* test_sql_qa_v2.c: equal to the reference experiment's Python function, on a fixture made by
+ * CPython 3.11 (tests/oracle/reward/make_sql_qa_v2.py) or on a file named on the command line. */
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-/* test_strip_think.c: SPEC section 5, and that it is one linear pass. */
+/* test_strip_think.c: what reward.h promises of strip_think, and that it is one linear pass. */
 #include <stdlib.h>
 #include <time.h>
 #include "cases.h"

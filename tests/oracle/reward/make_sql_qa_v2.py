@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Values of the hand-off document's reward_sql_qa_v2 on random and adversarial texts.
+"""Values of the reference experiment's reward_sql_qa_v2 on random and adversarial texts.
 
     python tests/oracle/reward/make_sql_qa_v2.py [--count N] [--seed S] [--out FILE]
 
@@ -23,7 +23,7 @@ DOMAIN = ["pedidos", "clientes", "vendedores", "produtos", "avaliação", "entre
 
 
 def strip_think(text):
-    """SPEC section 5: blocks removed whole, unclosed to the end, stray closing tags; one pass, ASCII case."""
+    """reward.h: blocks removed whole, unclosed to the end, stray closing tags; one pass, ASCII case."""
     lower = "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
     kept, depth, i = [], 0, 0
     while i < len(text):

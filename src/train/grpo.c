@@ -50,8 +50,7 @@ static void deal_rows(struct grpo *g, int step)
         group->row = &g->data->rows[deck_row(&g->deck, position, &epoch)];
         group->n = g->gen.per_group;
         group->first_sample = 0;
-        /* One prompt can come twice in a step, at an epoch's seam: the epoch keeps the draws apart.
-         */
+        /* A prompt can come twice in a step, at an epoch's seam: the epoch tells them apart. */
         group->key = (struct rng_key){.seed = (uint64_t)g->o->seed,
                                       .purpose = RNG_SAMPLE,
                                       .step = (uint64_t)step,
@@ -127,7 +126,9 @@ static int roll_out(struct grpo *g, int step, struct err *err)
     return status;
 }
 
-/* --- 2. score: rewards of the completions, and what a reader wants to know of them --- */
+/* --- 2. score: episode_run has judged what it sampled; here the totals are taken over, with what a
+ * reader wants to know of them. Under replay the file has brought the rewards, and only the texts
+ * are made. --- */
 
 static void add_mean_std(struct grpo *g, const char *label, const double *sum, long n)
 {

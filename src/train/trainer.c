@@ -223,9 +223,13 @@ static int open_adapters(struct trainer *t, struct err *err)
                   memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0))
             status = err_set(
                 err, ERR_USAGE, t->o->init_adapter,
-                "has r %d, lora_alpha %g and its own target_modules; the recipe's lora says "
-                "r %d, lora_alpha %g: make them equal",
-                c->r, c->lora_alpha, t->lora.r, t->lora.lora_alpha);
+                "has r %d, lora_alpha %g, use_rslora %s; the recipe's lora says r %d, lora_alpha "
+                "%g, use_rslora %s%s: make them equal",
+                c->r, c->lora_alpha, c->use_rslora ? "true" : "false", t->lora.r,
+                t->lora.lora_alpha, t->lora.use_rslora ? "true" : "false",
+                memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0
+                    ? ", and other target_modules"
+                    : "");
     } else {
         status = adapter_create(&g->a, g->m, &t->lora, (uint64_t)t->o->seed, err);
     }
@@ -364,7 +368,8 @@ static int remove_leftovers(const struct trainer *t, struct err *err)
 {
     struct str eval = {0};
     path_join(&eval, t->spec->run, "eval");
-    int status = remove_temporaries(t->spec->run, err);
+    int status = eval.failed ? err_no_memory(err, t->spec->run, eval.capacity)
+                             : remove_temporaries(t->spec->run, err);
     if (!status)
         status = remove_temporaries(str_text(&eval), err);
     str_free(&eval);
@@ -616,14 +621,18 @@ static int check_failures(const struct trainer *t, struct err *err)
                    g->reward_failures, g->rewards, t->o->max_reward_failure_rate, why);
 }
 
-static void copy_counters(struct trainer *t, bool to_state)
+static void counters_to_state(struct train_state *s, const struct grpo *g)
 {
-    struct grpo *g = &t->grpo;
-    struct train_state *s = &t->state;
-    *(to_state ? &s->num_tokens : &g->num_tokens) = to_state ? g->num_tokens : s->num_tokens;
-    *(to_state ? &s->rewards : &g->rewards) = to_state ? g->rewards : s->rewards;
-    *(to_state ? &s->reward_failures : &g->reward_failures) =
-        to_state ? g->reward_failures : s->reward_failures;
+    s->num_tokens = g->num_tokens;
+    s->rewards = g->rewards;
+    s->reward_failures = g->reward_failures;
+}
+
+static void counters_from_state(struct grpo *g, const struct train_state *s)
+{
+    g->num_tokens = s->num_tokens;
+    g->rewards = s->rewards;
+    g->reward_failures = s->reward_failures;
 }
 
 /* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
@@ -656,7 +665,7 @@ static int one_step(struct trainer *t, struct err *err)
         return status;
     t->state.step++;
     t->unfinished = true;
-    copy_counters(t, true);
+    counters_to_state(&t->state, &t->grpo);
     status = write_samples(t, err);
     return status ? status : finish_step(t, clock_seconds() - started, err);
 }
@@ -719,7 +728,7 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
     *finished = t->state.step >= t->plan.max_steps && !t->unfinished;
     if (*finished)
         return ERR_NONE;
-    copy_counters(t, false);
+    counters_from_state(&t->grpo, &t->state);
     log_info("resuming after step %d", step);
     status = track_open(&t->track, t->spec->run, &t->state.logs, err);
     if (!status && t->state.allowed.length)

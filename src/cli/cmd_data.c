@@ -97,8 +97,7 @@ static int report(const struct data_options *o, const struct split_result *r, bo
         str_printf(&out, "%zu rows are in no file: their prompt was chosen in another row\n",
                    r->copies);
     }
-    int status = out.failed ? err_no_memory(err, "the output", out.length)
-                            : print_out(str_text(&out), out.length, err);
+    int status = print_text(&out, err);
     str_free(&out);
     return status;
 }

@@ -191,12 +191,6 @@ static int evaluate(struct evaluating *e, struct err *err)
     return eval_run(&q, &e->result, err);
 }
 
-static int print_str(struct str *text, struct err *err)
-{
-    return text->failed ? err_no_memory(err, "the output", text->length)
-                        : print_out(str_text(text), text->length, err);
-}
-
 static int report(struct evaluating *e, struct err *err)
 {
     struct eval_about about = {.model = e->o.session.model,
@@ -216,7 +210,7 @@ static int report(struct evaluating *e, struct err *err)
     else
         eval_table(&text, &e->result);
     if (!status)
-        status = print_str(&text, err);
+        status = print_text(&text, err);
     str_free(&text);
     return status;
 }
@@ -260,7 +254,7 @@ static int compare(const struct common *common, int examples, struct err *err)
             eval_comparison_table(&text, &c);
         if (!common->json)
             eval_comparison_examples(&text, &before, &after, examples);
-        status = print_str(&text, err);
+        status = print_text(&text, err);
     }
     eval_comparison_free(&c);
     eval_free(&before);

@@ -215,8 +215,7 @@ static int print_texts(struct generating *g, struct err *err)
         log_printable(&text, str_text(&s->text), s->text.length, 0);
         str_printf(&text, "%s\n", s->completion.stop == STOP_LENGTH ? " …(cut)" : "");
     }
-    int status = text.failed ? err_no_memory(err, "the output", text.length)
-                             : print_out(str_text(&text), text.length, err);
+    int status = print_text(&text, err);
     str_free(&text);
     return status;
 }

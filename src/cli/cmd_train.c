@@ -106,8 +106,7 @@ static int say_result(const struct common *common, const struct train_command *c
             str_printf(&text, "best %s: %.4f at step %d, %s/best_checkpoint\n",
                        o->metric_for_best_model, r->best, r->best_step, c->out);
     }
-    int status = text.failed ? err_no_memory(err, "the output", text.length)
-                             : print_out(str_text(&text), text.length, err);
+    int status = print_text(&text, err);
     str_free(&text);
     return status;
 }

@@ -17,6 +17,12 @@ int print_out(const void *text, size_t length, struct err *err)
     return err_set(err, ERR_MACHINE, "standard output", "cannot write: %s", strerror(errno));
 }
 
+int print_text(const struct str *text, struct err *err)
+{
+    return text->failed ? err_no_memory(err, "the output", text->length)
+                        : print_out(str_text(text), text->length, err);
+}
+
 /* Lines of a regular file, for the progress; 0 for anything else. */
 static long count_lines(const char *path)
 {

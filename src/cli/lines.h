@@ -50,5 +50,7 @@ int lines_each(const struct common *common, const char *what, lines_answer *answ
 
 /* Everything a command prints goes through here: checked and flushed. */
 int print_out(const void *text, size_t length, struct err *err);
+/* The same for a text that was put together: ERR_MACHINE when memory ran out on the way. */
+int print_text(const struct str *text, struct err *err);
 
 #endif

@@ -7,8 +7,7 @@
 #include "base/str.h"
 
 /* Named parts besides the recipe; each a hash or a name, "" where it does not apply. The names are
- * what
- * `--allow` takes. */
+ * what `--allow` takes. */
 enum identity_part {
     IDENTITY_MODEL, /* config.json, weights, tokenizer, template */
     IDENTITY_DATA,

@@ -241,6 +241,21 @@ static int check_warmup(const recipe *r, struct train_options *o, struct err *er
     return ERR_NONE;
 }
 
+/* Settings of a schedule or an evaluation that the recipe does not ask for. */
+static int refuse_idle(const recipe *r, const struct train_options *o, struct err *err)
+{
+    static const char *const of_evaluation[] = {"eval_steps", "eval_temperature",
+                                                "eval_num_generations", "metric_for_best_model"};
+    if (o->lr_scheduler_type == SCHEDULE_CONSTANT && (o->warmup_ratio > 0 || o->warmup_steps > 0))
+        return complain(r, given(r, "warmup_ratio") ? "warmup_ratio" : "warmup_steps", err,
+                        "has no effect with lr_scheduler_type constant: remove it or set "
+                        "constant_with_warmup");
+    for (size_t i = 0; i < ARRAY_LENGTH(of_evaluation) && !o->eval_data; i++)
+        if (given(r, of_evaluation[i]) && (i || o->eval_steps))
+            return complain(r, of_evaluation[i], err, "is given but eval_data is not");
+    return ERR_NONE;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -249,7 +264,7 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = check_warmup(r, o, err)))
+        (status = check_warmup(r, o, err)) || (status = refuse_idle(r, o, err)))
         return status;
     if (!given(r, "epsilon_high"))
         o->epsilon_high = o->epsilon;
@@ -261,8 +276,6 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         return err_set(err, ERR_USAGE, recipe_where(r, "lora", "lora_dropout"),
                        "must be 0 for GRPO: with dropout a rollout's log-probability is not the "
                        "trainer's");
-    if (o->eval_steps && !o->eval_data)
-        return complain(r, "eval_steps", err, "is given but eval_data is not");
     if (o->eval_data && !o->rewards)
         return complain(r, "eval_data", err, "is given but rewards, which score it, are not");
     if (o->ref_adapter && o->beta == 0)

@@ -284,7 +284,6 @@ void replay_measure(const struct replay *r, struct replay_size *size)
         const struct replay_line *line = &r->lines[i];
         opens_group(&g, line, size->per_group);
         size->groups = g.groups > size->groups ? g.groups : size->groups;
-        size->completion = line->n_ids > size->completion ? line->n_ids : size->completion;
         size->prompt = line->n_prompt_ids > size->prompt ? line->n_prompt_ids : size->prompt;
         size->last_step = line->step > size->last_step ? line->step : size->last_step;
     }

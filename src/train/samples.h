@@ -32,10 +32,10 @@ struct replay {
 /* Reads from a byte offset on (0: all; where a line starts). Errors name file, line and field. */
 int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err);
 void replay_close(struct replay *r);
-/* Sizes over the file: completions of the first group, most groups of a step, longest completion
- * and prompt, last step. */
+/* Sizes over the file: completions of the first group, most groups of a step, longest prompt, last
+ * step. */
 struct replay_size {
-    int per_group, groups, completion, prompt;
+    int per_group, groups, prompt;
     long last_step;
 };
 void replay_measure(const struct replay *r, struct replay_size *size);

@@ -181,7 +181,8 @@ static int write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
-int file_sync(const char *path, struct err *err)
+/* fsync of a file or a folder. */
+static int file_sync(const char *path, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

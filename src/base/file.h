@@ -24,7 +24,6 @@ int dir_remove(const char *path, struct err *err); /* recursively; symlinks are 
 
 /* Write through a temporary in the same folder, fsync, rename, fsync of the folder. */
 int file_write_atomic(const char *path, const void *data, size_t size, struct err *err);
-int file_sync(const char *path, struct err *err); /* fsync of a file or a folder */
 
 /* Makes `target` (a folder) be what `fresh` is, atomically as far as rename(2) allows: the fresh
  * folder is synced, an existing target is exchanged with it (renameat2 RENAME_EXCHANGE) and the old

@@ -52,8 +52,9 @@ int rollout_run(rollout *r, const adapter *a, const struct rollout_options *opti
                 struct group_request *groups, int n_groups, bool (*stop)(void), struct err *err);
 
 /* Scores given completions: log-prob and entropy of each of their tokens, by the same forward pass
- * (prefix shared by the completions of one prompt). Arrays are host, concatenated per completion.
- * Uses its own scratch sized by `max_rows` rows at a time. */
+ * (prefix shared by the completions of one prompt). Arrays are host, one per completion. Works in
+ * the rollout's caches, several completions at a time or a long one in parts; the prompt, or a
+ * completion, that does not fit is ERR_INPUT. */
 struct score_request {
     const int *prompt_ids;
     int prompt_len;

@@ -45,7 +45,7 @@ bool merge_table_put(struct merge_table *t, int left, int right, int rank, int i
     return true;
 }
 
-const struct merge *merge_table_get(const struct merge_table *t, int left, int right)
+static const struct merge *merge_table_get(const struct merge_table *t, int left, int right)
 {
     if (!t->count)
         return NULL;

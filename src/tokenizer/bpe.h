@@ -16,7 +16,6 @@ struct merge_table {
 };
 
 bool merge_table_put(struct merge_table *t, int left, int right, int rank, int id);
-const struct merge *merge_table_get(const struct merge_table *t, int left, int right);
 void merge_table_free(struct merge_table *t);
 
 struct bpe_node {

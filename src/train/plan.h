@@ -43,7 +43,4 @@ int plan_make(struct plan *out, const struct plan_input *in, struct err *err);
 /* Lines for people. */
 void plan_print(struct str *out, const struct plan *p, const struct train_options *o);
 
-/* 0.9 of what this machine (or its control group) has. */
-size_t plan_default_budget(void);
-
 #endif

@@ -328,6 +328,49 @@ static void check_vectors(struct rig *g)
     rig_clear(g);
 }
 
+/* --- work that threads share --- */
+
+/* The checks above are small enough for one thread. Here everything crosses the sizes from which on
+ * threads are woken, and fewer rows, which one thread does, give the same bits. */
+static void check_shared(struct rig *g)
+{
+    enum { ROWS = MAX, FEW = 3, WIDE = 600, LORA = 32, ALL = ROWS * WIDE, RESULTS = 5 };
+    struct linear l = {.w = rig_weight(g, rig_random(g, WIDE * WIDE, 1, 0.1f), WIDE, WIDE),
+                       .bias = rig_put(g, rig_random(g, WIDE, 2, 1), WIDE),
+                       .lora_a = rig_weight(g, rig_random(g, LORA * WIDE, 3, 0.1f), LORA, WIDE),
+                       .lora_b = rig_weight(g, rig_random(g, WIDE * LORA, 4, 1), WIDE, LORA),
+                       .lora_scale = 0.5f,
+                       .n = WIDE,
+                       .k = WIDE,
+                       .rank = LORA};
+    float *x = rig_put(g, rig_random(g, ALL, 5, 1), ALL),
+          *gain = rig_put(g, rig_random(g, WIDE, 2, 1), WIDE), *inv = rig_room(g, ROWS);
+    float *u = rig_room(g, ROWS * LORA), *du = rig_room(g, ROWS * LORA);
+    float *out[RESULTS], *all[RESULTS], *gate = rig_put(g, rig_random(g, ALL, 6, 2), ALL);
+    for (int i = 0; i < RESULTS; i++) {
+        out[i] = rig_put(g, rig_random(g, ALL, 7, 1), ALL);
+        all[i] = NULL;
+    }
+    g->label = "shared by threads";
+    for (int R = ROWS; R >= FEW; R -= ROWS - FEW) {
+        g->ops->linear(g->d, out[0], u, x, &l, R, false);
+        g->ops->linear_backward(g->d, out[1], du, x, &l, R, false);
+        g->ops->rmsnorm(g->d, out[2], inv, x, gain, 1e-5f, R, WIDE);
+        g->ops->rmsnorm_backward(g->d, out[3], gate, x, inv, gain, R, WIDE);
+        g->ops->swiglu(g->d, out[4], gate, x, R, WIDE);
+        for (int i = 0; i < RESULTS; i++) {
+            float *got = rig_get(g, out[i], ALL);
+            if (R == ROWS) {
+                all[i] = got;
+                rig_same_on_threads(g, "all rows", got, ALL * sizeof *got);
+            }
+            rig_same(g, "few rows", got, all[i], (size_t)(R * WIDE) * sizeof *got);
+            g->ops->upload(g->d, out[i], rig_random(g, ALL, 7, 1), ALL * sizeof *got);
+        }
+    }
+    rig_clear(g);
+}
+
 #define EACH(name)                                                                                 \
     static void test_##name(void **state)                                                          \
     {                                                                                              \
@@ -344,6 +387,7 @@ EACH(logprob)
 EACH(next_token)
 EACH(logprob_backward)
 EACH(vectors)
+EACH(shared)
 
 int main(void)
 {
@@ -353,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_swiglu),           cmocka_unit_test(test_tails),
         cmocka_unit_test(test_logprob),          cmocka_unit_test(test_next_token),
         cmocka_unit_test(test_logprob_backward), cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 
 enum {
     HEAD_ROWS = 128,      /* rows of logits at a time */
-    FEW_ROWS = 4,         /* below this, waking threads for cheap row work does not pay */
+    ROW_WORK = 65536,     /* elements of row work (20 µs or so) too few to wake threads for */
     VECTOR_GRAIN = 65536, /* elements a thread takes at a time in vector operations */
     LANE_ALIGN = 16,
     ROW_BUFFER = 4096 /* largest head_dim (formats/hf_config.c has the same limit) */
@@ -57,9 +57,10 @@ static bool is_bf16(const struct device *d)
     return d->precision == PRECISION_BF16;
 }
 
-static int threads_for(const struct device *d, int rows)
+/* Threads for cheap work on (rows, width) elements: one row is always one thread's. */
+static int threads_for(const struct device *d, int rows, int width)
 {
-    return rows < FEW_ROWS ? 1 : d->threads;
+    return (size_t)rows * (size_t)width < ROW_WORK ? 1 : d->threads;
 }
 
 /* --- memory --- */
@@ -244,7 +245,7 @@ static size_t op_weight_bytes(const struct device *d, int n, int k)
 static void op_embedding(struct device *d, float *x, const int *ids, const weight *table, int R)
 {
     size_t k = (size_t)table->packed.k;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, (int)k))
     for (int r = 0; r < R; r++) {
         CHECK(ids[r] >= 0 && ids[r] < table->packed.n);
         packed_row(x + (size_t)r * k, &table->packed, ids[r]);
@@ -255,7 +256,7 @@ static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *
                        const float *gain, float eps, int R, int H)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, H))
     for (int r = 0; r < R; r++) {
         size_t at = (size_t)r * (size_t)H;
         float inv = ops->rmsnorm(y + at, x + at, gain, eps, H);
@@ -267,7 +268,7 @@ static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *
 static void add_bias(struct device *d, float *y, const float *bias, int R, int N)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, N))
     for (int r = 0; r < R; r++)
         ops->add(y + (size_t)r * (size_t)N, bias, (size_t)N);
 }
@@ -275,7 +276,7 @@ static void add_bias(struct device *d, float *y, const float *bias, int R, int N
 static void add_rows(struct device *d, float *y, const float *t, int R, int N)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, N))
     for (int r = 0; r < R; r++)
         ops->add(y + (size_t)r * (size_t)N, t + (size_t)r * (size_t)N, (size_t)N);
 }
@@ -310,7 +311,7 @@ static void op_qk_rope(struct device *d, float *q_out, void *k_cache, void *v_ca
     const struct ops_kernels *ops = cpu_of(d)->ops;
     int D = dims.head_dim, q_dim = dims.heads * D, kv_dim = dims.kv_heads * D;
     CHECK(D <= ROW_BUFFER);
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, q_dim + kv_dim))
     for (int r = 0; r < R; r++) {
         size_t angle = (size_t)positions[r] * (size_t)(D / 2);
         size_t cache = (size_t)kv_rows[r] * (size_t)kv_dim;
@@ -454,7 +455,7 @@ static void op_attention(struct device *d, float *out, float *lse, const float *
 static void op_swiglu(struct device *d, float *y, const float *gate, const float *up, int R, int I)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, I))
     for (int r = 0; r < R; r++) {
         size_t at = (size_t)r * (size_t)I;
         ops->swiglu(y + at, gate + at, up + at, I);
@@ -536,7 +537,7 @@ static void op_rmsnorm_backward(struct device *d, float *dx, const float *dy, co
                                 const float *inv_rms, const float *gain, int R, int H)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, H))
     for (int r = 0; r < R; r++) {
         size_t at = (size_t)r * (size_t)H;
         ops->rmsnorm_backward(dx + at, dy + at, x + at, inv_rms[r], gain, H);
@@ -640,7 +641,7 @@ static void op_qk_rope_backward(struct device *d, float *dq, float *dk, const fl
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
     int D = dims.head_dim;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, (dims.heads + dims.kv_heads) * D))
     for (int r = 0; r < R; r++) {
         size_t angle = (size_t)positions[r] * (size_t)(D / 2);
         for (int h = 0; h < dims.heads; h++) {
@@ -660,7 +661,7 @@ static void op_swiglu_backward(struct device *d, float *dgate, float *dup, const
                                const float *gate, const float *up, int R, int I)
 {
     const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R))
+#pragma omp parallel for num_threads(threads_for(d, R, I))
     for (int r = 0; r < R; r++) {
         size_t at = (size_t)r * (size_t)I;
         ops->swiglu_backward(dgate + at, dup + at, dy + at, gate + at, up + at, I);

@@ -31,8 +31,8 @@
 enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
-    SERIAL_WORK = 100000, /* multiplications that are not worth waking threads for (about 2 µs) */
-    SERIAL_COPIES = 30000 /* the same for elements laid out */
+    SERIAL_WORK = 2000000, /* multiplications that are not worth waking threads for (10 to 40 µs) */
+    SERIAL_COPIES = 65536  /* the same for elements laid out */
 };
 
 struct gemm {

@@ -202,25 +202,62 @@ static int check_no_stranger(struct loader *l)
     return ERR_NONE;
 }
 
-/* cos and sin as transformers computes them in float32: inv_freq is rounded to float32, so is its
- * product with the position, and so are the results. */
+/* The wavelengths are told apart and blended in float32, operation by operation as transformers
+ * does: a scalar over a tensor there is a product with the rounded reciprocal. */
+static void scale_frequencies(float *freq, int n, const struct rope_scaling *s)
+{
+    float length = (float)s->original_max_position_embeddings;
+    float factor = (float)s->factor, low = (float)s->low_freq_factor;
+    float longest = (float)(s->original_max_position_embeddings / s->low_freq_factor);
+    float shortest = (float)(s->original_max_position_embeddings / s->high_freq_factor);
+    float width = (float)(s->high_freq_factor - s->low_freq_factor);
+    for (int i = 0; i < n; i++) {
+        float wavelength = (1.0f / freq[i]) * (float)(2 * M_PI);
+        if (wavelength > longest) {
+            freq[i] = freq[i] / factor;
+        } else if (!(wavelength < shortest)) {
+            float smooth = ((1.0f / wavelength) * length - low) / width;
+            freq[i] = (1.0f - smooth) * freq[i] / factor + smooth * freq[i];
+        }
+    }
+}
+
+/* With scaling theta is raised in float32 too, so that each frequency falls on the side of a
+ * threshold where transformers has it. The plain embedding rounds once, at the end: within 1 ulp
+ * of transformers for the usual head sizes, and the bits all runs so far were made with. */
+void rotary_frequencies(float *out, const struct hf_config *c)
+{
+    int half = c->head_dim / 2;
+    bool scaled = c->rope.factor != 0;
+    for (int i = 0; i < half; i++) {
+        float exponent = (float)(2 * i) / (float)c->head_dim;
+        out[i] = scaled ? 1.0f / (float)pow((float)c->rope_theta, exponent)
+                        : (float)(1.0 / pow(c->rope_theta, 2.0 * i / c->head_dim));
+    }
+    if (scaled)
+        scale_frequencies(out, half, &c->rope);
+}
+
+/* cos and sin as transformers computes them in float32: the frequency is rounded to float32, so is
+ * its product with the position, and so are the results. */
 static int make_rotary(model *m, struct err *err)
 {
     struct device *d = m->d;
     int half = m->config.head_dim / 2;
     size_t bytes = (size_t)m->max_context * (size_t)half * sizeof(float);
-    float *host = mem_alloc(bytes);
+    float *host = mem_alloc(bytes), *freq = mem_alloc((size_t)half * sizeof *freq);
     m->cos = d->ops->alloc(d, bytes, err);
     m->sin = d->ops->alloc(d, bytes, err);
-    if (!host || !m->cos || !m->sin) {
+    if (!host || !freq || !m->cos || !m->sin) {
         mem_free(host);
+        mem_free(freq);
         return err_no_memory(err, "rotary tables", bytes);
     }
+    rotary_frequencies(freq, &m->config);
     for (int table = 0; table < 2; table++) {
         for (int i = 0; i < half; i++) {
-            float inv_freq = (float)(1.0 / pow(m->config.rope_theta, 2.0 * i / m->config.head_dim));
             for (int p = 0; p < m->max_context; p++) {
-                double angle = (double)((float)p * inv_freq);
+                double angle = (double)((float)p * freq[i]);
                 host[(size_t)p * (size_t)half + (size_t)i] =
                     (float)(table ? sin(angle) : cos(angle));
             }
@@ -228,6 +265,7 @@ static int make_rotary(model *m, struct err *err)
         d->ops->upload(d, table ? m->sin : m->cos, host, bytes);
     }
     mem_free(host);
+    mem_free(freq);
     return ERR_NONE;
 }
 

@@ -126,6 +126,10 @@ struct patch {
     const char *key, *value, *message;
 };
 
+#define LLAMA3(factor, low, high, length)                                                          \
+    "{\"rope_type\":\"llama3\",\"factor\":" factor ",\"low_freq_factor\":" low                     \
+    ",\"high_freq_factor\":" high ",\"original_max_position_embeddings\":" length
+
 static const struct patch bad_llama[] = {
     {"model_type", "\"mistral\"", "model_type \"mistral\" is not built"},
     {"model_type", "\"qwen2\"", "model_type \"qwen2\" is not built"},
@@ -137,7 +141,17 @@ static const struct patch bad_llama[] = {
     {"rope_interleaved", "true", "\"rope_interleaved\" is true"},
     {"quantization_config", "{\"bits\":4}", "\"quantization_config\" is an object"},
     {"rope_scaling", "{\"type\":\"linear\",\"factor\":2.0}", "rope scaling \"linear\""},
-    {"rope_scaling", "{\"rope_type\":\"llama3\",\"factor\":8.0}", "rope scaling \"llama3\""},
+    {"rope_scaling", "{\"rope_type\":\"dynamic\",\"factor\":8.0}", "rope scaling \"dynamic\""},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") ",\"mscale\":1}", "holds \"mscale\""},
+    {"rope_scaling", LLAMA3("0.5", "1", "4", "8192") "}", "has factor 0.5, expected 1 to 1e6"},
+    {"rope_scaling", LLAMA3("\"8\"", "1", "4", "8192") "}", "\"factor\" is a string"},
+    {"rope_scaling", LLAMA3("8", "4", "4", "8192") "}", "low_freq_factor 4 and high_freq_factor 4"},
+    {"rope_scaling", LLAMA3("8", "0", "4", "8192") "}", "low_freq_factor 0"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "0") "}", "original_max_position_embeddings is 0"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192.5") "}", "expected an integer"},
+    {"rope_scaling", "{\"rope_type\":\"llama3\",\"factor\":8.0}", "\"low_freq_factor\" is missing"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") ",\"partial_rotary_factor\":0.5}",
+     "rope scaling"},
     {"rope_scaling", "{\"rope_type\":\"default\",\"factor\":8.0}", "holds \"factor\""},
     {"rope_scaling", "\"linear\"", "\"rope_scaling\" is a string"},
     {"rope_parameters", "{\"rope_type\":\"yarn\",\"rope_theta\":100000}", "rope scaling \"yarn\""},
@@ -188,6 +202,7 @@ static const struct patch bad_qwen[] = {
     {"layer_types", "[1,2]", "for layer 0"},
     {"attention_bias", "true", "\"attention_bias\" is true"},
     {"rope_parameters", "{\"rope_theta\":1000000,\"rope_type\":\"yarn\",\"factor\":4}", "\"yarn\""},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") "}", "rope_parameters and rope_scaling"},
 };
 
 static void check_bad(const char *text, const struct patch *patches, size_t n)
@@ -230,6 +245,34 @@ static void test_accepted(void **state)
         if (parse_patched(&c, llama4, good[i].key, good[i].value, &err))
             fail_msg("%s = %s: %s", good[i].key, good[i].value, err.message);
     }
+}
+
+static void test_llama3_rope(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+        int length;
+    } cases[] = {
+        {"rope_scaling", LLAMA3("32", "1", "4.5", "4096") "}", 4096},
+        {"rope_parameters", LLAMA3("32", "1", "4.5", "4096") ",\"rope_theta\":100000}", 4096},
+        /* the old key of the type; without a length transformers takes the model's own */
+        {"rope_scaling",
+         "{\"type\":\"llama3\",\"factor\":32,\"low_freq_factor\":1,\"high_freq_factor\":4.5}",
+         8192},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hf_config c;
+        struct err err = {0};
+        if (parse_patched(&c, llama4, cases[i].key, cases[i].value, &err))
+            fail_msg("%s: %s", cases[i].value, err.message);
+        assert_true(c.rope.factor == 32 && c.rope.low_freq_factor == 1 &&
+                    c.rope.high_freq_factor == 4.5 && c.rope_theta == 100000);
+        assert_int_equal(c.rope.original_max_position_embeddings, cases[i].length);
+    }
+    struct hf_config plain;
+    assert_int_equal(parse(&plain, llama4, NULL), 0);
+    assert_true(plain.rope.factor == 0);
 }
 
 static void test_malformed(void **state)
@@ -308,8 +351,9 @@ static void test_generation_config(void **state)
 static void test_oracle_folders(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied",
+                                        "llama3_rslora"};
+    for (int i = 0; i < 4; i++) {
         struct hf_config c;
         struct err err = {0};
         char path[64];
@@ -318,16 +362,18 @@ static void test_oracle_folders(void **state)
             fail_msg("%s: %s", err.where, err.message);
         assert_int_equal(c.tie_word_embeddings, i != 1);
         assert_int_equal(c.arch, i == 2 ? ARCH_QWEN3 : ARCH_LLAMA);
+        assert_true(c.rope.factor == (i == 3 ? 8 : 0));
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transformers_4),    cmocka_unit_test(test_transformers_5),
-        cmocka_unit_test(test_defaults),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_accepted),          cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_generation_config), cmocka_unit_test(test_oracle_folders),
+        cmocka_unit_test(test_transformers_4), cmocka_unit_test(test_transformers_5),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_accepted),       cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_malformed),      cmocka_unit_test(test_generation_config),
+        cmocka_unit_test(test_oracle_folders),
     };
     json_decref(json_read("{}", 2, 0, "", NULL));
     return cmocka_run_group_tests(tests, NULL, NULL);

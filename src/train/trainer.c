@@ -223,9 +223,10 @@ static int open_adapters(struct trainer *t, struct err *err)
                   memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0))
             status = err_set(
                 err, ERR_USAGE, t->o->init_adapter,
-                "has r %d, lora_alpha %g and its own target_modules; the recipe's lora says "
-                "r %d, lora_alpha %g: make them equal",
-                c->r, c->lora_alpha, t->lora.r, t->lora.lora_alpha);
+                "has r %d, lora_alpha %g, use_rslora %s and its own target_modules; the recipe's "
+                "lora says r %d, lora_alpha %g, use_rslora %s: make them equal",
+                c->r, c->lora_alpha, c->use_rslora ? "true" : "false", t->lora.r,
+                t->lora.lora_alpha, t->lora.use_rslora ? "true" : "false");
     } else {
         status = adapter_create(&g->a, g->m, &t->lora, (uint64_t)t->o->seed, err);
     }

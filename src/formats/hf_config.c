@@ -38,13 +38,16 @@ static int get_architecture(const struct source *s, struct hf_config *c)
         return status;
     if (strcmp(type, "llama") == 0) {
         c->arch = ARCH_LLAMA;
+    } else if (strcmp(type, "qwen2") == 0) {
+        c->arch = ARCH_QWEN2;
+        c->qkv_bias = true;
     } else if (strcmp(type, "qwen3") == 0) {
         c->arch = ARCH_QWEN3;
         c->qk_norm = true;
     } else {
         return err_set(s->err, ERR_INPUT, s->where,
                        "model_type \"%.60s\" is not built; this version knows llama "
-                       "(Llama, SmolLM) and qwen3",
+                       "(Llama, SmolLM), qwen2 (Qwen2, Qwen2.5) and qwen3",
                        type);
     }
     return ERR_NONE;
@@ -237,17 +240,17 @@ static int get_sizes(const struct source *s, struct hf_config *c)
         return err_set(s->err, ERR_INPUT, s->where,
                        "%d attention heads are no multiple of %d key-value heads", c->heads,
                        c->kv_heads);
-    /* Qwen3's default head_dim is 128, Llama's is hidden_size / heads. */
+    /* Qwen3's default head_dim is 128, the others' is hidden_size / heads. */
     c->head_dim = c->arch == ARCH_QWEN3 ? 128 : c->hidden_size / c->heads;
     if (c->head_dim < 1)
         c->head_dim = 1;
-    c->max_position_embeddings = c->arch == ARCH_QWEN3 ? 32768 : 2048;
+    c->max_position_embeddings = c->arch == ARCH_LLAMA ? 2048 : 32768;
     if ((status = get_size(s, &c->head_dim, "head_dim", false, 4096)) ||
         (status = get_size(s, &c->max_position_embeddings, "max_position_embeddings", false,
                            MAX_POSITIONS)))
         return status;
     const json_t *own = json_object_get(s->root, "head_dim");
-    if ((!own || json_is_null(own)) && c->arch == ARCH_LLAMA && c->hidden_size % c->heads)
+    if ((!own || json_is_null(own)) && c->arch != ARCH_QWEN3 && c->hidden_size % c->heads)
         return err_set(
             s->err, ERR_INPUT, s->where,
             "hidden_size %d is no multiple of %d attention heads and there is no head_dim",
@@ -296,7 +299,7 @@ static int get_rest(const struct source *s, struct hf_config *c)
         (status = refuse_unless(s, "mlp_bias", NULL)) ||
         (status = refuse_unless(s, "use_sliding_window", NULL)) ||
         (status = refuse_unless(s, "rope_interleaved", NULL)) ||
-        (status = check_layer_types(s, c)) ||
+        (status = refuse_unless(s, "use_mrope", NULL)) || (status = check_layer_types(s, c)) ||
         (status = refuse_unless(s, "quantization_config", NULL)))
         return status;
     if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))

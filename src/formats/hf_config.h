@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include "base/err.h"
 
-enum architecture { ARCH_LLAMA, ARCH_QWEN3 };
+enum architecture { ARCH_LLAMA, ARCH_QWEN2, ARCH_QWEN3 };
 
 enum { HF_MAX_EOS = 16 };
 
@@ -22,7 +22,8 @@ struct hf_config {
     int vocab_size, hidden_size, intermediate_size, layers, heads, kv_heads, head_dim;
     int max_position_embeddings;
     bool tie_word_embeddings;
-    bool qk_norm; /* Qwen3 */
+    bool qk_norm;  /* Qwen3 */
+    bool qkv_bias; /* Qwen2: q, k and v have a bias, o has none */
     double rms_norm_eps, rope_theta;
     struct rope_scaling rope;
     int eos[HF_MAX_EOS], n_eos; /* from config.json and, when read, generation_config.json */

@@ -8,6 +8,7 @@ struct layer_weights {
     weight *proj[N_PROJECTIONS];
     float *input_norm, *post_norm; /* (hidden), device */
     float *q_norm, *k_norm;        /* (head_dim), device, or NULL */
+    float *bias[N_PROJECTIONS];    /* (the projection's output), device, or NULL; frozen */
 };
 
 struct model {

@@ -157,6 +157,13 @@ static int load_layer(struct loader *l, int i)
         if (status)
             return status;
     }
+    static const enum projection biased[] = {PROJ_Q, PROJ_K, PROJ_V};
+    for (size_t b = 0; c->qkv_bias && b < ARRAY_LENGTH(biased); b++) {
+        enum projection p = biased[b];
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.%s.bias", i, projection_names[p]);
+        if ((status = load_vector(l, &w->bias[p], name, projection_out(c, p))))
+            return status;
+    }
     return ERR_NONE;
 }
 
@@ -322,8 +329,10 @@ void model_close(model *m)
     const struct backend *ops = m->d->ops;
     for (int i = 0; m->layers && i < m->config.layers; i++) {
         struct layer_weights *w = &m->layers[i];
-        for (int p = 0; p < N_PROJECTIONS; p++)
+        for (int p = 0; p < N_PROJECTIONS; p++) {
             ops->weight_free(m->d, w->proj[p]);
+            ops->free(m->d, w->bias[p]);
+        }
         ops->free(m->d, w->input_norm);
         ops->free(m->d, w->post_norm);
         ops->free(m->d, w->q_norm);
@@ -366,9 +375,11 @@ size_t model_weight_bytes(const struct device *d, const struct hf_config *c, int
     for (int p = 0; p < N_PROJECTIONS; p++)
         bytes += (size_t)c->layers * d->ops->weight_bytes(d, projection_out(c, (enum projection)p),
                                                           projection_in(c, (enum projection)p));
-    size_t norms = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
+    size_t vectors = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
     if (c->qk_norm)
-        norms += 2 * (size_t)c->head_dim * (size_t)c->layers;
+        vectors += 2 * (size_t)c->head_dim * (size_t)c->layers;
+    if (c->qkv_bias)
+        vectors += (size_t)(c->heads + 2 * c->kv_heads) * (size_t)c->head_dim * (size_t)c->layers;
     size_t rotary = 2 * (size_t)max_context * (size_t)(c->head_dim / 2);
-    return bytes + (norms + rotary) * sizeof(float);
+    return bytes + (vectors + rotary) * sizeof(float);
 }

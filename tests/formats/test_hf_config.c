@@ -120,6 +120,11 @@ static void test_defaults(void **state)
     assert_int_equal(parse(&c, text, &err), 0);
     assert_int_equal(c.head_dim, 128);
     assert_int_equal(c.max_position_embeddings, 32768);
+    snprintf(text, sizeof text, least, "qwen2");
+    assert_int_equal(parse(&c, text, &err), 0);
+    assert_int_equal(c.head_dim, 8);
+    assert_int_equal(c.max_position_embeddings, 32768);
+    assert_true(c.qkv_bias && !c.qk_norm);
 }
 
 struct patch {
@@ -132,7 +137,7 @@ struct patch {
 
 static const struct patch bad_llama[] = {
     {"model_type", "\"mistral\"", "model_type \"mistral\" is not built"},
-    {"model_type", "\"qwen2\"", "model_type \"qwen2\" is not built"},
+    {"model_type", "\"qwen2_moe\"", "model_type \"qwen2_moe\" is not built"},
     {"model_type", NULL, "\"model_type\" is missing"},
     {"model_type", "3", "\"model_type\" is an integer"},
     {"attention_bias", "true", "\"attention_bias\" is true"},
@@ -205,6 +210,23 @@ static const struct patch bad_qwen[] = {
     {"rope_scaling", LLAMA3("8", "1", "4", "8192") "}", "rope_parameters and rope_scaling"},
 };
 
+/* The keys of a Qwen2.5 that are not those of a Llama. */
+static const char qwen2[] =
+    "{\"architectures\":[\"Qwen2ForCausalLM\"],\"attention_dropout\":0.0,\"bos_token_id\":2,"
+    "\"eos_token_id\":3,\"hidden_act\":\"silu\",\"hidden_size\":64,\"intermediate_size\":48,"
+    "\"max_position_embeddings\":32768,\"max_window_layers\":1,\"model_type\":\"qwen2\","
+    "\"num_attention_heads\":4,\"num_hidden_layers\":2,\"num_key_value_heads\":2,"
+    "\"rms_norm_eps\":1e-06,\"rope_theta\":1000000.0,\"sliding_window\":32768,"
+    "\"tie_word_embeddings\":true,\"use_mrope\":false,\"use_sliding_window\":false,"
+    "\"vocab_size\":8}";
+
+static const struct patch bad_qwen2[] = {
+    {"use_sliding_window", "true", "\"use_sliding_window\" is true"},
+    {"hidden_size", "66", "hidden_size 66 is no multiple of 4"},
+    {"use_mrope", "true", "\"use_mrope\" is true"},
+    {"rope_scaling", "{\"type\":\"yarn\",\"factor\":4.0}", "rope scaling \"yarn\""},
+};
+
 static void check_bad(const char *text, const struct patch *patches, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -223,6 +245,7 @@ static void test_refused(void **state)
     (void)state;
     check_bad(llama4, bad_llama, sizeof bad_llama / sizeof *bad_llama);
     check_bad(qwen5, bad_qwen, sizeof bad_qwen / sizeof *bad_qwen);
+    check_bad(qwen2, bad_qwen2, sizeof bad_qwen2 / sizeof *bad_qwen2);
 }
 
 static void test_accepted(void **state)
@@ -239,6 +262,9 @@ static void test_accepted(void **state)
         {"pretraining_tp", "1", ""},
         {"bos_token_id", "60000", ""},
     };
+    struct hf_config other;
+    assert_int_equal(parse(&other, qwen2, NULL), 0);
+    assert_int_equal(other.head_dim, 16);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct hf_config c;
         struct err err = {0};
@@ -351,17 +377,19 @@ static void test_generation_config(void **state)
 static void test_oracle_folders(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied",
-                                        "llama3_rslora"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied", "llama3_rslora",
+                                        "qwen2_untied"};
+    for (int i = 0; i < 5; i++) {
         struct hf_config c;
         struct err err = {0};
         char path[64];
         snprintf(path, sizeof path, "model/%s", names[i]);
         if (hf_config_open(&c, fixture(path), NULL, 0, &err))
             fail_msg("%s: %s", err.where, err.message);
-        assert_int_equal(c.tie_word_embeddings, i != 1);
-        assert_int_equal(c.arch, i == 2 ? ARCH_QWEN3 : ARCH_LLAMA);
+        assert_int_equal(c.tie_word_embeddings, i != 1 && i != 4);
+        assert_int_equal(c.arch, i == 2 ? ARCH_QWEN3 : i == 4 ? ARCH_QWEN2 : ARCH_LLAMA);
+        assert_int_equal(c.qkv_bias, i == 4);
+        assert_int_equal(c.qk_norm, i == 2);
         assert_true(c.rope.factor == (i == 3 ? 8 : 0));
     }
 }

@@ -19,12 +19,13 @@ static void put(const char *folder, const char *name, const char *text, size_t l
     str_free(&path);
 }
 
-static const char *const oracle[] = {"llama_tied", "llama_untied", "qwen3_tied", "llama3_rslora"};
+static const char *const oracle[] = {"llama_tied", "llama_untied", "qwen3_tied", "llama3_rslora",
+                                     "qwen2_untied"};
 
 static void test_from_peft(void **state)
 {
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         struct peft_config c;
         struct tensor_set set = {0};
         struct err err = {0};

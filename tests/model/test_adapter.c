@@ -172,7 +172,7 @@ static void check_round_trip(const char *name, const char *isa, enum precision p
 static void test_round_trip(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"qwen3_tied", "llama_untied", NULL};
+    static const char *const cases[] = {"qwen3_tied", "llama_untied", "qwen2_untied", NULL};
     tiny_each(cases, PRECISION_F32, check_round_trip);
     tiny_each(cases, PRECISION_BF16, check_round_trip);
 }

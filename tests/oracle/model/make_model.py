@@ -7,7 +7,7 @@ expected.safetensors:
   logp.i, entropy.i, logits                        float32 (logits of prompt + completion 0)
   grad.NAME                                        d loss / d adapter tensor, float32
   bf16.logp.i, bf16.grad.NAME                      the same by PyTorch in bfloat16
-  round.logp.i, round.grad.NAME                    float32 arithmetic on bf16-rounded base weights: what
+  round.logp.i, round.grad.NAME                    float32 arithmetic on bf16-rounded base matrices: what
                                                    both bf16 results are compared with
 
 rope.json holds rotary frequencies by themselves.
@@ -22,7 +22,7 @@ import sys
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -52,6 +52,11 @@ CASES = {
             "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
         4, ["q_proj", "k_proj", "up_proj"]),
+    "qwen2_untied": (Qwen2ForCausalLM, Qwen2Config(
+        vocab_size=53, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, rope_parameters={
+            "rope_type": "default", "rope_theta": 10000.0}, tie_word_embeddings=False, rms_norm_eps=1e-6,
+        eos_token_id=[2, 4], bos_token_id=None), 6, ["q_proj", "k_proj", "v_proj", "o_proj", "down_proj"]),
 }
 
 # The rotary embeddings of released models (theta, head_dim, scaling), and one whose head size is no power of two.
@@ -109,7 +114,7 @@ def main():
         base = cls(config)
         with torch.no_grad():  # larger than the usual initialisation, so that every path matters
             for name, p in base.named_parameters():
-                p.normal_(1.0, 0.2) if "norm" in name else p.normal_(0.0, 0.15)
+                p.normal_(1.0, 0.2) if "norm" in name else p.normal_(0.0, 0.5 if "bias" in name else 0.15)
         base.save_pretrained(folder)
         model = get_peft_model(base, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets,
                                                 use_rslora=case.endswith("rslora"), task_type="CAUSAL_LM"))
@@ -140,7 +145,7 @@ def main():
         with torch.no_grad():
             out["logits"] = model(torch.tensor([prompt + completions[0]])).logits[0].float()
             for n, p in model.named_parameters():
-                if "lora_" not in n and "norm" not in n:
+                if "lora_" not in n and "norm" not in n and "bias" not in n:
                     p.copy_(p.to(torch.bfloat16).float())
         store("round.", model)
         store("bf16.", model.to(torch.bfloat16))

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { MAX_SIZE = 1 << 20, MAX_VOCAB = 1 << 24, MAX_LAYERS = 1024 };
+enum { MAX_SIZE = 1 << 20, MAX_VOCAB = 1 << 24, MAX_LAYERS = 1024, MAX_POSITIONS = 1 << 28 };
 
 struct source {
     const json_t *root;
@@ -38,13 +38,16 @@ static int get_architecture(const struct source *s, struct hf_config *c)
         return status;
     if (strcmp(type, "llama") == 0) {
         c->arch = ARCH_LLAMA;
+    } else if (strcmp(type, "qwen2") == 0) {
+        c->arch = ARCH_QWEN2;
+        c->qkv_bias = true;
     } else if (strcmp(type, "qwen3") == 0) {
         c->arch = ARCH_QWEN3;
         c->qk_norm = true;
     } else {
         return err_set(s->err, ERR_INPUT, s->where,
                        "model_type \"%.60s\" is not built; this version knows llama "
-                       "(Llama, SmolLM) and qwen3",
+                       "(Llama, SmolLM), qwen2 (Qwen2, Qwen2.5) and qwen3",
                        type);
     }
     return ERR_NONE;
@@ -66,11 +69,64 @@ static int refuse_unless(const struct source *s, const char *key, const char *ac
                    json_is_string(value) ? "\"" : "", accepted ? accepted : "false or nothing");
 }
 
-/* rope_parameters or rope_scaling: only the plain rotary embedding, whatever the spelling. A key
- * not known here (a factor, one object per kind of layer) would change the angles, so it is
- * refused. */
+/* The numbers of rope_type "llama3". transformers asks for the three factors, takes the original
+ * length from the top level first and means max_position_embeddings when there is none. */
+static int read_llama3(const struct source *s, const json_t *rope, const char *name,
+                       const struct hf_config *c, struct rope_scaling *out)
+{
+    long long original = c->max_position_embeddings;
+    static const char length[] = "original_max_position_embeddings";
+    int status;
+    if ((status = json_get_double(&out->factor, rope, "factor", true, s->where, s->err)) ||
+        (status = json_get_double(&out->low_freq_factor, rope, "low_freq_factor", true, s->where,
+                                  s->err)) ||
+        (status = json_get_double(&out->high_freq_factor, rope, "high_freq_factor", true, s->where,
+                                  s->err)) ||
+        (status = json_get_int(&original, rope, length, false, s->where, s->err)) ||
+        (status = json_get_int(&original, s->root, length, false, s->where, s->err)))
+        return status;
+    if (!(out->factor >= 1 && out->factor <= 1e6))
+        return err_set(s->err, ERR_INPUT, s->where, "\"%s\" has factor %g, expected 1 to 1e6", name,
+                       out->factor);
+    if (!(out->low_freq_factor > 0 && out->high_freq_factor > out->low_freq_factor &&
+          out->high_freq_factor <= 1e6))
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "\"%s\" has low_freq_factor %g and high_freq_factor %g, expected positive "
+                       "numbers, the second greater",
+                       name, out->low_freq_factor, out->high_freq_factor);
+    if (original < 1 || original > MAX_POSITIONS)
+        return err_set(s->err, ERR_INPUT, s->where, "%s is %lld, expected 1 to %d", length,
+                       original, (int)MAX_POSITIONS);
+    out->original_max_position_embeddings = (int)original;
+    return ERR_NONE;
+}
+
+/* A key not known here (a factor of another rope type, one object per kind of layer) would change
+ * the angles, so it is refused. */
+static int check_rope_keys(const struct source *s, const json_t *rope, const char *name,
+                           bool llama3)
+{
+    static const char *const known[] = {
+        "type",   "rope_type",       "rope_theta",       "partial_rotary_factor",
+        "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"};
+    size_t n = llama3 ? ARRAY_LENGTH(known) : 4;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)rope, key, value)
+    {
+        bool found = json_is_null(value);
+        for (size_t i = 0; i < n; i++)
+            found = found || strcmp(key, known[i]) == 0;
+        if (!found)
+            return err_set(s->err, ERR_INPUT, s->where,
+                           "\"%s\" holds \"%.60s\", which is not built", name, key);
+    }
+    return ERR_NONE;
+}
+
+/* rope_parameters or rope_scaling, whatever the spelling. */
 static int read_rope_object(const struct source *s, const json_t *rope, const char *name,
-                            double *theta)
+                            const struct hf_config *c, double *theta, struct rope_scaling *scaling)
 {
     if (!json_is_object(rope))
         return err_set(s->err, ERR_INPUT, s->where, "\"%s\" is %s, expected an object", name,
@@ -84,24 +140,23 @@ static int read_rope_object(const struct source *s, const json_t *rope, const ch
         (status =
              json_get_double(&partial, rope, "partial_rotary_factor", false, s->where, s->err)))
         return status;
-    if (strcmp(type, "default") != 0 || partial != 1.0)
+    bool llama3 = strcmp(type, "llama3") == 0;
+    if ((!llama3 && strcmp(type, "default") != 0) || partial != 1.0)
         return err_set(s->err, ERR_INPUT, s->where,
-                       "rope scaling \"%.40s\" (%s) is not built; this version knows "
-                       "the default rotary embedding",
-                       type, name);
-    static const char *const known[] = {"type", "rope_type", "rope_theta", "partial_rotary_factor"};
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)rope, key, value)
-    {
-        bool found = json_is_null(value);
-        for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
-            found = found || strcmp(key, known[i]) == 0;
-        if (!found)
-            return err_set(s->err, ERR_INPUT, s->where,
-                           "\"%s\" holds \"%.60s\", which is not built", name, key);
-    }
-    return ERR_NONE;
+                       "rope scaling \"%.40s\" (%s) with partial_rotary_factor %g is not built; "
+                       "this version knows \"default\" and \"llama3\" over the whole head",
+                       type, name, partial);
+    *scaling = (struct rope_scaling){0};
+    if ((status = check_rope_keys(s, rope, name, llama3)))
+        return status;
+    return llama3 ? read_llama3(s, rope, name, c, scaling) : ERR_NONE;
+}
+
+static bool same_scaling(const struct rope_scaling *a, const struct rope_scaling *b)
+{
+    return a->factor == b->factor && a->low_freq_factor == b->low_freq_factor &&
+           a->high_freq_factor == b->high_freq_factor &&
+           a->original_max_position_embeddings == b->original_max_position_embeddings;
 }
 
 static int get_rope(const struct source *s, struct hf_config *c)
@@ -112,13 +167,19 @@ static int get_rope(const struct source *s, struct hf_config *c)
         return status;
     /* transformers 5: {"rope_theta": …, "rope_type": "default"}; transformers 4: rope_scaling. */
     static const char *const keys[] = {"rope_parameters", "rope_scaling"};
+    struct rope_scaling scaling[2];
+    int n = 0;
     for (int i = 0; i < 2; i++) {
         const json_t *rope = json_object_get(s->root, keys[i]);
         if (!rope || json_is_null(rope))
             continue;
-        if ((status = read_rope_object(s, rope, keys[i], &theta)))
+        if ((status = read_rope_object(s, rope, keys[i], c, &theta, &scaling[n])))
             return status;
+        c->rope = scaling[n++];
     }
+    if (n == 2 && !same_scaling(&scaling[0], &scaling[1]))
+        return err_set(s->err, ERR_INPUT, s->where,
+                       "rope_parameters and rope_scaling say different things: remove one");
     if (top != 0 && theta != 0 && top != theta)
         return err_set(s->err, ERR_INPUT, s->where,
                        "rope_theta is %g at the top and %g in rope_parameters: "
@@ -179,17 +240,17 @@ static int get_sizes(const struct source *s, struct hf_config *c)
         return err_set(s->err, ERR_INPUT, s->where,
                        "%d attention heads are no multiple of %d key-value heads", c->heads,
                        c->kv_heads);
-    /* Qwen3's default head_dim is 128, Llama's is hidden_size / heads. */
+    /* Qwen3's default head_dim is 128, the others' is hidden_size / heads. */
     c->head_dim = c->arch == ARCH_QWEN3 ? 128 : c->hidden_size / c->heads;
     if (c->head_dim < 1)
         c->head_dim = 1;
-    c->max_position_embeddings = c->arch == ARCH_QWEN3 ? 32768 : 2048;
+    c->max_position_embeddings = c->arch == ARCH_LLAMA ? 2048 : 32768;
     if ((status = get_size(s, &c->head_dim, "head_dim", false, 4096)) ||
-        (status =
-             get_size(s, &c->max_position_embeddings, "max_position_embeddings", false, 1 << 28)))
+        (status = get_size(s, &c->max_position_embeddings, "max_position_embeddings", false,
+                           MAX_POSITIONS)))
         return status;
     const json_t *own = json_object_get(s->root, "head_dim");
-    if ((!own || json_is_null(own)) && c->arch == ARCH_LLAMA && c->hidden_size % c->heads)
+    if ((!own || json_is_null(own)) && c->arch != ARCH_QWEN3 && c->hidden_size % c->heads)
         return err_set(
             s->err, ERR_INPUT, s->where,
             "hidden_size %d is no multiple of %d attention heads and there is no head_dim",
@@ -238,7 +299,7 @@ static int get_rest(const struct source *s, struct hf_config *c)
         (status = refuse_unless(s, "mlp_bias", NULL)) ||
         (status = refuse_unless(s, "use_sliding_window", NULL)) ||
         (status = refuse_unless(s, "rope_interleaved", NULL)) ||
-        (status = check_layer_types(s, c)) ||
+        (status = refuse_unless(s, "use_mrope", NULL)) || (status = check_layer_types(s, c)) ||
         (status = refuse_unless(s, "quantization_config", NULL)))
         return status;
     if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))

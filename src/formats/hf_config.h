@@ -5,17 +5,27 @@
 #include <stddef.h>
 #include "base/err.h"
 
-enum architecture { ARCH_LLAMA, ARCH_QWEN3 };
+enum architecture { ARCH_LLAMA, ARCH_QWEN2, ARCH_QWEN3 };
 
 enum { HF_MAX_EOS = 16 };
+
+/* rope_type "llama3" (Llama 3.1 and later): frequencies whose wavelength exceeds
+ * original_max_position_embeddings / low_freq_factor are divided by factor, those below … /
+ * high_freq_factor are kept, between the two they are blended. factor 0: the plain embedding. */
+struct rope_scaling {
+    double factor, low_freq_factor, high_freq_factor;
+    int original_max_position_embeddings;
+};
 
 struct hf_config {
     enum architecture arch;
     int vocab_size, hidden_size, intermediate_size, layers, heads, kv_heads, head_dim;
     int max_position_embeddings;
     bool tie_word_embeddings;
-    bool qk_norm; /* Qwen3 */
+    bool qk_norm;  /* Qwen3 */
+    bool qkv_bias; /* Qwen2: q, k and v have a bias, o has none */
     double rms_norm_eps, rope_theta;
+    struct rope_scaling rope;
     int eos[HF_MAX_EOS], n_eos; /* from config.json and, when read, generation_config.json */
     int bos;                    /* -1: none */
 };

@@ -7,6 +7,7 @@ struct layer_weights {
     weight *proj[N_PROJECTIONS];
     float *input_norm, *post_norm; /* (hidden), device */
     float *q_norm, *k_norm;        /* (head_dim), device, or NULL */
+    float *bias[N_PROJECTIONS];    /* (the projection's output), device, or NULL; frozen */
 };
 
 struct model {
@@ -39,6 +40,8 @@ struct adapter {
 int projection_in(const struct hf_config *c, enum projection p);
 int projection_out(const struct hf_config *c, enum projection p);
 struct attn_dims model_dims(const struct hf_config *c);
+/* out (head_dim / 2): radians a position of each rotated pair, with rope scaling applied. */
+void rotary_frequencies(float *out, const struct hf_config *c);
 /* The linear of one layer's projection, with the adapter's branch when there is one. */
 struct linear model_linear(const model *m, const adapter *a, int layer, enum projection p);
 

@@ -12,6 +12,7 @@
 struct linear model_linear(const model *m, const adapter *a, int layer, enum projection p)
 {
     struct linear l = {.w = m->layers[layer].proj[p],
+                       .bias = m->layers[layer].bias[p],
                        .n = projection_out(&m->config, p),
                        .k = projection_in(&m->config, p)};
     const struct adapter_pair *pair = a ? &a->pairs[layer * N_PROJECTIONS + (int)p] : NULL;

@@ -157,6 +157,13 @@ static int load_layer(struct loader *l, int i)
         if (status)
             return status;
     }
+    static const enum projection biased[] = {PROJ_Q, PROJ_K, PROJ_V};
+    for (size_t b = 0; c->qkv_bias && b < ARRAY_LENGTH(biased); b++) {
+        enum projection p = biased[b];
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.%s.bias", i, projection_names[p]);
+        if ((status = load_vector(l, &w->bias[p], name, projection_out(c, p))))
+            return status;
+    }
     return ERR_NONE;
 }
 
@@ -202,25 +209,62 @@ static int check_no_stranger(struct loader *l)
     return ERR_NONE;
 }
 
-/* cos and sin as transformers computes them in float32: inv_freq is rounded to float32, so is its
- * product with the position, and so are the results. */
+/* The wavelengths are told apart and blended in float32, operation by operation as transformers
+ * does: a scalar over a tensor there is a product with the rounded reciprocal. */
+static void scale_frequencies(float *freq, int n, const struct rope_scaling *s)
+{
+    float length = (float)s->original_max_position_embeddings;
+    float factor = (float)s->factor, low = (float)s->low_freq_factor;
+    float longest = (float)(s->original_max_position_embeddings / s->low_freq_factor);
+    float shortest = (float)(s->original_max_position_embeddings / s->high_freq_factor);
+    float width = (float)(s->high_freq_factor - s->low_freq_factor);
+    for (int i = 0; i < n; i++) {
+        float wavelength = (1.0f / freq[i]) * (float)(2 * M_PI);
+        if (wavelength > longest) {
+            freq[i] = freq[i] / factor;
+        } else if (!(wavelength < shortest)) {
+            float smooth = ((1.0f / wavelength) * length - low) / width;
+            freq[i] = (1.0f - smooth) * freq[i] / factor + smooth * freq[i];
+        }
+    }
+}
+
+/* With scaling theta is raised in float32 too, so that each frequency falls on the side of a
+ * threshold where transformers has it. The plain embedding rounds once, at the end: within 1 ulp
+ * of transformers for the usual head sizes, and the bits all runs so far were made with. */
+void rotary_frequencies(float *out, const struct hf_config *c)
+{
+    int half = c->head_dim / 2;
+    bool scaled = c->rope.factor != 0;
+    for (int i = 0; i < half; i++) {
+        float exponent = (float)(2 * i) / (float)c->head_dim;
+        out[i] = scaled ? 1.0f / (float)pow((float)c->rope_theta, exponent)
+                        : (float)(1.0 / pow(c->rope_theta, 2.0 * i / c->head_dim));
+    }
+    if (scaled)
+        scale_frequencies(out, half, &c->rope);
+}
+
+/* cos and sin as transformers computes them in float32: the frequency is rounded to float32, so is
+ * its product with the position, and so are the results. */
 static int make_rotary(model *m, struct err *err)
 {
     struct device *d = m->d;
     int half = m->config.head_dim / 2;
     size_t bytes = (size_t)m->max_context * (size_t)half * sizeof(float);
-    float *host = mem_alloc(bytes);
+    float *host = mem_alloc(bytes), *freq = mem_alloc((size_t)half * sizeof *freq);
     m->cos = d->ops->alloc(d, bytes, err);
     m->sin = d->ops->alloc(d, bytes, err);
-    if (!host || !m->cos || !m->sin) {
+    if (!host || !freq || !m->cos || !m->sin) {
         mem_free(host);
+        mem_free(freq);
         return err_no_memory(err, "rotary tables", bytes);
     }
+    rotary_frequencies(freq, &m->config);
     for (int table = 0; table < 2; table++) {
         for (int i = 0; i < half; i++) {
-            float inv_freq = (float)(1.0 / pow(m->config.rope_theta, 2.0 * i / m->config.head_dim));
             for (int p = 0; p < m->max_context; p++) {
-                double angle = (double)((float)p * inv_freq);
+                double angle = (double)((float)p * freq[i]);
                 host[(size_t)p * (size_t)half + (size_t)i] =
                     (float)(table ? sin(angle) : cos(angle));
             }
@@ -228,6 +272,7 @@ static int make_rotary(model *m, struct err *err)
         d->ops->upload(d, table ? m->sin : m->cos, host, bytes);
     }
     mem_free(host);
+    mem_free(freq);
     return ERR_NONE;
 }
 
@@ -284,8 +329,10 @@ void model_close(model *m)
     const struct backend *ops = m->d->ops;
     for (int i = 0; m->layers && i < m->config.layers; i++) {
         struct layer_weights *w = &m->layers[i];
-        for (int p = 0; p < N_PROJECTIONS; p++)
+        for (int p = 0; p < N_PROJECTIONS; p++) {
             ops->weight_free(m->d, w->proj[p]);
+            ops->free(m->d, w->bias[p]);
+        }
         ops->free(m->d, w->input_norm);
         ops->free(m->d, w->post_norm);
         ops->free(m->d, w->q_norm);
@@ -328,9 +375,11 @@ size_t model_weight_bytes(const struct device *d, const struct hf_config *c, int
     for (int p = 0; p < N_PROJECTIONS; p++)
         bytes += (size_t)c->layers * d->ops->weight_bytes(d, projection_out(c, (enum projection)p),
                                                           projection_in(c, (enum projection)p));
-    size_t norms = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
+    size_t vectors = (size_t)c->hidden_size * (2 * (size_t)c->layers + 1);
     if (c->qk_norm)
-        norms += 2 * (size_t)c->head_dim * (size_t)c->layers;
+        vectors += 2 * (size_t)c->head_dim * (size_t)c->layers;
+    if (c->qkv_bias)
+        vectors += (size_t)(c->heads + 2 * c->kv_heads) * (size_t)c->head_dim * (size_t)c->layers;
     size_t rotary = 2 * (size_t)max_context * (size_t)(c->head_dim / 2);
-    return bytes + (norms + rotary) * sizeof(float);
+    return bytes + (vectors + rotary) * sizeof(float);
 }

@@ -120,15 +120,24 @@ static void test_defaults(void **state)
     assert_int_equal(parse(&c, text, &err), 0);
     assert_int_equal(c.head_dim, 128);
     assert_int_equal(c.max_position_embeddings, 32768);
+    snprintf(text, sizeof text, least, "qwen2");
+    assert_int_equal(parse(&c, text, &err), 0);
+    assert_int_equal(c.head_dim, 8);
+    assert_int_equal(c.max_position_embeddings, 32768);
+    assert_true(c.qkv_bias && !c.qk_norm);
 }
 
 struct patch {
     const char *key, *value, *message;
 };
 
+#define LLAMA3(factor, low, high, length)                                                          \
+    "{\"rope_type\":\"llama3\",\"factor\":" factor ",\"low_freq_factor\":" low                     \
+    ",\"high_freq_factor\":" high ",\"original_max_position_embeddings\":" length
+
 static const struct patch bad_llama[] = {
     {"model_type", "\"mistral\"", "model_type \"mistral\" is not built"},
-    {"model_type", "\"qwen2\"", "model_type \"qwen2\" is not built"},
+    {"model_type", "\"qwen2_moe\"", "model_type \"qwen2_moe\" is not built"},
     {"model_type", NULL, "\"model_type\" is missing"},
     {"model_type", "3", "\"model_type\" is an integer"},
     {"attention_bias", "true", "\"attention_bias\" is true"},
@@ -137,7 +146,17 @@ static const struct patch bad_llama[] = {
     {"rope_interleaved", "true", "\"rope_interleaved\" is true"},
     {"quantization_config", "{\"bits\":4}", "\"quantization_config\" is an object"},
     {"rope_scaling", "{\"type\":\"linear\",\"factor\":2.0}", "rope scaling \"linear\""},
-    {"rope_scaling", "{\"rope_type\":\"llama3\",\"factor\":8.0}", "rope scaling \"llama3\""},
+    {"rope_scaling", "{\"rope_type\":\"dynamic\",\"factor\":8.0}", "rope scaling \"dynamic\""},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") ",\"mscale\":1}", "holds \"mscale\""},
+    {"rope_scaling", LLAMA3("0.5", "1", "4", "8192") "}", "has factor 0.5, expected 1 to 1e6"},
+    {"rope_scaling", LLAMA3("\"8\"", "1", "4", "8192") "}", "\"factor\" is a string"},
+    {"rope_scaling", LLAMA3("8", "4", "4", "8192") "}", "low_freq_factor 4 and high_freq_factor 4"},
+    {"rope_scaling", LLAMA3("8", "0", "4", "8192") "}", "low_freq_factor 0"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "0") "}", "original_max_position_embeddings is 0"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192.5") "}", "expected an integer"},
+    {"rope_scaling", "{\"rope_type\":\"llama3\",\"factor\":8.0}", "\"low_freq_factor\" is missing"},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") ",\"partial_rotary_factor\":0.5}",
+     "rope scaling"},
     {"rope_scaling", "{\"rope_type\":\"default\",\"factor\":8.0}", "holds \"factor\""},
     {"rope_scaling", "\"linear\"", "\"rope_scaling\" is a string"},
     {"rope_parameters", "{\"rope_type\":\"yarn\",\"rope_theta\":100000}", "rope scaling \"yarn\""},
@@ -188,6 +207,24 @@ static const struct patch bad_qwen[] = {
     {"layer_types", "[1,2]", "for layer 0"},
     {"attention_bias", "true", "\"attention_bias\" is true"},
     {"rope_parameters", "{\"rope_theta\":1000000,\"rope_type\":\"yarn\",\"factor\":4}", "\"yarn\""},
+    {"rope_scaling", LLAMA3("8", "1", "4", "8192") "}", "rope_parameters and rope_scaling"},
+};
+
+/* The keys of a Qwen2.5 that are not those of a Llama. */
+static const char qwen2[] =
+    "{\"architectures\":[\"Qwen2ForCausalLM\"],\"attention_dropout\":0.0,\"bos_token_id\":2,"
+    "\"eos_token_id\":3,\"hidden_act\":\"silu\",\"hidden_size\":64,\"intermediate_size\":48,"
+    "\"max_position_embeddings\":32768,\"max_window_layers\":1,\"model_type\":\"qwen2\","
+    "\"num_attention_heads\":4,\"num_hidden_layers\":2,\"num_key_value_heads\":2,"
+    "\"rms_norm_eps\":1e-06,\"rope_theta\":1000000.0,\"sliding_window\":32768,"
+    "\"tie_word_embeddings\":true,\"use_mrope\":false,\"use_sliding_window\":false,"
+    "\"vocab_size\":8}";
+
+static const struct patch bad_qwen2[] = {
+    {"use_sliding_window", "true", "\"use_sliding_window\" is true"},
+    {"hidden_size", "66", "hidden_size 66 is no multiple of 4"},
+    {"use_mrope", "true", "\"use_mrope\" is true"},
+    {"rope_scaling", "{\"type\":\"yarn\",\"factor\":4.0}", "rope scaling \"yarn\""},
 };
 
 static void check_bad(const char *text, const struct patch *patches, size_t n)
@@ -208,6 +245,7 @@ static void test_refused(void **state)
     (void)state;
     check_bad(llama4, bad_llama, sizeof bad_llama / sizeof *bad_llama);
     check_bad(qwen5, bad_qwen, sizeof bad_qwen / sizeof *bad_qwen);
+    check_bad(qwen2, bad_qwen2, sizeof bad_qwen2 / sizeof *bad_qwen2);
 }
 
 static void test_accepted(void **state)
@@ -224,12 +262,43 @@ static void test_accepted(void **state)
         {"pretraining_tp", "1", ""},
         {"bos_token_id", "60000", ""},
     };
+    struct hf_config other;
+    assert_int_equal(parse(&other, qwen2, NULL), 0);
+    assert_int_equal(other.head_dim, 16);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct hf_config c;
         struct err err = {0};
         if (parse_patched(&c, llama4, good[i].key, good[i].value, &err))
             fail_msg("%s = %s: %s", good[i].key, good[i].value, err.message);
     }
+}
+
+static void test_llama3_rope(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+        int length;
+    } cases[] = {
+        {"rope_scaling", LLAMA3("32", "1", "4.5", "4096") "}", 4096},
+        {"rope_parameters", LLAMA3("32", "1", "4.5", "4096") ",\"rope_theta\":100000}", 4096},
+        /* the old key of the type; without a length transformers takes the model's own */
+        {"rope_scaling",
+         "{\"type\":\"llama3\",\"factor\":32,\"low_freq_factor\":1,\"high_freq_factor\":4.5}",
+         8192},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hf_config c;
+        struct err err = {0};
+        if (parse_patched(&c, llama4, cases[i].key, cases[i].value, &err))
+            fail_msg("%s: %s", cases[i].value, err.message);
+        assert_true(c.rope.factor == 32 && c.rope.low_freq_factor == 1 &&
+                    c.rope.high_freq_factor == 4.5 && c.rope_theta == 100000);
+        assert_int_equal(c.rope.original_max_position_embeddings, cases[i].length);
+    }
+    struct hf_config plain;
+    assert_int_equal(parse(&plain, llama4, NULL), 0);
+    assert_true(plain.rope.factor == 0);
 }
 
 static void test_malformed(void **state)
@@ -308,26 +377,31 @@ static void test_generation_config(void **state)
 static void test_oracle_folders(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"llama_tied", "llama_untied", "qwen3_tied", "llama3_rslora",
+                                        "qwen2_untied"};
+    for (int i = 0; i < 5; i++) {
         struct hf_config c;
         struct err err = {0};
         char path[64];
         snprintf(path, sizeof path, "model/%s", names[i]);
         if (hf_config_open(&c, fixture(path), NULL, 0, &err))
             fail_msg("%s: %s", err.where, err.message);
-        assert_int_equal(c.tie_word_embeddings, i != 1);
-        assert_int_equal(c.arch, i == 2 ? ARCH_QWEN3 : ARCH_LLAMA);
+        assert_int_equal(c.tie_word_embeddings, i != 1 && i != 4);
+        assert_int_equal(c.arch, i == 2 ? ARCH_QWEN3 : i == 4 ? ARCH_QWEN2 : ARCH_LLAMA);
+        assert_int_equal(c.qkv_bias, i == 4);
+        assert_int_equal(c.qk_norm, i == 2);
+        assert_true(c.rope.factor == (i == 3 ? 8 : 0));
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transformers_4),    cmocka_unit_test(test_transformers_5),
-        cmocka_unit_test(test_defaults),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_accepted),          cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_generation_config), cmocka_unit_test(test_oracle_folders),
+        cmocka_unit_test(test_transformers_4), cmocka_unit_test(test_transformers_5),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_accepted),       cmocka_unit_test(test_llama3_rope),
+        cmocka_unit_test(test_malformed),      cmocka_unit_test(test_generation_config),
+        cmocka_unit_test(test_oracle_folders),
     };
     json_decref(json_read("{}", 2, 0, "", NULL));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,12 +19,13 @@ static void put(const char *folder, const char *name, const char *text, size_t l
     str_free(&path);
 }
 
-static const char *const oracle[] = {"llama_tied", "llama_untied", "qwen3_tied"};
+static const char *const oracle[] = {"llama_tied", "llama_untied", "qwen3_tied", "llama3_rslora",
+                                     "qwen2_untied"};
 
 static void test_from_peft(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         struct peft_config c;
         struct tensor_set set = {0};
         struct err err = {0};
@@ -32,6 +33,8 @@ static void test_from_peft(void **state)
         snprintf(path, sizeof path, "model/%s/adapter", oracle[i]);
         if (peft_open(&c, &set, fixture(path), &err))
             fail_msg("%s: %s", err.where, err.message);
+        assert_int_equal(c.use_rslora, i == 3);
+        assert_true(peft_scale(&c) == (i == 3 ? 4 : 2)); /* r 4, alpha 8; else alpha = 2r */
         int n = 0;
         for (int p = 0; p < N_PROJECTIONS; p++)
             n += c.targets[p];

@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(c.kv_heads > 0 && c.heads >= c.kv_heads && c.heads % c.kv_heads == 0);
         CHECK(c.head_dim >= 2 && c.head_dim % 2 == 0 && c.max_position_embeddings > 0);
         CHECK(c.rms_norm_eps >= 0 && c.rms_norm_eps < 1 && c.rope_theta > 0);
+        CHECK(c.rope.factor == 0 ||
+              (c.rope.low_freq_factor > 0 && c.rope.high_freq_factor > c.rope.low_freq_factor &&
+               c.rope.original_max_position_embeddings > 0));
         CHECK(c.n_eos >= 0 && c.n_eos <= HF_MAX_EOS && c.bos >= -1 && c.bos < c.vocab_size);
         for (int i = 0; i < c.n_eos; i++)
             CHECK(c.eos[i] >= 0 && c.eos[i] < c.vocab_size);

@@ -172,9 +172,41 @@ static void check_round_trip(const char *name, const char *isa, enum precision p
 static void test_round_trip(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"qwen3_tied", "llama_untied", NULL};
+    static const char *const cases[] = {"qwen3_tied", "llama_untied", "qwen2_untied", NULL};
     tiny_each(cases, PRECISION_F32, check_round_trip);
     tiny_each(cases, PRECISION_BF16, check_round_trip);
+}
+
+/* The folder keeps how the branch is scaled: PEFT's rsLoRA adapter saved by us scores alike, and
+ * with the plain scale it does not. */
+static void test_rslora_round_trip(void **state)
+{
+    (void)state;
+    struct tiny t;
+    struct err err = {0};
+    tiny_open(&t, "llama3_rslora", NULL, PRECISION_F32, 1);
+    float(*before)[TINY_MAX_TOKENS] = calloc(TINY_MAX_COMPLETIONS, sizeof *before);
+    float(*after)[TINY_MAX_TOKENS] = calloc(TINY_MAX_COMPLETIONS, sizeof *after);
+    char *folder = temp_folder(), command[700];
+    adapter *opened;
+    scores_of(&t, t.a, before);
+    tiny_ok(adapter_save(t.a, folder, &err), &err);
+    for (int plain = 0; plain < 2; plain++) {
+        tiny_ok(adapter_open(&opened, t.m, folder, &err), &err);
+        assert_int_equal(adapter_config(opened)->use_rslora, !plain);
+        scores_of(&t, opened, after);
+        size_t bytes = TINY_MAX_COMPLETIONS * sizeof *before;
+        assert_int_equal(memcmp(before, after, bytes) != 0, plain);
+        adapter_close(opened);
+        snprintf(command, sizeof command,
+                 "sed -i 's/\"use_rslora\": true/\"use_rslora\": false/' '%s/adapter_config.json'",
+                 folder);
+        assert_int_equal(system(command), 0);
+    }
+    free(before);
+    free(after);
+    temp_folder_remove(folder);
+    tiny_close(&t);
 }
 
 /* A new adapter (B = 0) is the bare model, bit for bit; without targets there is none. */
@@ -214,9 +246,8 @@ static void test_new_is_bare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_initial_values),
-        cmocka_unit_test(test_drawn_from_seed_and_name),
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_initial_values), cmocka_unit_test(test_drawn_from_seed_and_name),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_rslora_round_trip),
         cmocka_unit_test(test_new_is_bare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

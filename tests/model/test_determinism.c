@@ -8,7 +8,8 @@
 #include "../support/support.h"
 #include "../support/tiny.h"
 
-static const char *const cases[] = {"qwen3_tied", "llama_untied", "llama_tied", NULL};
+static const char *const cases[] = {"qwen3_tied", "llama_untied", "llama_tied", "qwen2_untied",
+                                    NULL};
 
 /* Seven completions of ragged lengths after a prompt of the given length. */
 static void set_group(struct tiny *t, int prompt_len)

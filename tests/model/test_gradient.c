@@ -181,7 +181,7 @@ static void check_zero_b(const char *name, const char *isa, enum precision preci
     tiny_close(&t);
 }
 
-static const char *const cases[] = {"qwen3_tied", "llama_untied", NULL};
+static const char *const cases[] = {"qwen3_tied", "llama_untied", "qwen2_untied", NULL};
 
 static void test_zero_b(void **state)
 {

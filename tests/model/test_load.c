@@ -140,8 +140,8 @@ static void accept(struct folder *f)
 static void test_unchanged(void **state)
 {
     (void)state;
-    static const char *const names[] = {"qwen3_tied", "llama_untied", "llama_tied"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"qwen3_tied", "llama_untied", "llama_tied", "qwen2_untied"};
+    for (int i = 0; i < 4; i++) {
         struct folder f;
         folder_open(&f, names[i]);
         accept(&f);
@@ -161,6 +161,9 @@ static void test_missing_tensor(void **state)
         refuse(&f, WORDS(names[i], "missing", "config.json asks for it"));
     }
     struct folder f;
+    folder_open(&f, "qwen2_untied");
+    drop(&f, "model.layers.1.self_attn.v_proj.bias");
+    refuse(&f, WORDS("model.layers.1.self_attn.v_proj.bias", "missing"));
     folder_open(&f, "llama_untied");
     drop(&f, "lm_head.weight");
     refuse(&f, WORDS("lm_head.weight", "missing", "tie_word_embeddings is not true"));
@@ -175,6 +178,9 @@ static void test_wrong_shape(void **state)
     t->shape[0] = 40;
     t->shape[1] = 72;
     refuse(&f, WORDS("model.layers.1.self_attn.q_proj.weight", "(40, 72)", "(72, 40)"));
+    folder_open(&f, "qwen2_untied");
+    find(&f, "model.layers.0.self_attn.k_proj.bias")->shape[0] = 13;
+    refuse(&f, WORDS("model.layers.0.self_attn.k_proj.bias", "(13,)", "(12,)"));
     folder_open(&f, "qwen3_tied");
     find(&f, "model.norm.weight")->shape[0] = 39;
     refuse(&f, WORDS("model.norm.weight", "(39,)", "(40,)"));
@@ -201,6 +207,10 @@ static void test_strangers(void **state)
     f.tensors[f.n++] =
         (struct tensor_out){"model.layers.0.self_attn.q_proj.bias", DTYPE_F32, 1, {4}, value};
     refuse(&f, WORDS("model.layers.0.self_attn.q_proj.bias", "not part of the architecture"));
+    folder_open(&f, "qwen2_untied"); /* o has no bias there */
+    f.tensors[f.n++] =
+        (struct tensor_out){"model.layers.0.self_attn.o_proj.bias", DTYPE_F32, 1, {4}, value};
+    refuse(&f, WORDS("model.layers.0.self_attn.o_proj.bias", "not part of the architecture"));
     folder_open(&f, "llama_tied"); /* one layer fewer in the config than in the file */
     json_object_set_new(f.config, "num_hidden_layers", json_integer(1));
     json_object_del(f.config, "layer_types");

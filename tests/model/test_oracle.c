@@ -1,6 +1,7 @@
-/* test_oracle.c: tiny Qwen3 and Llama models against PyTorch (tests/oracle/model). In f32: logits,
- * log-probabilities, entropies and every LoRA gradient within 1e-5 relative L2. In bf16: our error
- * against float32 arithmetic is at most 1.25 times PyTorch's own. On every instruction set. */
+/* test_oracle.c: tiny Qwen3, Qwen2 and Llama models (one with Llama 3's rope scaling and an rsLoRA
+ * adapter) against PyTorch (tests/oracle/model). In f32: logits, log-probabilities, entropies and
+ * every LoRA gradient within 1e-5 relative L2. In bf16: our error against float32 arithmetic is at
+ * most 1.25 times PyTorch's own. On every instruction set. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #include "../support/support.h"
 #include "../support/tiny.h"
 
-static const char *const cases[] = {"qwen3_tied", "llama_untied", "llama_tied"};
+static const char *const cases[] = {"qwen3_tied", "llama_untied", "llama_tied", "llama3_rslora",
+                                    "qwen2_untied"};
 static const float temperature = 0.9f;
 
 /* Calls check for each case and each instruction set this machine has. */

@@ -9,7 +9,7 @@
 #include "../support/support.h"
 #include "../support/tiny.h"
 
-static const char *const cases[] = {"qwen3_tied", "llama_untied", NULL};
+static const char *const cases[] = {"qwen3_tied", "llama_untied", "qwen2_untied", NULL};
 static const int eos_ids[] = {2, 7, 11, 20, 31}; /* several, so that lengths differ */
 static const double hot = 1.3;
 

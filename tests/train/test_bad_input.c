@@ -143,6 +143,13 @@ static void adapters_of_something_else(void **state)
         &(struct train_run){.recipe = b.recipe, .run = made, .set = {"max_steps=1", "lora.r=8"}});
     snprintf(set, sizeof set, "init_adapter=%s/checkpoints/step-1", made);
     expect_error(try_run(&b, set, &err), ERR_USAGE, &err, "has r 8", "r 4", NULL);
+    /* Of the same rank and alpha, scaled differently. */
+    snprintf(made, sizeof made, "%s/rslora", b.folder);
+    train_ok(&(struct train_run){
+        .recipe = b.recipe, .run = made, .set = {"max_steps=1", "lora.use_rslora=true"}});
+    snprintf(set, sizeof set, "init_adapter=%s/checkpoints/step-1", made);
+    expect_error(try_run(&b, set, &err), ERR_USAGE, &err, "use_rslora true", "use_rslora false",
+                 NULL);
     snprintf(set, sizeof set, "init_adapter=%s/nowhere", made);
     expect_error(try_run(&b, set, &err), ERR_INPUT, &err, "nowhere", NULL);
     close_bench(&b);

@@ -121,6 +121,7 @@ static void aliases_and_sides(void **state)
     struct peft_config c;
     struct err err;
     assert_int_equal(train_peft_config(&c, &o, &err), 0);
+    assert_true(peft_scale(&c) == 0.5f);
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_int_equal(c.targets[p], strcmp(projection_names[p], "q_proj") == 0);
     recipe_free(r);
@@ -129,6 +130,10 @@ static void aliases_and_sides(void **state)
     assert_int_equal(train_peft_config(&c, &o, &err), 0);
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_true(c.targets[p]);
+    recipe_free(r);
+    load_ok(&o, &r, BASE "lora: {r: 16, lora_alpha: 32, use_rslora: true}\n");
+    assert_int_equal(train_peft_config(&c, &o, &err), 0);
+    assert_true(peft_scale(&c) == 8);
     recipe_free(r);
 }
 

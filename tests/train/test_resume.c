@@ -555,6 +555,8 @@ static void another_recipe_is_refused(void **state)
     expect_refusal(&r, "learning_rate", "was 0.001", "is 0.5");
     r.set[0] = "lora.lora_alpha=16";
     expect_refusal(&r, "lora.lora_alpha", "was 8", "is 16");
+    r.set[0] = "lora.use_rslora=true";
+    expect_refusal(&r, "lora.use_rslora", "was false", "is true");
     r.set[0] = "rewards=[sql_qa_v2]";
     expect_refusal(&r, "rewards", "push", "sql_qa_v2");
     r.set[0] = "max_steps=4";

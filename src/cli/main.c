@@ -159,6 +159,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     wait_asleep(argv);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, reported as one */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file at its size limit */
     int status = dispatch(argc, argv, &err);
     if (status)
         complain(&err);

@@ -3,6 +3,7 @@
  * Everything that would change the mathematics and is not built is refused by name. Keys that only
  * concern training or other software (dropout, initializer_range, use_cache …) are ignored. */
 #include "formats/hf_config.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/check.h"
@@ -161,7 +162,7 @@ static bool same_scaling(const struct rope_scaling *a, const struct rope_scaling
 
 static int get_rope(const struct source *s, struct hf_config *c)
 {
-    double top = 0, theta = 0;
+    double top = NAN, theta = NAN; /* not given */
     int status = json_get_double(&top, s->root, "rope_theta", false, s->where, s->err);
     if (status)
         return status;
@@ -180,12 +181,12 @@ static int get_rope(const struct source *s, struct hf_config *c)
     if (n == 2 && !same_scaling(&scaling[0], &scaling[1]))
         return err_set(s->err, ERR_INPUT, s->where,
                        "rope_parameters and rope_scaling say different things: remove one");
-    if (top != 0 && theta != 0 && top != theta)
+    if (!isnan(top) && !isnan(theta) && top != theta)
         return err_set(s->err, ERR_INPUT, s->where,
                        "rope_theta is %g at the top and %g in rope_parameters: "
                        "remove one",
                        top, theta);
-    c->rope_theta = theta != 0 ? theta : top != 0 ? top : 10000.0;
+    c->rope_theta = !isnan(theta) ? theta : !isnan(top) ? top : 10000.0;
     if (!(c->rope_theta > 0 && c->rope_theta < 1e15))
         return err_set(s->err, ERR_INPUT, s->where, "rope_theta is %g, expected a positive number",
                        c->rope_theta);

@@ -1,10 +1,10 @@
 /* unicode.c: tables of differences; see unicode.h. tests/oracle/tokenizer holds the reference's
  * sets for every code point, so another version of a library shows up there. */
 #include "tokenizer/unicode.h"
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 #include "base/check.h"
+#include "base/mem.h"
 
 struct category_range {
     int32_t first, last;
@@ -118,18 +118,86 @@ void unicode_put_additions(struct str *out, const char *category)
 
 /* --- NFC --- */
 
+/* Marks of one run, put in order of combining class, equal classes as they stood. utf8proc's own
+ * ordering swaps neighbours, which takes minutes on a long run out of order. */
+static void order_run(utf8proc_int32_t *run, const uint8_t *classes, utf8proc_int32_t *spare,
+                      size_t n)
+{
+    size_t next[256] = {0};
+    for (size_t i = 0; i < n; i++)
+        if (classes[i] < 255)
+            next[classes[i] + 1]++;
+    for (size_t i = 1; i < ARRAY_LENGTH(next); i++)
+        next[i] += next[i - 1];
+    for (size_t i = 0; i < n; i++)
+        spare[next[classes[i]]++] = run[i];
+    memcpy(run, spare, n * sizeof *run);
+}
+
+static void order_marks(utf8proc_int32_t *chars, uint8_t *classes, utf8proc_int32_t *spare,
+                        size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        classes[i] = (uint8_t)utf8proc_get_property(chars[i])->combining_class;
+    for (size_t first = 0; first < n;) {
+        size_t end = first + 1;
+        bool ordered = true;
+        for (; classes[first] && end < n && classes[end]; end++)
+            ordered = ordered && classes[end - 1] <= classes[end];
+        if (!ordered)
+            order_run(chars + first, classes + first, spare, end - first);
+        first = end;
+    }
+}
+
+/* Canonical decomposition: its length, or utf8proc's (negative) error. */
+static utf8proc_ssize_t decompose(utf8proc_int32_t *chars, size_t capacity, const char *text,
+                                  size_t length)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < length;) {
+        int32_t c;
+        at += (size_t)utf8_decode(text + at, length - at, &c);
+        if (c < 0)
+            return UTF8PROC_ERROR_INVALIDUTF8;
+        utf8proc_ssize_t got =
+            utf8proc_decompose_char(c, chars + n, (utf8proc_ssize_t)(capacity - n),
+                                    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, NULL);
+        if (got < 0 || (size_t)got > capacity - n)
+            return got < 0 ? got : UTF8PROC_ERROR_OVERFLOW;
+        n += (size_t)got;
+    }
+    return (utf8proc_ssize_t)n;
+}
+
 static int put_normal(struct str *out, const char *text, size_t length, struct err *err)
 {
     if (!length)
         return ERR_NONE;
-    utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length,
-                                      &mapped, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (n < 0)
-        return err_set(err, n == UTF8PROC_ERROR_NOMEM ? ERR_MACHINE : ERR_INPUT, "tokenizer",
-                       "cannot normalize: %s", utf8proc_errmsg(n));
-    str_append(out, mapped, (size_t)n);
-    free(mapped); /* utf8proc's own allocation */
+    size_t capacity = 2 * length; /* at most 3 characters from 2 bytes (U+0390) */
+    utf8proc_int32_t *chars = mem_alloc((capacity + 1) * sizeof *chars); /* one more to re-encode */
+    utf8proc_int32_t *spare = mem_alloc(capacity * sizeof *spare);
+    uint8_t *classes = mem_alloc(capacity);
+    int status = ERR_NONE;
+    if (!chars || !spare || !classes) {
+        status = err_no_memory(err, "tokenizer", capacity * (2 * sizeof *chars + 1));
+    } else {
+        utf8proc_ssize_t n = decompose(chars, capacity, text, length);
+        if (n >= 0) {
+            order_marks(chars, classes, spare, (size_t)n);
+            n = utf8proc_reencode(chars, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        }
+        if (n < 0)
+            status =
+                err_set(err, ERR_INPUT, "tokenizer", "cannot normalize: %s", utf8proc_errmsg(n));
+        else
+            str_append(out, (const char *)chars, (size_t)n);
+    }
+    mem_free(classes);
+    mem_free(spare);
+    mem_free(chars);
+    if (status)
+        return status;
     return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
 }
 

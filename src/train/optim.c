@@ -2,6 +2,7 @@
 #include "train/optim.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -102,8 +103,14 @@ static int load_moment(float *host, const struct adapter_tensor *t, const char *
         return err_set(err, ERR_INPUT, path, "tensor %s is not F32 (%d, %d)", name, t->rows,
                        t->cols);
     size_t n = (size_t)t->rows * (size_t)t->cols;
-    for (size_t i = 0; i < n; i++)
-        host[t->offset + i] = tensor_element(found, i);
+    bool squares = strcmp(moment, moment_names[1]) == 0;
+    for (size_t i = 0; i < n; i++) {
+        float value = tensor_element(found, i);
+        if (isnan(value) || (squares && value < 0))
+            return err_set(err, ERR_INPUT, path, "tensor %s holds %g at element %zu, expected %s",
+                           name, (double)value, i, squares ? "0 or more" : "a number");
+        host[t->offset + i] = value;
+    }
     return ERR_NONE;
 }
 

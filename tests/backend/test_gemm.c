@@ -154,6 +154,14 @@ static void test_packing(void **state)
         memcpy(copy, data, bytes);
         packed_fill(&w, f16, WEIGHT_F16);
         assert_memory_equal(copy, data, bytes);
+        /* From a file's mapping: at any address (the sanitizers watch). */
+        static char mapped[sizeof f32 + 1];
+        memcpy(mapped + 1, f16, sizeof f16);
+        packed_fill(&w, mapped + 1, WEIGHT_F16);
+        assert_memory_equal(copy, data, bytes);
+        memcpy(mapped + 1, f32, sizeof f32);
+        packed_fill(&w, mapped + 1, WEIGHT_F32);
+        assert_memory_equal(copy, data, bytes);
         packed_fill(&w, bf16, WEIGHT_BF16);
         for (int r = 0; r < N; r++) {
             packed_row(row, &w, r);

@@ -165,6 +165,8 @@ static const struct patch bad_llama[] = {
     {"rope_parameters", "{\"partial_rotary_factor\":0.5}", "rope scaling"},
     {"partial_rotary_factor", "0.5", "partial_rotary_factor"},
     {"rope_theta", "-1", "rope_theta is -1"},
+    {"rope_theta", "0", "rope_theta is 0"},
+    {"rope_parameters", "{\"rope_theta\":0}", "rope_theta is 100000 at the top and 0"},
     {"rope_theta", "\"x\"", "\"rope_theta\" is a string"},
     {"num_attention_heads", "7", "7 attention heads are no multiple of 3 key-value heads"},
     {"num_key_value_heads", "2", "9 attention heads are no multiple of 2 key-value heads"},

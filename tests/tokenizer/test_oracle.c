@@ -323,6 +323,29 @@ static void check_nfc(const json_t *row)
     str_free(&normal);
 }
 
+/* Hundreds of thousands of marks out of order, which must not take time by their square. */
+static void test_nfc_long_run(void **state)
+{
+    (void)state;
+    enum { PAIRS = 200000 };
+    struct str text = {0}, want = {0}, normal = {0};
+    struct err err = {0};
+    str_putc(&text, 'e');
+    for (int i = 0; i < PAIRS; i++) {
+        str_put_utf8(&text, 0x301);
+        str_put_utf8(&text, 0x327);
+    }
+    str_put_utf8(&want, 0x229); /* e with the first cedilla */
+    for (int i = 0; i < 2 * PAIRS - 1; i++)
+        str_put_utf8(&want, i < PAIRS - 1 ? 0x327 : 0x301);
+    ok(unicode_nfc(&normal, str_text(&text), text.length, &err), &err);
+    assert_int_equal(normal.length, want.length);
+    assert_memory_equal(str_text(&normal), str_text(&want), want.length);
+    str_free(&text);
+    str_free(&want);
+    str_free(&normal);
+}
+
 static void test_unicode(void **state)
 {
     (void)state;
@@ -359,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_stream_holds_back),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_unicode),
+        cmocka_unit_test(test_nfc_long_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

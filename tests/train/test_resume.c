@@ -662,6 +662,14 @@ static void damaged_checkpoints(void **state)
                   "adapter_model.safetensors");
     expect_damage(&r, "sed -i 's/exp_avg_sq.base/exp_avg_XX.base/' optimizer.safetensors",
                   "exp_avg_sq.");
+    expect_damage(&r,
+                  "truncate -s -4 optimizer.safetensors && "
+                  "printf '\\000\\000\\300\\177' >>optimizer.safetensors",
+                  "holds nan at element");
+    expect_damage(&r,
+                  "truncate -s -4 optimizer.safetensors && "
+                  "printf '\\000\\000\\200\\277' >>optimizer.safetensors",
+                  "holds -1 at element");
     /* The adapter of another rank. */
     char other[700];
     snprintf(other, sizeof other, "%s/other", folder);

@@ -143,24 +143,33 @@ static size_t panel_bytes(const struct packed *p)
     return (size_t)GEMM_PANEL * p->k_padded * element_bytes(p->precision);
 }
 
+/* Host arrays lie in a mapped file, at whatever address its header leaves them. */
+static uint16_t host_half(const void *host, size_t i)
+{
+    uint16_t bits;
+    memcpy(&bits, (const char *)host + i * sizeof bits, sizeof bits);
+    return bits;
+}
+
 static float host_value(const void *host, enum weight_dtype dtype, size_t i)
 {
+    float value;
     switch (dtype) {
     case WEIGHT_F16:
-        return f16_widen(((const uint16_t *)host)[i]);
+        return f16_widen(host_half(host, i));
     case WEIGHT_BF16:
-        return bf16_widen(((const uint16_t *)host)[i]);
+        return bf16_widen(host_half(host, i));
     case WEIGHT_F32:
         break;
     }
-    return ((const float *)host)[i];
+    memcpy(&value, (const char *)host + i * sizeof value, sizeof value);
+    return value;
 }
 
 /* bf16 that is bf16 already keeps its bits, NaN payloads included. */
 static uint16_t host_bf16(const void *host, enum weight_dtype dtype, size_t i)
 {
-    return dtype == WEIGHT_BF16 ? ((const uint16_t *)host)[i]
-                                : bf16_round(host_value(host, dtype, i));
+    return dtype == WEIGHT_BF16 ? host_half(host, i) : bf16_round(host_value(host, dtype, i));
 }
 
 /* One row n of the host matrix goes to column n % 16 of its panel. */

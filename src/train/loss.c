@@ -1,7 +1,8 @@
 /* loss.c: see loss.h. Arithmetic in double, rounded once into dlogp.
  *
  * With d = ref − logp and ratio = exp(logp − old), both moving with logp:
- *   policy term  −min(ratio·A, clip(ratio)·A)   derivative −ratio·A, or 0 where the clip decided
+ *   policy term  −min(min(ratio, delta)·A, clip(ratio)·A)
+ *                                               derivative −ratio·A, or 0 where a bound decided
  *   k3           e^d − d − 1                     derivative 1 − e^d
  *   k3·ratio                                     derivative ratio·(1 − e^d + e^d − d − 1) =
  * −ratio·d The last is written as −ratio·d: going through the exponentials, as automatic
@@ -40,15 +41,13 @@ struct term {
 static struct term policy_term(const struct loss_params *p, double ratio, double advantage,
                                struct loss_sums *sums)
 {
-    bool low = ratio < 1 - p->epsilon && advantage < 0;
-    bool high = ratio > 1 + p->epsilon_high && advantage > 0;
-    sums->clipped_low += low;
-    sums->clipped_high += high;
-    if (low)
-        return (struct term){-(1 - p->epsilon) * advantage, 0};
-    if (high)
-        return (struct term){-(1 + p->epsilon_high) * advantage, 0};
-    return (struct term){-ratio * advantage, -ratio * advantage};
+    double capped = p->delta > 0 ? fmin(ratio, p->delta) : ratio;
+    double clipped = fmin(fmax(ratio, 1 - p->epsilon), 1 + p->epsilon_high);
+    sums->clipped_low += capped < 1 - p->epsilon && advantage < 0;
+    sums->clipped_high += capped > 1 + p->epsilon_high && advantage > 0;
+    /* The smaller of the two products: which factor that is depends on the advantage's sign. */
+    double chosen = advantage < 0 ? fmax(capped, clipped) : fmin(capped, clipped);
+    return (struct term){-chosen * advantage, chosen == ratio ? -ratio * advantage : 0};
 }
 
 static struct term kl_term(const struct loss_params *p, double ratio, double d)

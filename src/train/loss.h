@@ -15,6 +15,7 @@ struct loss_params {
     double beta;                  /* weight of the k3 KL to the reference; 0: none */
     bool bias_correction_kl;      /* the KL term times the ratio, differentiated through both */
     int max_completion_length;    /* dr_grpo's denominator */
+    double delta;                 /* the unclipped ratio is at most this; 0: no bound */
 };
 
 /* What a step's reductions divide by: valid completions only. (TRL keeps a completion whose rewards
@@ -31,14 +32,15 @@ struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, a
     double loss; /* Σ weight · token loss */
     double kl;   /* Σ of the KL term without beta: k3, times the ratio if corrected */
     long tokens;
-    long clipped_low;  /* ratio < 1 − epsilon and A < 0: the clip took the gradient away */
-    long clipped_high; /* ratio > 1 + epsilon_high and A > 0 */
+    long clipped_low;  /* ratio (under delta) < 1 − epsilon and A < 0: no gradient */
+    long clipped_high; /* ratio (under delta) > 1 + epsilon_high and A > 0 */
     /* of a completion's tokens, over completions: the smallest share low, the largest high */
     double clipped_low_min, clipped_high_max;
 };
 
 /* One completion: for each of its `length` tokens
- *   ratio = exp(logp − old);  l = −min(ratio·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
+ *   ratio = exp(logp − old)
+ *   l = −min(min(ratio, delta)·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
  * dlogp[t] = weight · dl/dlogp. ref is NULL exactly when beta is 0; old may be logp itself
  * (on-policy: the ratio is 1). k3(d) = e^d − d − 1. Arithmetic in double, rounded once. */
 void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,

@@ -48,6 +48,9 @@ static const struct option top_options[] = {
      "The ratio is clipped below at 1 - epsilon."},
     {"epsilon_high", NULL, OPTION_FLOAT, TOP(epsilon_high), 0, 1e6, NULL, NULL,
      "The ratio is clipped above at 1 + epsilon_high; absent: epsilon."},
+    {"delta", NULL, OPTION_FLOAT, TOP(delta), 1e-6, 1e6, NULL, NULL,
+     "Two-sided clipping: the unclipped ratio is at most delta, better above 1 + epsilon_high; "
+     "absent: no bound."},
     {"beta", NULL, OPTION_FLOAT, TOP(beta), 0, 1e6, NULL, "0.0",
      "Weight of the KL divergence from the reference; 0 computes no reference."},
     {"use_bias_correction_kl", NULL, OPTION_BOOL, TOP(use_bias_correction_kl), 0, 0, NULL, "true",
@@ -133,7 +136,6 @@ const struct recipe_reserved train_reserved[] = {
     {"top_k", "sampling is from the whole distribution"},
     {"min_p", "sampling is from the whole distribution"},
     {"repetition_penalty", "sampling is from the model's own distribution"},
-    {"delta", "two-sided clipping"},
     {"importance_sampling_level", "ratios are per token"},
     {"mask_truncated_completions", "truncated completions count"},
     {"top_entropy_quantile", "every token counts"},

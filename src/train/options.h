@@ -25,8 +25,8 @@ struct train_options {
     int num_generations, prompts_per_step, max_completion_length, max_prompt_length;
     double temperature;
     /* objective */
-    int loss_type, scale_rewards; /* enum loss_type, enum scale_rewards */
-    double epsilon, epsilon_high, beta;
+    int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
+    double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
     bool use_bias_correction_kl;
     int num_iterations;
     /* optimizer */

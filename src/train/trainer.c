@@ -275,7 +275,8 @@ static int open_engine(struct trainer *t, struct err *err)
                                    .epsilon_high = t->o->epsilon_high,
                                    .beta = t->o->beta,
                                    .bias_correction_kl = t->o->use_bias_correction_kl,
-                                   .max_completion_length = t->o->max_completion_length};
+                                   .max_completion_length = t->o->max_completion_length,
+                                   .delta = isnan(t->o->delta) ? 0 : t->o->delta};
     return ERR_NONE;
 }
 

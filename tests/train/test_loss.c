@@ -1,6 +1,7 @@
 /* test_loss.c: the loss and its derivative against TRL (tests/oracle/trl/loss.json): every
  * loss_type, ratios on each side of both bounds under advantages of each sign and zero, with and
- * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy. */
+ * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy; and the
+ * options of loss_options.json: two-sided clipping. */
 #include <math.h>
 #include <string.h>
 #include "../support/support.h"
@@ -28,6 +29,7 @@ static struct loss_params params_of(const json_t *root, const json_t *c)
         .bias_correction_kl = json_is_true(json_object_get(c, "use_bias_correction_kl")),
         .max_completion_length =
             (int)json_integer_value(json_object_get(root, "max_completion_length")),
+        .delta = json_number_value(json_object_get(c, "delta")), /* 0 where there is none */
     };
     const char *name = json_string_value(json_object_get(c, "loss_type"));
     int type = 0;
@@ -82,14 +84,25 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
              0);
 }
 
+static void check_file(const char *path, size_t cases)
+{
+    json_t *root = json_fixture(path), *c;
+    size_t i;
+    assert_int_equal(json_array_size(json_object_get(root, "cases")), cases);
+    json_array_foreach(json_object_get(root, "cases"), i, c) check_case(root, c, i);
+    json_decref(root);
+}
+
 static void trl(void **state)
 {
     (void)state;
-    json_t *root = json_fixture("trl/loss.json"), *c;
-    size_t i;
-    assert_int_equal(json_array_size(json_object_get(root, "cases")), 48);
-    json_array_foreach(json_object_get(root, "cases"), i, c) check_case(root, c, i);
-    json_decref(root);
+    check_file("trl/loss.json", 48);
+}
+
+static void trl_options(void **state)
+{
+    (void)state;
+    check_file("trl/loss_options.json", 64);
 }
 
 /* dlogp against a central difference of the loss, far from the kinks. */
@@ -97,7 +110,11 @@ static void finite_difference(void **state)
 {
     (void)state;
     for (int bias = 0; bias < 2; bias++) {
-        struct loss_params p = {LOSS_GRPO, 0.2, 0.28, 0.3, bias, 8};
+        struct loss_params p = {.type = LOSS_GRPO,
+                                .epsilon = 0.2,
+                                .epsilon_high = 0.28,
+                                .beta = 0.3,
+                                .bias_correction_kl = bias};
         const float old = -1, ref = -1.3f, h = 1.0f / 1024;
         for (float logp = -1.5f; logp < -0.5f; logp += 0.0625f) {
             struct loss_sums up = {0}, down = {0}, at = {0};
@@ -117,7 +134,11 @@ static void finite_difference(void **state)
 static void on_policy_kl_is_direct(void **state)
 {
     (void)state;
-    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 1, true, 8};
+    struct loss_params p = {.type = LOSS_DAPO,
+                            .epsilon = 0.2,
+                            .epsilon_high = 0.2,
+                            .beta = 1,
+                            .bias_correction_kl = true};
     const float ref[4] = {-1e-6f, -20, -3, -1.0000001f}, logp[4] = {-1, -1, -30, -1};
     float d[4];
     struct loss_sums sums = {0};
@@ -130,7 +151,7 @@ static void on_policy_kl_is_direct(void **state)
 static void clip_shares(void **state)
 {
     (void)state;
-    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 0, false, 8};
+    struct loss_params p = {.type = LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2};
     const float old[4] = {-2, -2, -2, -2}, half[4] = {-3, -2, -3, -2}, few[4] = {-2, -2, -2, -3},
                 up[4] = {-1, -1, -1, -2};
     float d[4];
@@ -147,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trl),
+        cmocka_unit_test(trl_options),
         cmocka_unit_test(finite_difference),
         cmocka_unit_test(on_policy_kl_is_direct),
         cmocka_unit_test(clip_shares),

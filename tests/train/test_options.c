@@ -44,7 +44,7 @@ static void defaults(void **state)
     assert_int_equal(o.loss_type, LOSS_DAPO);
     assert_int_equal(o.scale_rewards, SCALE_GROUP);
     assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
-    assert_true(o.use_bias_correction_kl);
+    assert_true(o.use_bias_correction_kl && isnan(o.delta));
     assert_true(o.temperature == 1 && o.max_grad_norm == 1 && o.weight_decay == 0);
     assert_true(o.max_sampling_logp_difference == 0);
     assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
@@ -124,8 +124,8 @@ static void aliases_and_sides(void **state)
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_int_equal(c.targets[p], strcmp(projection_names[p], "q_proj") == 0);
     recipe_free(r);
-    load_ok(&o, &r, BASE "epsilon: 0.3\nepsilon_high: 0.4\n");
-    assert_true(o.epsilon_high == 0.4);
+    load_ok(&o, &r, BASE "epsilon: 0.3\nepsilon_high: 0.4\ndelta: 1.5\n");
+    assert_true(o.epsilon_high == 0.4 && o.delta == 1.5);
     assert_int_equal(train_peft_config(&c, &o, &err), 0);
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_true(c.targets[p]);
@@ -144,6 +144,7 @@ static const struct {
     {"num_generations: 8.0\n", "recipe.yaml:5", "num_generations"},
     {"num_generations: 1\n", "recipe.yaml:5", "num_generations"},
     {"beta: -1\n", "recipe.yaml:5", "beta"},
+    {"delta: 0\n", "recipe.yaml:5", "delta"},
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},
     {"use_bias_correction_kl: 3\n", "recipe.yaml:5", "use_bias_correction_kl"},

@@ -553,6 +553,8 @@ static void another_recipe_is_refused(void **state)
     shell("rm -rf '%s/checkpoints/step-3'", r.run);
     r.set[0] = "learning_rate=0.5";
     expect_refusal(&r, "learning_rate", "was 0.001", "is 0.5");
+    r.set[0] = "delta=1.5";
+    expect_refusal(&r, "delta", "was null", "is 1.5");
     r.set[0] = "lora.lora_alpha=16";
     expect_refusal(&r, "lora.lora_alpha", "was 8", "is 16");
     r.set[0] = "rewards=[sql_qa_v2]";

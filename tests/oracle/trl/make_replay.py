@@ -12,11 +12,12 @@ For each configuration a folder replay-NAME:
 Each configuration meets a gradient norm below and one above its max_grad_norm; ratios keep a distance
 from the clip bounds that no rounding bridges; both are asserted.
 
-    python tests/oracle/trl/make_replay.py
+    python tests/oracle/trl/make_replay.py [NAME...]
 """
 import json
 import os
 import shutil
+import sys
 
 import torch
 import yaml
@@ -48,6 +49,8 @@ CONFIGS = {
     # B of one projection starts at zero: the first gradient of its A is exactly zero.
     "zero_b": ("llama_untied", {"adam_beta1": 0.8, "adam_beta2": 0.99, "weight_decay": 0.1,
                                 "max_grad_norm": 0.75}),
+    "delta": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
+                               "epsilon_high": 0.1, "delta": 1.15, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
 }
 ZERO_B_PROJECTION = "v_proj"
 EOS_IDS = {"qwen3_tied": [2], "llama_untied": [2, 5]}
@@ -131,6 +134,11 @@ class Record(TrainerCallback):
             self.lines[-1].update({k: logs[k] for k in keep if k in logs})
 
 
+def bounds(recipe):
+    """Ratios where the loss has a kink."""
+    return [1 - recipe["epsilon"], 1 + recipe["epsilon_high"]] + [recipe[k] for k in ("delta",) if k in recipe]
+
+
 def watch_loss(trainer, record, recipe):
     """The unrounded loss of each step, and how near any ratio comes to a clip bound."""
     inner = trainer._compute_loss
@@ -145,7 +153,7 @@ def watch_loss(trainer, record, recipe):
                 now, _, _ = trainer._get_per_token_logps_and_entropies(
                     model, ids, mask, inputs["completion_ids"].size(1))
             ratio = (now - inputs["old_per_token_logps"]).exp()[inputs["completion_mask"].bool()]
-            for bound in (1 - recipe["epsilon"], 1 + recipe["epsilon_high"]):
+            for bound in bounds(recipe):
                 record.nearest = min(record.nearest, (ratio - bound).abs().min().item())
         return loss
 
@@ -199,8 +207,8 @@ def make(name, model, changes):
 
 
 def main():
-    for name, (model, changes) in CONFIGS.items():
-        make(name, model, changes)
+    for name in sys.argv[1:] or CONFIGS:
+        make(name, *CONFIGS[name])
 
 
 if __name__ == "__main__":

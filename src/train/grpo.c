@@ -269,7 +269,8 @@ static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
     const struct generation *gen = &g->gen;
     double entropy = 0, tokens = sums->tokens ? (double)sums->tokens : NAN;
     for (int i = 0; i < generation_count(gen); i++)
-        for (int t = 0; gen->valid[i] && t < generation_sample(gen, i)->completion.length; t++)
+        for (int t = 0;
+             generation_trains(gen, i) && t < generation_sample(gen, i)->completion.length; t++)
             entropy += gen->entropy[generation_token(gen, i) + (size_t)t];
     double low = (double)sums->clipped_low / tokens, high = (double)sums->clipped_high / tokens;
     metrics_add(&g->metrics, sums->loss, "loss");

@@ -18,7 +18,8 @@ struct loss_params {
     double delta;                 /* the unclipped ratio is at most this; 0: no bound */
 };
 
-/* What a step's reductions divide by: valid completions only. (TRL keeps a completion whose rewards
+/* What a step's reductions divide by: valid completions only, and the tokens of those that are not
+ * masked as truncated. (TRL keeps a completion whose rewards
  * are all None in its counts, with advantage 0; parity is with TRL where every reward is there.) */
 struct loss_denominator {
     long completions, tokens;

@@ -55,6 +55,8 @@ static const struct option top_options[] = {
      "Weight of the KL divergence from the reference; 0 computes no reference."},
     {"use_bias_correction_kl", NULL, OPTION_BOOL, TOP(use_bias_correction_kl), 0, 0, NULL, "true",
      "The KL term is multiplied by the ratio and differentiated through it."},
+    {"mask_truncated_completions", NULL, OPTION_BOOL, TOP(mask_truncated_completions), 0, 0, NULL,
+     "false", "Completions that the length limit cut add nothing to the loss."},
     {"num_iterations", NULL, OPTION_INT, TOP(num_iterations), 1, 1024, NULL, "1",
      "Optimizer steps on the same completions."},
 
@@ -137,7 +139,6 @@ const struct recipe_reserved train_reserved[] = {
     {"min_p", "sampling is from the whole distribution"},
     {"repetition_penalty", "sampling is from the model's own distribution"},
     {"importance_sampling_level", "ratios are per token"},
-    {"mask_truncated_completions", "truncated completions count"},
     {"top_entropy_quantile", "every token counts"},
     {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},

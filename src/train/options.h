@@ -27,7 +27,7 @@ struct train_options {
     /* objective */
     int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
     double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
-    bool use_bias_correction_kl;
+    bool use_bias_correction_kl, mask_truncated_completions;
     int num_iterations;
     /* optimizer */
     double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,

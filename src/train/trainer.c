@@ -270,6 +270,7 @@ static int open_engine(struct trainer *t, struct err *err)
     t->eval_episode.rewards = t->has_rewards ? &t->rewards : NULL;
     if (!t->has_replay)
         g->episode.rewards = t->eval_episode.rewards;
+    g->gen.mask_truncated = t->o->mask_truncated_completions;
     g->loss = (struct loss_params){.type = (enum loss_type)t->o->loss_type,
                                    .epsilon = t->o->epsilon,
                                    .epsilon_high = t->o->epsilon_high,

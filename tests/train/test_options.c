@@ -45,6 +45,7 @@ static void defaults(void **state)
     assert_int_equal(o.scale_rewards, SCALE_GROUP);
     assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
     assert_true(o.use_bias_correction_kl && isnan(o.delta));
+    assert_false(o.mask_truncated_completions);
     assert_true(o.temperature == 1 && o.max_grad_norm == 1 && o.weight_decay == 0);
     assert_true(o.max_sampling_logp_difference == 0);
     assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
@@ -144,6 +145,7 @@ static const struct {
     {"num_generations: 8.0\n", "recipe.yaml:5", "num_generations"},
     {"num_generations: 1\n", "recipe.yaml:5", "num_generations"},
     {"beta: -1\n", "recipe.yaml:5", "beta"},
+    {"mask_truncated_completions: 3\n", "recipe.yaml:5", "mask_truncated_completions"},
     {"delta: 0\n", "recipe.yaml:5", "delta"},
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},

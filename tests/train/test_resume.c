@@ -553,6 +553,8 @@ static void another_recipe_is_refused(void **state)
     shell("rm -rf '%s/checkpoints/step-3'", r.run);
     r.set[0] = "learning_rate=0.5";
     expect_refusal(&r, "learning_rate", "was 0.001", "is 0.5");
+    r.set[0] = "mask_truncated_completions=true";
+    expect_refusal(&r, "mask_truncated_completions", "was false", "is true");
     r.set[0] = "delta=1.5";
     expect_refusal(&r, "delta", "was null", "is 1.5");
     r.set[0] = "lora.lora_alpha=16";

@@ -51,6 +51,10 @@ CONFIGS = {
                                 "max_grad_norm": 0.75}),
     "delta": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
                                "epsilon_high": 0.1, "delta": 1.15, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+    "masked_grpo": ("llama_untied", {"loss_type": "grpo", "mask_truncated_completions": True, "beta": 0.04,
+                                     "max_grad_norm": 0.71}),
+    "masked_dapo": ("llama_untied", {"mask_truncated_completions": True, "num_iterations": 2, "epsilon": 0.02,
+                                     "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.65}),
 }
 ZERO_B_PROJECTION = "v_proj"
 EOS_IDS = {"qwen3_tied": [2], "llama_untied": [2, 5]}

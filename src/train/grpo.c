@@ -326,7 +326,7 @@ static int update(struct grpo *g, int step, float *total, struct err *err)
     double started = clock_seconds(), norm;
     struct optimizer_call call = {
         .learning_rate = schedule_lr((enum schedule)g->o->lr_scheduler_type, g->o->learning_rate,
-                                     step, g->warmup_steps, g->max_steps),
+                                     step, g->warmup_steps, g->max_steps, train_min_lr_rate(g->o)),
         .beta1 = g->o->adam_beta1,
         .beta2 = g->o->adam_beta2,
         .epsilon = g->o->adam_epsilon,

@@ -10,6 +10,7 @@ static const char *const precision_names[] = {"bf16", "f32", NULL};
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
+#define SCHEDULER(field) offsetof(struct scheduler_options, field)
 
 /* name, aliases, type, offset, min, max, choices, default, help */
 static const struct option top_options[] = {
@@ -130,6 +131,13 @@ static const struct option lora_table[] = {
      "all-linear: all."},
 };
 
+static const struct option scheduler_table[] = {
+    {"min_lr", NULL, OPTION_FLOAT, SCHEDULER(min_lr), 0, 1e3, NULL, NULL,
+     "Learning rate that cosine_with_min_lr ends at; at most learning_rate."},
+    {"min_lr_rate", NULL, OPTION_FLOAT, SCHEDULER(min_lr_rate), 0, 1, NULL, NULL,
+     "The same as a share of learning_rate; cosine_with_min_lr takes one of the two."},
+};
+
 const struct recipe_reserved train_reserved[] = {
     {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
     {"task_sampler", "rows are drawn uniformly, reshuffled each epoch"},
@@ -160,6 +168,8 @@ void train_option_tables(struct train_options *o, struct option_table tables[TRA
 {
     tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
     tables[1] = (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
+    tables[2] = (struct option_table){"lr_scheduler_kwargs", scheduler_table,
+                                      ARRAY_LENGTH(scheduler_table), &o->lr_scheduler_kwargs};
 }
 
 /* --- what one key alone cannot say --- */
@@ -244,6 +254,28 @@ static int check_warmup(const recipe *r, struct train_options *o, struct err *er
     return ERR_NONE;
 }
 
+static int check_scheduler(const recipe *r, const struct train_options *o, struct err *err)
+{
+    static const char *const section = "lr_scheduler_kwargs";
+    bool lr = !isnan(o->lr_scheduler_kwargs.min_lr),
+         rate = !isnan(o->lr_scheduler_kwargs.min_lr_rate);
+    const char *where = recipe_where(r, section, lr ? "min_lr" : "min_lr_rate");
+    if (o->lr_scheduler_type == SCHEDULE_COSINE_WITH_MIN_LR && !lr && !rate)
+        return complain(r, "lr_scheduler_type", err,
+                        "cosine_with_min_lr needs min_lr or min_lr_rate under lr_scheduler_kwargs");
+    if (o->lr_scheduler_type != SCHEDULE_COSINE_WITH_MIN_LR && (lr || rate))
+        return err_set(err, ERR_USAGE, where,
+                       "has no effect with lr_scheduler_type %s: remove it or set "
+                       "cosine_with_min_lr",
+                       schedule_names[o->lr_scheduler_type]);
+    if (lr && rate)
+        return err_set(err, ERR_USAGE, where, "and min_lr_rate are both given: remove one");
+    if (lr && o->lr_scheduler_kwargs.min_lr > o->learning_rate)
+        return err_set(err, ERR_USAGE, where, "is %g, above learning_rate %g: lower it",
+                       o->lr_scheduler_kwargs.min_lr, o->learning_rate);
+    return ERR_NONE;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -252,7 +284,7 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = check_warmup(r, o, err)))
+        (status = check_warmup(r, o, err)) || (status = check_scheduler(r, o, err)))
         return status;
     if (!given(r, "epsilon_high"))
         o->epsilon_high = o->epsilon;
@@ -296,6 +328,14 @@ int train_recipe_load(recipe **out, struct train_options *o, const char *path,
         *out = NULL;
     }
     return status;
+}
+
+double train_min_lr_rate(const struct train_options *o)
+{
+    const struct scheduler_options *s = &o->lr_scheduler_kwargs;
+    if (s->min_lr > 0) /* false where it is not given */
+        return s->min_lr / o->learning_rate;
+    return s->min_lr_rate > 0 ? s->min_lr_rate : 0;
 }
 
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err)

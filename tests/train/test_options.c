@@ -110,6 +110,28 @@ static void warm_up(void **state)
     }
 }
 
+static void floor_of_the_schedule(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kwargs;
+        double rate;
+    } cases[] = {
+        {"{min_lr: 5e-7}", 5e-7 / 1e-6}, {"{min_lr_rate: 0.25}", 0.25}, {"{min_lr: 0}", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[600];
+        snprintf(text, sizeof text,
+                 BASE "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: %s\n",
+                 cases[i].kwargs);
+        load_ok(&o, &r, text);
+        assert_int_equal(o.lr_scheduler_type, SCHEDULE_COSINE_WITH_MIN_LR);
+        assert_true(train_min_lr_rate(&o) == cases[i].rate);
+        recipe_free(r);
+    }
+}
+
 static void aliases_and_sides(void **state)
 {
     (void)state;
@@ -146,6 +168,17 @@ static const struct {
     {"num_generations: 1\n", "recipe.yaml:5", "num_generations"},
     {"beta: -1\n", "recipe.yaml:5", "beta"},
     {"mask_truncated_completions: 3\n", "recipe.yaml:5", "mask_truncated_completions"},
+    {"lr_scheduler_type: cosine_with_min_lr\n", "recipe.yaml:5", "needs min_lr or min_lr_rate"},
+    {"lr_scheduler_type: cosine\nlr_scheduler_kwargs: {min_lr: 0}\n", "recipe.yaml:6",
+     "no effect with lr_scheduler_type cosine"},
+    {"lr_scheduler_kwargs:\n  min_lr_rate: 0.1\n", "recipe.yaml:6: lr_scheduler_kwargs.min_lr_rate",
+     "no effect with lr_scheduler_type linear"},
+    {"lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 0, min_lr_rate: 0}\n",
+     "recipe.yaml:6: lr_scheduler_kwargs.min_lr", "both given"},
+    {"lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 1e-4}\n",
+     "recipe.yaml:6", "above learning_rate 1e-06"},
+    {"lr_scheduler_kwargs: {min_lr_rate: 1.5}\n", "recipe.yaml:5", "min_lr_rate"},
+    {"lr_scheduler_kwargs: {num_cycles: 2}\n", "recipe.yaml:5", "num_cycles"},
     {"delta: 0\n", "recipe.yaml:5", "delta"},
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},
@@ -268,10 +301,15 @@ int main(void)
 {
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),      cmocka_unit_test(sizes_of_trl),
-        cmocka_unit_test(warm_up),       cmocka_unit_test(aliases_and_sides),
-        cmocka_unit_test(mistakes),      cmocka_unit_test(what_must_be_there),
-        cmocka_unit_test(reserved_keys), cmocka_unit_test(rewards_of_a_recipe),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(sizes_of_trl),
+        cmocka_unit_test(warm_up),
+        cmocka_unit_test(aliases_and_sides),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(what_must_be_there),
+        cmocka_unit_test(floor_of_the_schedule),
+        cmocka_unit_test(reserved_keys),
+        cmocka_unit_test(rewards_of_a_recipe),
     };
     return cmocka_run_group_tests_name("train options", tests, NULL, NULL);
 }

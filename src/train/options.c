@@ -42,13 +42,14 @@ static const struct option top_options[] = {
      "Sampling temperature; log-probabilities are of the tempered distribution."},
 
     {"loss_type", NULL, OPTION_CHOICE, TOP(loss_type), 0, 0, loss_type_names, "dapo",
-     "How token losses are averaged."},
+     "How token losses are averaged; cispo: as dapo, each weighted by its clipped ratio."},
     {"scale_rewards", NULL, OPTION_CHOICE, TOP(scale_rewards), 0, 0, scale_rewards_names, "group",
      "What advantages are divided by."},
     {"epsilon", NULL, OPTION_FLOAT, TOP(epsilon), 0, 1e6, NULL, "0.2",
      "The ratio is clipped below at 1 - epsilon."},
     {"epsilon_high", NULL, OPTION_FLOAT, TOP(epsilon_high), 0, 1e6, NULL, NULL,
-     "The ratio is clipped above at 1 + epsilon_high; absent: epsilon."},
+     "The ratio is clipped above at 1 + epsilon_high; absent: epsilon. cispo: the importance "
+     "weight is at most epsilon_high, which must be given (5.0 is usual)."},
     {"delta", NULL, OPTION_FLOAT, TOP(delta), 1e-6, 1e6, NULL, NULL,
      "Two-sided clipping: the unclipped ratio is at most delta, better above 1 + epsilon_high; "
      "absent: no bound."},
@@ -276,6 +277,28 @@ static int check_scheduler(const recipe *r, const struct train_options *o, struc
     return ERR_NONE;
 }
 
+static int check_clipping(const recipe *r, struct train_options *o, struct err *err)
+{
+    bool high = !isnan(o->epsilon_high);
+    if (!high)
+        o->epsilon_high = o->epsilon;
+    if (o->loss_type != LOSS_CISPO)
+        return ERR_NONE;
+    if (!high)
+        return complain(r, "epsilon_high", err,
+                        "is required with loss_type cispo: the largest importance weight, 5.0 is "
+                        "usual");
+    if (given(r, "epsilon"))
+        return complain(r, "epsilon", err,
+                        "has no effect with loss_type cispo, whose only bound is epsilon_high: "
+                        "remove it");
+    if (!isnan(o->delta))
+        return complain(r, "delta", err,
+                        "has no effect with loss_type cispo, whose only bound is epsilon_high: "
+                        "remove it");
+    return ERR_NONE;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -284,10 +307,9 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = check_warmup(r, o, err)) || (status = check_scheduler(r, o, err)))
+        (status = check_warmup(r, o, err)) || (status = check_scheduler(r, o, err)) ||
+        (status = check_clipping(r, o, err)))
         return status;
-    if (!given(r, "epsilon_high"))
-        o->epsilon_high = o->epsilon;
     if (!replay && !o->max_steps && o->num_train_epochs <= 0)
         return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");
     if (o->max_steps && o->num_train_epochs > 0)

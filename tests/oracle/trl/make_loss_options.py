@@ -21,9 +21,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # delta far above, between two ratios above the clip range, inside it, and below it
 CASES = [{"loss_type": loss_type, "delta": delta, "epsilon_high": high}
          for loss_type, delta, high in itertools.product(["grpo", "dapo"], [4.0, 1.3, 1.15, 0.7], [0.2, 0.28])]
+# cispo bounds the weight by epsilon_high itself
+CASES += [{"loss_type": "cispo", "epsilon_high": high} for high in (0.85, 1.2, 5.0)]
 
 METRICS = {"clip_low": "clip_ratio/low_mean", "clip_high": "clip_ratio/high_mean",
-           "clip_low_min": "clip_ratio/low_min", "clip_high_max": "clip_ratio/high_max"}
+           "clip_low_min": "clip_ratio/low_min", "clip_high_max": "clip_ratio/high_max",
+           "cispo_clip": "cispo_clip_ratio"}
 
 
 def run(trainer, case, new, old, ref):

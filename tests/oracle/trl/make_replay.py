@@ -52,6 +52,8 @@ CONFIGS = {
     "delta": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
                                "epsilon_high": 0.1, "delta": 1.15, "learning_rate": 2e-2,
                                "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 5e-3}, "max_grad_norm": 0.95}),
+    "cispo": ("llama_untied", {"loss_type": "cispo", "num_iterations": 2, "beta": 0.04, "epsilon": None,
+                               "epsilon_high": 1.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     "masked_grpo": ("llama_untied", {"loss_type": "grpo", "mask_truncated_completions": True, "beta": 0.04,
                                      "max_grad_norm": 0.71}),
     "masked_dapo": ("llama_untied", {"mask_truncated_completions": True, "num_iterations": 2, "epsilon": 0.02,
@@ -129,7 +131,7 @@ class Record(TrainerCallback):
         if "grad_norm" in logs:
             self.lines[-1]["grad_norm"] = logs["grad_norm"]
             keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean",
-                    "clip_ratio/high_max", "clip_ratio/region_mean", "reward", "reward_std", "num_tokens",
+                    "clip_ratio/high_max", "clip_ratio/region_mean", "cispo_clip_ratio", "reward", "reward_std", "num_tokens",
                     "frac_reward_zero_std", "completions/mean_length", "completions/min_length",
                     "completions/max_length", "completions/clipped_ratio",
                     "completions/mean_terminated_length", "completions/min_terminated_length",
@@ -141,6 +143,8 @@ class Record(TrainerCallback):
 
 def bounds(recipe):
     """Ratios where the loss has a kink."""
+    if recipe["loss_type"] == "cispo":
+        return [recipe["epsilon_high"]]
     return [1 - recipe["epsilon"], 1 + recipe["epsilon_high"]] + [recipe[k] for k in ("delta",) if k in recipe]
 
 
@@ -193,6 +197,7 @@ def make(name, model, changes):
     lora = {"r": config["r"], "lora_alpha": config["lora_alpha"],
             "target_modules": sorted(config["target_modules"])}
     recipe = {"model": f"tests/oracle/model/{model}", "init_adapter": adapter, "lora": lora} | DEFAULTS | changes
+    recipe = {k: v for k, v in recipe.items() if v is not None}
     prompts = make_prompts(model, 7)
     script, record = Script(prompts), Record()
     trainer = make_trainer(recipe["model"], lora, script, adapter, callbacks=[record], **trl_options(recipe))

@@ -17,7 +17,8 @@ struct generation {
     const int **ids;               /* (per_group) tables for scoring a group at once */
     int *lengths;
     float **ref_out;
-    bool has_old; /* old is known; else the first step's own log-probs become it */
+    bool mask_truncated; /* completions that the length limit cut add nothing to the loss */
+    bool has_old;        /* old is known; else the first step's own log-probs become it */
     void *storage;
 };
 
@@ -34,6 +35,13 @@ static inline int generation_count(const struct generation *g)
 static inline struct episode_sample *generation_sample(const struct generation *g, int i)
 {
     return &g->batch.groups[i / g->per_group].samples[i % g->per_group];
+}
+/* Whether completion i's tokens are in the loss. One that is masked as truncated still is one of
+ * the completions that grpo and dr_grpo divide by, as in TRL; one without a reward is not. */
+static inline bool generation_trains(const struct generation *g, int i)
+{
+    return g->valid[i] &&
+           !(g->mask_truncated && generation_sample(g, i)->completion.stop == STOP_LENGTH);
 }
 static inline size_t generation_token(const struct generation *g, int i)
 {

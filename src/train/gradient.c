@@ -206,7 +206,7 @@ static bool compute_loss(gradient *g, const struct gradient_call *call, struct g
         memcpy(gen->entropy + at, g->entropy + row, bytes);
         if (!gen->has_old)
             memcpy(gen->old + at, g->logp + row, bytes);
-        if (gen->valid[i])
+        if (generation_trains(gen, i))
             loss_completion(call->loss, loss_token_weight(call->loss, denominator, length),
                             gen->advantage[i], gen->logp + at, gen->old + at,
                             call->loss->beta != 0 ? gen->ref + at : NULL, length, gen->dlogp + at,
@@ -297,7 +297,8 @@ int gradient_compute(gradient *g, const struct gradient_call *call, struct gener
         if (!gen->valid[i])
             continue;
         denominator.completions++;
-        denominator.tokens += generation_sample(gen, i)->completion.length;
+        if (generation_trains(gen, i))
+            denominator.tokens += generation_sample(gen, i)->completion.length;
     }
     grad_tree_reset(&g->params);
     for (int group = 0; group < gen->batch.count; group++) {

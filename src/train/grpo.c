@@ -265,24 +265,36 @@ static int check_sampler(struct grpo *g, struct err *err)
     return ERR_NONE;
 }
 
-static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
+/* Shares of the tokens where the clip took the gradient away. */
+static void clip_metrics(struct grpo *g, const struct loss_sums *sums)
 {
-    const struct generation *gen = &g->gen;
-    double entropy = 0, tokens = sums->tokens ? (double)sums->tokens : NAN;
-    for (int i = 0; i < generation_count(gen); i++)
-        for (int t = 0; gen->valid[i] && t < generation_sample(gen, i)->completion.length; t++)
-            entropy += gen->entropy[generation_token(gen, i) + (size_t)t];
+    double tokens = sums->tokens ? (double)sums->tokens : NAN;
     double low = (double)sums->clipped_low / tokens, high = (double)sums->clipped_high / tokens;
-    metrics_add(&g->metrics, sums->loss, "loss");
-    metrics_add(&g->metrics, entropy / tokens, "entropy");
-    if (g->loss.beta != 0)
-        metrics_add(&g->metrics, sums->kl / tokens, "kl");
+    if (g->loss.type == LOSS_CISPO) {
+        metrics_add(&g->metrics, high, "cispo_clip_ratio");
+        return;
+    }
     metrics_add(&g->metrics, low, "clip_ratio/low_mean");
     metrics_add(&g->metrics, sums->completions ? sums->clipped_low_min : NAN, "clip_ratio/low_min");
     metrics_add(&g->metrics, high, "clip_ratio/high_mean");
     metrics_add(&g->metrics, sums->completions ? sums->clipped_high_max : NAN,
                 "clip_ratio/high_max");
     metrics_add(&g->metrics, low + high, "clip_ratio/region_mean");
+}
+
+static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
+{
+    const struct generation *gen = &g->gen;
+    double entropy = 0, tokens = sums->tokens ? (double)sums->tokens : NAN;
+    for (int i = 0; i < generation_count(gen); i++)
+        for (int t = 0;
+             generation_trains(gen, i) && t < generation_sample(gen, i)->completion.length; t++)
+            entropy += gen->entropy[generation_token(gen, i) + (size_t)t];
+    metrics_add(&g->metrics, sums->loss, "loss");
+    metrics_add(&g->metrics, entropy / tokens, "entropy");
+    if (g->loss.beta != 0)
+        metrics_add(&g->metrics, sums->kl / tokens, "kl");
+    clip_metrics(g, sums);
 }
 
 static int compute_gradient(struct grpo *g, int step, float **total, struct err *err)
@@ -326,7 +338,7 @@ static int update(struct grpo *g, int step, float *total, struct err *err)
     double started = clock_seconds(), norm;
     struct optimizer_call call = {
         .learning_rate = schedule_lr((enum schedule)g->o->lr_scheduler_type, g->o->learning_rate,
-                                     step, g->warmup_steps, g->max_steps),
+                                     step, g->warmup_steps, g->max_steps, train_min_lr_rate(g->o)),
         .beta1 = g->o->adam_beta1,
         .beta2 = g->o->adam_beta2,
         .epsilon = g->o->adam_epsilon,

@@ -154,6 +154,12 @@ static void compare_value(struct comparison *c, const char *name, const json_t *
     mem_free(b);
 }
 
+/* `rewards` may be an object too, but is compared as a whole. */
+static bool is_section(const char *key)
+{
+    return strcmp(key, "lora") == 0 || strcmp(key, "lr_scheduler_kwargs") == 0;
+}
+
 /* Keys of both objects; sections (objects such as lora) one level down as "section.key". */
 static void compare_recipes(struct comparison *c, const char *section, const json_t *was,
                             const json_t *is)
@@ -168,8 +174,7 @@ static void compare_recipes(struct comparison *c, const char *section, const jso
                 continue; /* seen in the first pass */
             char name[160];
             snprintf(name, sizeof name, "%s%s%s", section, *section ? "." : "", key);
-            if (!*section && strcmp(key, "lora") == 0 && json_is_object(value) &&
-                json_is_object(other))
+            if (!*section && is_section(key) && json_is_object(value) && json_is_object(other))
                 compare_recipes(c, key, value, other);
             else
                 compare_value(c, name, pass ? other : value, pass ? value : other);

@@ -1,7 +1,9 @@
 /* loss.c: see loss.h. Arithmetic in double, rounded once into dlogp.
  *
  * With d = ref − logp and ratio = exp(logp − old), both moving with logp:
- *   policy term  −min(ratio·A, clip(ratio)·A)   derivative −ratio·A, or 0 where the clip decided
+ *   policy term  −min(min(ratio, delta)·A, clip(ratio)·A)
+ *                                               derivative −ratio·A, or 0 where a bound decided
+ *   cispo        −min(ratio, bound)·A·logp      derivative −min(ratio, bound)·A: the weight is held
  *   k3           e^d − d − 1                     derivative 1 − e^d
  *   k3·ratio                                     derivative ratio·(1 − e^d + e^d − d − 1) =
  * −ratio·d The last is written as −ratio·d: going through the exponentials, as automatic
@@ -12,7 +14,7 @@
 #include <stddef.h>
 #include "base/check.h"
 
-const char *const loss_type_names[] = {"grpo", "bnpo", "dr_grpo", "dapo", NULL};
+const char *const loss_type_names[] = {"grpo", "bnpo", "dr_grpo", "dapo", "cispo", NULL};
 
 static double at_least_one(long n)
 {
@@ -26,6 +28,7 @@ double loss_token_weight(const struct loss_params *p, const struct loss_denomina
         return 1 / (at_least_one(d->completions) * at_least_one(length));
     case LOSS_BNPO:
     case LOSS_DAPO:
+    case LOSS_CISPO:
         return 1 / at_least_one(d->tokens);
     case LOSS_DR_GRPO:
         return 1 / (at_least_one(d->completions) * at_least_one(p->max_completion_length));
@@ -37,18 +40,27 @@ struct term {
     double value, derivative; /* with respect to logp */
 };
 
-static struct term policy_term(const struct loss_params *p, double ratio, double advantage,
-                               struct loss_sums *sums)
+static void count_clipped(const struct loss_params *p, double ratio, double advantage,
+                          struct loss_sums *sums)
 {
-    bool low = ratio < 1 - p->epsilon && advantage < 0;
-    bool high = ratio > 1 + p->epsilon_high && advantage > 0;
-    sums->clipped_low += low;
-    sums->clipped_high += high;
-    if (low)
-        return (struct term){-(1 - p->epsilon) * advantage, 0};
-    if (high)
-        return (struct term){-(1 + p->epsilon_high) * advantage, 0};
-    return (struct term){-ratio * advantage, -ratio * advantage};
+    double capped = p->delta > 0 ? fmin(ratio, p->delta) : ratio;
+    bool cispo = p->type == LOSS_CISPO;
+    sums->clipped_low += !cispo && capped < 1 - p->epsilon && advantage < 0;
+    sums->clipped_high += capped > (cispo ? 0 : 1) + p->epsilon_high && advantage > 0;
+}
+
+static struct term policy_term(const struct loss_params *p, double ratio, double advantage,
+                               double logp)
+{
+    if (p->type == LOSS_CISPO) {
+        double weight = fmin(ratio, p->epsilon_high);
+        return (struct term){-weight * advantage * logp, -weight * advantage};
+    }
+    double capped = p->delta > 0 ? fmin(ratio, p->delta) : ratio;
+    double clipped = fmin(fmax(ratio, 1 - p->epsilon), 1 + p->epsilon_high);
+    /* The smaller of the two products: which factor that is depends on the advantage's sign. */
+    double chosen = advantage < 0 ? fmax(capped, clipped) : fmin(capped, clipped);
+    return (struct term){-chosen * advantage, chosen == ratio ? -ratio * advantage : 0};
 }
 
 static struct term kl_term(const struct loss_params *p, double ratio, double d)
@@ -76,7 +88,8 @@ void loss_completion(const struct loss_params *p, double weight, float advantage
     long low = sums->clipped_low, high = sums->clipped_high;
     for (int t = 0; t < length; t++) {
         double ratio = exp((double)logp[t] - (double)old[t]);
-        struct term l = policy_term(p, ratio, (double)advantage, sums);
+        struct term l = policy_term(p, ratio, (double)advantage, (double)logp[t]);
+        count_clipped(p, ratio, (double)advantage, sums);
         if (ref) {
             struct term kl = kl_term(p, ratio, (double)ref[t] - (double)logp[t]);
             sums->kl += kl.value;

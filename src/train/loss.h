@@ -6,24 +6,28 @@
 #define TRAIN_LOSS_H
 #include <stdbool.h>
 
-enum loss_type { LOSS_GRPO, LOSS_BNPO, LOSS_DR_GRPO, LOSS_DAPO };
-extern const char *const loss_type_names[]; /* "grpo", "bnpo", "dr_grpo", "dapo", NULL */
+enum loss_type { LOSS_GRPO, LOSS_BNPO, LOSS_DR_GRPO, LOSS_DAPO, LOSS_CISPO };
+extern const char *const loss_type_names[]; /* "grpo", "bnpo", "dr_grpo", "dapo", "cispo", NULL */
 
 struct loss_params {
     enum loss_type type;
-    double epsilon, epsilon_high; /* the ratio is clipped to [1 − epsilon, 1 + epsilon_high] */
-    double beta;                  /* weight of the k3 KL to the reference; 0: none */
-    bool bias_correction_kl;      /* the KL term times the ratio, differentiated through both */
-    int max_completion_length;    /* dr_grpo's denominator */
+    /* The ratio is clipped to [1 − epsilon, 1 + epsilon_high]; cispo's weight is at most
+     * epsilon_high. */
+    double epsilon, epsilon_high;
+    double beta;               /* weight of the k3 KL to the reference; 0: none */
+    bool bias_correction_kl;   /* the KL term times the ratio, differentiated through both */
+    int max_completion_length; /* dr_grpo's denominator */
+    double delta;              /* the unclipped ratio is at most this; 0: no bound */
 };
 
-/* What a step's reductions divide by: valid completions only. (TRL keeps a completion whose rewards
+/* What a step's reductions divide by: valid completions only, and the tokens of those that are not
+ * masked as truncated. (TRL keeps a completion whose rewards
  * are all None in its counts, with advantage 0; parity is with TRL where every reward is there.) */
 struct loss_denominator {
     long completions, tokens;
 };
 /* Weight of each token of a completion of `length` tokens in the step's loss:
- * grpo 1/(B·length), bnpo and dapo 1/Σtokens, dr_grpo 1/(B·max_completion_length). */
+ * grpo 1/(B·length), bnpo, dapo and cispo 1/Σtokens, dr_grpo 1/(B·max_completion_length). */
 double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length);
 
 struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
@@ -31,14 +35,17 @@ struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, a
     double loss; /* Σ weight · token loss */
     double kl;   /* Σ of the KL term without beta: k3, times the ratio if corrected */
     long tokens;
-    long clipped_low;  /* ratio < 1 − epsilon and A < 0: the clip took the gradient away */
-    long clipped_high; /* ratio > 1 + epsilon_high and A > 0 */
+    long clipped_low;  /* ratio (under delta) < 1 − epsilon and A < 0: no gradient */
+    long clipped_high; /* ratio (under delta) > 1 + epsilon_high and A > 0; cispo: > epsilon_high */
     /* of a completion's tokens, over completions: the smallest share low, the largest high */
     double clipped_low_min, clipped_high_max;
 };
 
 /* One completion: for each of its `length` tokens
- *   ratio = exp(logp − old);  l = −min(ratio·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
+ *   ratio = exp(logp − old)
+ *   l = −min(min(ratio, delta)·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
+ * and for cispo, whose weight is a constant to the derivative, −min(ratio, epsilon_high)·A·logp in
+ * the place of the first term (arXiv 2506.13585, as TRL bounds it).
  * dlogp[t] = weight · dl/dlogp. ref is NULL exactly when beta is 0; old may be logp itself
  * (on-policy: the ratio is 1). k3(d) = e^d − d − 1. Arithmetic in double, rounded once. */
 void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,

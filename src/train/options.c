@@ -10,6 +10,7 @@ static const char *const precision_names[] = {"bf16", "f32", NULL};
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
+#define SCHEDULER(field) offsetof(struct scheduler_options, field)
 
 /* name, aliases, type, offset, min, max, choices, default, help */
 static const struct option top_options[] = {
@@ -41,17 +42,23 @@ static const struct option top_options[] = {
      "Sampling temperature; log-probabilities are of the tempered distribution."},
 
     {"loss_type", NULL, OPTION_CHOICE, TOP(loss_type), 0, 0, loss_type_names, "dapo",
-     "How token losses are averaged."},
+     "How token losses are averaged; cispo: as dapo, each weighted by its clipped ratio."},
     {"scale_rewards", NULL, OPTION_CHOICE, TOP(scale_rewards), 0, 0, scale_rewards_names, "group",
      "What advantages are divided by."},
     {"epsilon", NULL, OPTION_FLOAT, TOP(epsilon), 0, 1e6, NULL, "0.2",
      "The ratio is clipped below at 1 - epsilon."},
     {"epsilon_high", NULL, OPTION_FLOAT, TOP(epsilon_high), 0, 1e6, NULL, NULL,
-     "The ratio is clipped above at 1 + epsilon_high; absent: epsilon."},
+     "The ratio is clipped above at 1 + epsilon_high; absent: epsilon. cispo: the importance "
+     "weight is at most epsilon_high, which must be given (5.0 is usual)."},
+    {"delta", NULL, OPTION_FLOAT, TOP(delta), 1e-6, 1e6, NULL, NULL,
+     "Two-sided clipping: the unclipped ratio is at most delta, better above 1 + epsilon_high; "
+     "absent: no bound."},
     {"beta", NULL, OPTION_FLOAT, TOP(beta), 0, 1e6, NULL, "0.0",
      "Weight of the KL divergence from the reference; 0 computes no reference."},
     {"use_bias_correction_kl", NULL, OPTION_BOOL, TOP(use_bias_correction_kl), 0, 0, NULL, "true",
      "The KL term is multiplied by the ratio and differentiated through it."},
+    {"mask_truncated_completions", NULL, OPTION_BOOL, TOP(mask_truncated_completions), 0, 0, NULL,
+     "false", "Completions that the length limit cut add nothing to the loss."},
     {"num_iterations", NULL, OPTION_INT, TOP(num_iterations), 1, 1024, NULL, "1",
      "Optimizer steps on the same completions."},
 
@@ -125,6 +132,13 @@ static const struct option lora_table[] = {
      "all-linear: all."},
 };
 
+static const struct option scheduler_table[] = {
+    {"min_lr", NULL, OPTION_FLOAT, SCHEDULER(min_lr), 0, 1e3, NULL, NULL,
+     "Learning rate that cosine_with_min_lr ends at; at most learning_rate."},
+    {"min_lr_rate", NULL, OPTION_FLOAT, SCHEDULER(min_lr_rate), 0, 1, NULL, NULL,
+     "The same as a share of learning_rate; cosine_with_min_lr takes one of the two."},
+};
+
 const struct recipe_reserved train_reserved[] = {
     {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
     {"task_sampler", "rows are drawn uniformly, reshuffled each epoch"},
@@ -133,9 +147,7 @@ const struct recipe_reserved train_reserved[] = {
     {"top_k", "sampling is from the whole distribution"},
     {"min_p", "sampling is from the whole distribution"},
     {"repetition_penalty", "sampling is from the model's own distribution"},
-    {"delta", "two-sided clipping"},
     {"importance_sampling_level", "ratios are per token"},
-    {"mask_truncated_completions", "truncated completions count"},
     {"top_entropy_quantile", "every token counts"},
     {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},
@@ -157,6 +169,8 @@ void train_option_tables(struct train_options *o, struct option_table tables[TRA
 {
     tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
     tables[1] = (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
+    tables[2] = (struct option_table){"lr_scheduler_kwargs", scheduler_table,
+                                      ARRAY_LENGTH(scheduler_table), &o->lr_scheduler_kwargs};
 }
 
 /* --- what one key alone cannot say --- */
@@ -256,6 +270,50 @@ static int refuse_idle(const recipe *r, const struct train_options *o, struct er
     return ERR_NONE;
 }
 
+static int check_scheduler(const recipe *r, const struct train_options *o, struct err *err)
+{
+    static const char *const section = "lr_scheduler_kwargs";
+    bool lr = !isnan(o->lr_scheduler_kwargs.min_lr),
+         rate = !isnan(o->lr_scheduler_kwargs.min_lr_rate);
+    const char *where = recipe_where(r, section, lr ? "min_lr" : "min_lr_rate");
+    if (o->lr_scheduler_type == SCHEDULE_COSINE_WITH_MIN_LR && !lr && !rate)
+        return complain(r, "lr_scheduler_type", err,
+                        "cosine_with_min_lr needs min_lr or min_lr_rate under lr_scheduler_kwargs");
+    if (o->lr_scheduler_type != SCHEDULE_COSINE_WITH_MIN_LR && (lr || rate))
+        return err_set(err, ERR_USAGE, where,
+                       "has no effect with lr_scheduler_type %s: remove it or set "
+                       "cosine_with_min_lr",
+                       schedule_names[o->lr_scheduler_type]);
+    if (lr && rate)
+        return err_set(err, ERR_USAGE, where, "and min_lr_rate are both given: remove one");
+    if (lr && o->lr_scheduler_kwargs.min_lr > o->learning_rate)
+        return err_set(err, ERR_USAGE, where, "is %g, above learning_rate %g: lower it",
+                       o->lr_scheduler_kwargs.min_lr, o->learning_rate);
+    return ERR_NONE;
+}
+
+static int check_clipping(const recipe *r, struct train_options *o, struct err *err)
+{
+    bool high = !isnan(o->epsilon_high);
+    if (!high)
+        o->epsilon_high = o->epsilon;
+    if (o->loss_type != LOSS_CISPO)
+        return ERR_NONE;
+    if (!high)
+        return complain(r, "epsilon_high", err,
+                        "is required with loss_type cispo: the largest importance weight, 5.0 is "
+                        "usual");
+    if (given(r, "epsilon"))
+        return complain(r, "epsilon", err,
+                        "has no effect with loss_type cispo, whose only bound is epsilon_high: "
+                        "remove it");
+    if (!isnan(o->delta))
+        return complain(r, "delta", err,
+                        "has no effect with loss_type cispo, whose only bound is epsilon_high: "
+                        "remove it");
+    return ERR_NONE;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -264,10 +322,9 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = check_warmup(r, o, err)) || (status = refuse_idle(r, o, err)))
+        (status = check_warmup(r, o, err)) || (status = refuse_idle(r, o, err)) ||
+        (status = check_scheduler(r, o, err)) || (status = check_clipping(r, o, err)))
         return status;
-    if (!given(r, "epsilon_high"))
-        o->epsilon_high = o->epsilon;
     if (!replay && !o->max_steps && o->num_train_epochs <= 0)
         return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");
     if (o->max_steps && o->num_train_epochs > 0)
@@ -306,6 +363,14 @@ int train_recipe_load(recipe **out, struct train_options *o, const char *path,
         *out = NULL;
     }
     return status;
+}
+
+double train_min_lr_rate(const struct train_options *o)
+{
+    const struct scheduler_options *s = &o->lr_scheduler_kwargs;
+    if (s->min_lr > 0) /* false where it is not given */
+        return s->min_lr / o->learning_rate;
+    return s->min_lr_rate > 0 ? s->min_lr_rate : 0;
 }
 
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err)

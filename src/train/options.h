@@ -16,6 +16,10 @@ struct lora_options {
     struct string_list target_modules;
 };
 
+struct scheduler_options { /* of cosine_with_min_lr: one of them; NaN where not given */
+    double min_lr, min_lr_rate;
+};
+
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
@@ -25,14 +29,15 @@ struct train_options {
     int num_generations, prompts_per_step, max_completion_length, max_prompt_length;
     double temperature;
     /* objective */
-    int loss_type, scale_rewards; /* enum loss_type, enum scale_rewards */
-    double epsilon, epsilon_high, beta;
-    bool use_bias_correction_kl;
+    int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
+    double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
+    bool use_bias_correction_kl, mask_truncated_completions;
     int num_iterations;
     /* optimizer */
     double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
         adam_epsilon, max_grad_norm;
     int lr_scheduler_type; /* enum schedule */
+    struct scheduler_options lr_scheduler_kwargs;
     int max_steps;
     double num_train_epochs;
     /* evaluation and checkpoints */
@@ -46,7 +51,7 @@ struct train_options {
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };
 
-enum { TRAIN_OPTION_TABLES = 2 };
+enum { TRAIN_OPTION_TABLES = 3 };
 /* Tables that fill *o. */
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
 /* Keys the project knows but has not built yet. */
@@ -58,6 +63,8 @@ extern const size_t train_n_reserved;
 int train_recipe_load(recipe **out, struct train_options *o, const char *path,
                       const char *const *overrides, size_t n_overrides, bool replay,
                       struct err *err);
+/* What the schedule ends at, as a share of learning_rate; 0 where nothing says so. */
+double train_min_lr_rate(const struct train_options *o);
 /* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err);
 

@@ -274,12 +274,14 @@ static int open_engine(struct trainer *t, struct err *err)
     t->eval_episode.rewards = t->has_rewards ? &t->rewards : NULL;
     if (!t->has_replay)
         g->episode.rewards = t->eval_episode.rewards;
+    g->gen.mask_truncated = t->o->mask_truncated_completions;
     g->loss = (struct loss_params){.type = (enum loss_type)t->o->loss_type,
                                    .epsilon = t->o->epsilon,
                                    .epsilon_high = t->o->epsilon_high,
                                    .beta = t->o->beta,
                                    .bias_correction_kl = t->o->use_bias_correction_kl,
-                                   .max_completion_length = t->o->max_completion_length};
+                                   .max_completion_length = t->o->max_completion_length,
+                                   .delta = isnan(t->o->delta) ? 0 : t->o->delta};
     return ERR_NONE;
 }
 

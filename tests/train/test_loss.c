@@ -1,6 +1,7 @@
 /* test_loss.c: the loss and its derivative against TRL (tests/oracle/trl/loss.json): every
  * loss_type, ratios on each side of both bounds under advantages of each sign and zero, with and
- * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy. */
+ * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy; and the
+ * options of loss_options.json: two-sided clipping, cispo. */
 #include <math.h>
 #include <string.h>
 #include "../support/support.h"
@@ -28,6 +29,7 @@ static struct loss_params params_of(const json_t *root, const json_t *c)
         .bias_correction_kl = json_is_true(json_object_get(c, "use_bias_correction_kl")),
         .max_completion_length =
             (int)json_integer_value(json_object_get(root, "max_completion_length")),
+        .delta = json_number_value(json_object_get(c, "delta")), /* 0 where there is none */
     };
     const char *name = json_string_value(json_object_get(c, "loss_type"));
     int type = 0;
@@ -44,6 +46,22 @@ static void close_to(double got, double want, const char *what, size_t c, size_t
     if (!(fabs(got - want) <= 1e-6 * fabs(want)))
         fail_msg("case %zu, completion %zu, token %d: %s is %.9g, TRL has %.9g", c, row, t, what,
                  got, want);
+}
+
+static void check_clipped(const json_t *c, const struct loss_sums *sums, size_t index)
+{
+    double low = (double)sums->clipped_low / (double)sums->tokens,
+           high = (double)sums->clipped_high / (double)sums->tokens;
+    if (json_object_get(c, "cispo_clip")) {
+        assert_int_equal(sums->clipped_low, 0);
+        close_to(high, json_fixture_number(c, "cispo_clip"), "cispo_clip", index, 0, 0);
+        return;
+    }
+    close_to(low, json_fixture_number(c, "clip_low"), "clip_low", index, 0, 0);
+    close_to(high, json_fixture_number(c, "clip_high"), "clip_high", index, 0, 0);
+    close_to(sums->clipped_low_min, json_fixture_number(c, "clip_low_min"), "low_min", index, 0, 0);
+    close_to(sums->clipped_high_max, json_fixture_number(c, "clip_high_max"), "high_max", index, 0,
+             0);
 }
 
 static void check_case(const json_t *root, const json_t *c, size_t index)
@@ -73,23 +91,28 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
     assert_int_equal(sums.tokens, d.tokens);
     close_to(sums.loss, json_fixture_number(c, "loss"), "loss", index, 0, 0);
     close_to(sums.kl / tokens, json_fixture_number(c, "kl"), "kl", index, 0, 0);
-    close_to((double)sums.clipped_low / tokens, json_fixture_number(c, "clip_low"), "clip_low",
-             index, 0, 0);
-    close_to((double)sums.clipped_high / tokens, json_fixture_number(c, "clip_high"), "clip_high",
-             index, 0, 0);
-    close_to(sums.clipped_low_min, json_fixture_number(c, "clip_low_min"), "low_min", index, 0, 0);
-    close_to(sums.clipped_high_max, json_fixture_number(c, "clip_high_max"), "high_max", index, 0,
-             0);
+    check_clipped(c, &sums, index);
+}
+
+static void check_file(const char *path, size_t cases)
+{
+    json_t *root = json_fixture(path), *c;
+    size_t i;
+    assert_int_equal(json_array_size(json_object_get(root, "cases")), cases);
+    json_array_foreach(json_object_get(root, "cases"), i, c) check_case(root, c, i);
+    json_decref(root);
 }
 
 static void trl(void **state)
 {
     (void)state;
-    json_t *root = json_fixture("trl/loss.json"), *c;
-    size_t i;
-    assert_int_equal(json_array_size(json_object_get(root, "cases")), 48);
-    json_array_foreach(json_object_get(root, "cases"), i, c) check_case(root, c, i);
-    json_decref(root);
+    check_file("trl/loss.json", 48);
+}
+
+static void trl_options(void **state)
+{
+    (void)state;
+    check_file("trl/loss_options.json", 76);
 }
 
 /* dlogp against a central difference of the loss, far from the kinks. */
@@ -97,7 +120,11 @@ static void finite_difference(void **state)
 {
     (void)state;
     for (int bias = 0; bias < 2; bias++) {
-        struct loss_params p = {LOSS_GRPO, 0.2, 0.28, 0.3, bias, 8};
+        struct loss_params p = {.type = LOSS_GRPO,
+                                .epsilon = 0.2,
+                                .epsilon_high = 0.28,
+                                .beta = 0.3,
+                                .bias_correction_kl = bias};
         const float old = -1, ref = -1.3f, h = 1.0f / 1024;
         for (float logp = -1.5f; logp < -0.5f; logp += 0.0625f) {
             struct loss_sums up = {0}, down = {0}, at = {0};
@@ -117,7 +144,11 @@ static void finite_difference(void **state)
 static void on_policy_kl_is_direct(void **state)
 {
     (void)state;
-    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 1, true, 8};
+    struct loss_params p = {.type = LOSS_DAPO,
+                            .epsilon = 0.2,
+                            .epsilon_high = 0.2,
+                            .beta = 1,
+                            .bias_correction_kl = true};
     const float ref[4] = {-1e-6f, -20, -3, -1.0000001f}, logp[4] = {-1, -1, -30, -1};
     float d[4];
     struct loss_sums sums = {0};
@@ -130,7 +161,7 @@ static void on_policy_kl_is_direct(void **state)
 static void clip_shares(void **state)
 {
     (void)state;
-    struct loss_params p = {LOSS_DAPO, 0.2, 0.2, 0, false, 8};
+    struct loss_params p = {.type = LOSS_DAPO, .epsilon = 0.2, .epsilon_high = 0.2};
     const float old[4] = {-2, -2, -2, -2}, half[4] = {-3, -2, -3, -2}, few[4] = {-2, -2, -2, -3},
                 up[4] = {-1, -1, -1, -2};
     float d[4];
@@ -147,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trl),
+        cmocka_unit_test(trl_options),
         cmocka_unit_test(finite_difference),
         cmocka_unit_test(on_policy_kl_is_direct),
         cmocka_unit_test(clip_shares),

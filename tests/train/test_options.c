@@ -44,7 +44,8 @@ static void defaults(void **state)
     assert_int_equal(o.loss_type, LOSS_DAPO);
     assert_int_equal(o.scale_rewards, SCALE_GROUP);
     assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
-    assert_true(o.use_bias_correction_kl);
+    assert_true(o.use_bias_correction_kl && isnan(o.delta));
+    assert_false(o.mask_truncated_completions);
     assert_true(o.temperature == 1 && o.max_grad_norm == 1 && o.weight_decay == 0);
     assert_true(o.max_sampling_logp_difference == 0);
     assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
@@ -109,6 +110,28 @@ static void warm_up(void **state)
     }
 }
 
+static void floor_of_the_schedule(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kwargs;
+        double rate;
+    } cases[] = {
+        {"{min_lr: 5e-7}", 5e-7 / 1e-6}, {"{min_lr_rate: 0.25}", 0.25}, {"{min_lr: 0}", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[600];
+        snprintf(text, sizeof text,
+                 BASE "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: %s\n",
+                 cases[i].kwargs);
+        load_ok(&o, &r, text);
+        assert_int_equal(o.lr_scheduler_type, SCHEDULE_COSINE_WITH_MIN_LR);
+        assert_true(train_min_lr_rate(&o) == cases[i].rate);
+        recipe_free(r);
+    }
+}
+
 static void aliases_and_sides(void **state)
 {
     (void)state;
@@ -125,8 +148,8 @@ static void aliases_and_sides(void **state)
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_int_equal(c.targets[p], strcmp(projection_names[p], "q_proj") == 0);
     recipe_free(r);
-    load_ok(&o, &r, BASE "epsilon: 0.3\nepsilon_high: 0.4\n");
-    assert_true(o.epsilon_high == 0.4);
+    load_ok(&o, &r, BASE "epsilon: 0.3\nepsilon_high: 0.4\ndelta: 1.5\n");
+    assert_true(o.epsilon_high == 0.4 && o.delta == 1.5);
     assert_int_equal(train_peft_config(&c, &o, &err), 0);
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_true(c.targets[p]);
@@ -149,11 +172,27 @@ static const struct {
     {"num_generations: 8.0\n", "recipe.yaml:5", "num_generations"},
     {"num_generations: 1\n", "recipe.yaml:5", "num_generations"},
     {"beta: -1\n", "recipe.yaml:5", "beta"},
+    {"mask_truncated_completions: 3\n", "recipe.yaml:5", "mask_truncated_completions"},
+    {"lr_scheduler_type: cosine_with_min_lr\n", "recipe.yaml:5", "needs min_lr or min_lr_rate"},
+    {"lr_scheduler_type: cosine\nlr_scheduler_kwargs: {min_lr: 0}\n", "recipe.yaml:6",
+     "no effect with lr_scheduler_type cosine"},
+    {"lr_scheduler_kwargs:\n  min_lr_rate: 0.1\n", "recipe.yaml:6: lr_scheduler_kwargs.min_lr_rate",
+     "no effect with lr_scheduler_type linear"},
+    {"lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 0, min_lr_rate: 0}\n",
+     "recipe.yaml:6: lr_scheduler_kwargs.min_lr", "both given"},
+    {"lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 1e-4}\n",
+     "recipe.yaml:6", "above learning_rate 1e-06"},
+    {"lr_scheduler_kwargs: {min_lr_rate: 1.5}\n", "recipe.yaml:5", "min_lr_rate"},
+    {"lr_scheduler_kwargs: {num_cycles: 2}\n", "recipe.yaml:5", "num_cycles"},
+    {"delta: 0\n", "recipe.yaml:5", "delta"},
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},
     {"use_bias_correction_kl: 3\n", "recipe.yaml:5", "use_bias_correction_kl"},
     {"loss_type: grop\n", "recipe.yaml:5", "grpo"},
-    {"loss_type: cispo\n", "recipe.yaml:5", "cispo"},
+    {"loss_type: vespo\n", "recipe.yaml:5", "vespo"},
+    {"loss_type: cispo\n", "epsilon_high", "required with loss_type cispo"},
+    {"loss_type: cispo\nepsilon_high: 5\nepsilon: 0.2\n", "recipe.yaml:7: epsilon", "no effect"},
+    {"loss_type: cispo\nepsilon_high: 5\ndelta: 4\n", "recipe.yaml:7: delta", "no effect"},
     {"beta: 0\nbeta: 1\n", "recipe.yaml:6", "beta"},
     {"beta: [1]\n", "recipe.yaml:5", "beta"},
     {"lora: 3\n", "recipe.yaml:5", "lora"},
@@ -275,10 +314,15 @@ int main(void)
 {
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),      cmocka_unit_test(sizes_of_trl),
-        cmocka_unit_test(warm_up),       cmocka_unit_test(aliases_and_sides),
-        cmocka_unit_test(mistakes),      cmocka_unit_test(what_must_be_there),
-        cmocka_unit_test(reserved_keys), cmocka_unit_test(rewards_of_a_recipe),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(sizes_of_trl),
+        cmocka_unit_test(warm_up),
+        cmocka_unit_test(aliases_and_sides),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(what_must_be_there),
+        cmocka_unit_test(floor_of_the_schedule),
+        cmocka_unit_test(reserved_keys),
+        cmocka_unit_test(rewards_of_a_recipe),
     };
     return cmocka_run_group_tests_name("train options", tests, NULL, NULL);
 }

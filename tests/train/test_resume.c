@@ -553,6 +553,15 @@ static void another_recipe_is_refused(void **state)
     shell("rm -rf '%s/checkpoints/step-3'", r.run);
     r.set[0] = "learning_rate=0.5";
     expect_refusal(&r, "learning_rate", "was 0.001", "is 0.5");
+    r.set[0] = "mask_truncated_completions=true";
+    expect_refusal(&r, "mask_truncated_completions", "was false", "is true");
+    r.set[0] = "lr_scheduler_type=cosine_with_min_lr";
+    r.set[1] = "lr_scheduler_kwargs.min_lr_rate=0.5";
+    r.allow[2] = "lr_scheduler_type";
+    expect_refusal(&r, "lr_scheduler_kwargs.min_lr_rate", "was null", "is 0.5");
+    r.set[1] = r.allow[2] = NULL;
+    r.set[0] = "delta=1.5";
+    expect_refusal(&r, "delta", "was null", "is 1.5");
     r.set[0] = "lora.lora_alpha=16";
     expect_refusal(&r, "lora.lora_alpha", "was 8", "is 16");
     r.set[0] = "lora.use_rslora=true";

@@ -12,11 +12,12 @@ For each configuration a folder replay-NAME:
 Each configuration meets a gradient norm below and one above its max_grad_norm; ratios keep a distance
 from the clip bounds that no rounding bridges; both are asserted.
 
-    python tests/oracle/trl/make_replay.py
+    python tests/oracle/trl/make_replay.py [NAME...]
 """
 import json
 import os
 import shutil
+import sys
 
 import torch
 import yaml
@@ -48,6 +49,15 @@ CONFIGS = {
     # B of one projection starts at zero: the first gradient of its A is exactly zero.
     "zero_b": ("llama_untied", {"adam_beta1": 0.8, "adam_beta2": 0.99, "weight_decay": 0.1,
                                 "max_grad_norm": 0.75}),
+    "delta": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
+                               "epsilon_high": 0.1, "delta": 1.15, "learning_rate": 2e-2,
+                               "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 5e-3}, "max_grad_norm": 0.95}),
+    "cispo": ("llama_untied", {"loss_type": "cispo", "num_iterations": 2, "beta": 0.04, "epsilon": None,
+                               "epsilon_high": 1.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+    "masked_grpo": ("llama_untied", {"loss_type": "grpo", "mask_truncated_completions": True, "beta": 0.04,
+                                     "max_grad_norm": 0.71}),
+    "masked_dapo": ("llama_untied", {"mask_truncated_completions": True, "num_iterations": 2, "epsilon": 0.02,
+                                     "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.65}),
 }
 ZERO_B_PROJECTION = "v_proj"
 EOS_IDS = {"qwen3_tied": [2], "llama_untied": [2, 5]}
@@ -121,7 +131,7 @@ class Record(TrainerCallback):
         if "grad_norm" in logs:
             self.lines[-1]["grad_norm"] = logs["grad_norm"]
             keep = ("kl", "entropy", "clip_ratio/low_mean", "clip_ratio/low_min", "clip_ratio/high_mean",
-                    "clip_ratio/high_max", "clip_ratio/region_mean", "reward", "reward_std", "num_tokens",
+                    "clip_ratio/high_max", "clip_ratio/region_mean", "cispo_clip_ratio", "reward", "reward_std", "num_tokens",
                     "frac_reward_zero_std", "completions/mean_length", "completions/min_length",
                     "completions/max_length", "completions/clipped_ratio",
                     "completions/mean_terminated_length", "completions/min_terminated_length",
@@ -129,6 +139,13 @@ class Record(TrainerCallback):
             if args.scale_rewards == "batch":  # TRL then looks at the whole batch, we at groups
                 keep = [k for k in keep if k != "frac_reward_zero_std"]
             self.lines[-1].update({k: logs[k] for k in keep if k in logs})
+
+
+def bounds(recipe):
+    """Ratios where the loss has a kink."""
+    if recipe["loss_type"] == "cispo":
+        return [recipe["epsilon_high"]]
+    return [1 - recipe["epsilon"], 1 + recipe["epsilon_high"]] + [recipe[k] for k in ("delta",) if k in recipe]
 
 
 def watch_loss(trainer, record, recipe):
@@ -145,7 +162,7 @@ def watch_loss(trainer, record, recipe):
                 now, _, _ = trainer._get_per_token_logps_and_entropies(
                     model, ids, mask, inputs["completion_ids"].size(1))
             ratio = (now - inputs["old_per_token_logps"]).exp()[inputs["completion_mask"].bool()]
-            for bound in (1 - recipe["epsilon"], 1 + recipe["epsilon_high"]):
+            for bound in bounds(recipe):
                 record.nearest = min(record.nearest, (ratio - bound).abs().min().item())
         return loss
 
@@ -180,6 +197,7 @@ def make(name, model, changes):
     lora = {"r": config["r"], "lora_alpha": config["lora_alpha"],
             "target_modules": sorted(config["target_modules"])}
     recipe = {"model": f"tests/oracle/model/{model}", "init_adapter": adapter, "lora": lora} | DEFAULTS | changes
+    recipe = {k: v for k, v in recipe.items() if v is not None}
     prompts = make_prompts(model, 7)
     script, record = Script(prompts), Record()
     trainer = make_trainer(recipe["model"], lora, script, adapter, callbacks=[record], **trl_options(recipe))
@@ -199,8 +217,8 @@ def make(name, model, changes):
 
 
 def main():
-    for name, (model, changes) in CONFIGS.items():
-        make(name, model, changes)
+    for name in sys.argv[1:] or CONFIGS:
+        make(name, *CONFIGS[name])
 
 
 if __name__ == "__main__":

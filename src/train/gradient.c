@@ -213,6 +213,8 @@ static bool compute_loss(gradient *g, const struct gradient_call *call, struct g
                             sums);
         else
             memset(gen->dlogp + at, 0, bytes);
+        if (gen->valid[i] && !generation_trains(gen, i))
+            loss_masked_completion(call->loss, gen->advantage[i], sums);
         memcpy(g->dlogp + row, gen->dlogp + at, bytes);
         row += length;
     }

@@ -265,11 +265,11 @@ static int check_sampler(struct grpo *g, struct err *err)
     return ERR_NONE;
 }
 
-/* Shares of the tokens where the clip took the gradient away. */
+/* Shares of the ratios (of tokens or of completions) where the clip took the gradient away. */
 static void clip_metrics(struct grpo *g, const struct loss_sums *sums)
 {
-    double tokens = sums->tokens ? (double)sums->tokens : NAN;
-    double low = (double)sums->clipped_low / tokens, high = (double)sums->clipped_high / tokens;
+    double ratios = sums->ratios ? (double)sums->ratios : NAN;
+    double low = (double)sums->clipped_low / ratios, high = (double)sums->clipped_high / ratios;
     if (g->loss.type == LOSS_CISPO) {
         metrics_add(&g->metrics, high, "cispo_clip_ratio");
         return;

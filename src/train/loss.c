@@ -8,13 +8,20 @@
  *   k3·ratio                                     derivative ratio·(1 − e^d + e^d − d − 1) =
  * −ratio·d The last is written as −ratio·d: going through the exponentials, as automatic
  * differentiation does, loses the digits that cancel. expm1 keeps those of k3 close to the
- * reference. */
+ * reference.
+ *
+ * At sequence level the ratio is one number s = exp(mean(logp − old)), and each of the n tokens' l
+ * holds it. The derivative of Σ l by one token's logp is the sum of n terms with s / n each:
+ *   policy term  −s·A, as above with s for the ratio (cispo holds its weight: as above too)
+ *   k3·s         s·(mean(k3) + 1 − e^d)
+ */
 #include "train/loss.h"
 #include <math.h>
 #include <stddef.h>
 #include "base/check.h"
 
 const char *const loss_type_names[] = {"grpo", "bnpo", "dr_grpo", "dapo", "cispo", NULL};
+const char *const sampling_level_names[] = {"token", "sequence", NULL};
 
 static double at_least_one(long n)
 {
@@ -63,17 +70,41 @@ static struct term policy_term(const struct loss_params *p, double ratio, double
     return (struct term){-chosen * advantage, chosen == ratio ? -ratio * advantage : 0};
 }
 
-static struct term kl_term(const struct loss_params *p, double ratio, double d)
+/* What the tokens of a completion share at sequence level. */
+struct sequence {
+    double ratio, k3; /* exp of the mean log-ratio; mean of k3, 0 without a reference */
+};
+
+static double k3_of(double d)
 {
-    double k3 = expm1(d) - d;
-    if (p->bias_correction_kl)
-        return (struct term){k3 * ratio, -ratio * d};
-    return (struct term){k3, -expm1(d)};
+    return expm1(d) - d;
 }
 
-static void count_completion(struct loss_sums *sums, int length, long low, long high)
+static struct sequence of_sequence(const float *logp, const float *old, const float *ref,
+                                   int length)
 {
-    double low_share = (double)low / length, high_share = (double)high / length;
+    double log_ratio = 0, k3 = 0;
+    for (int t = 0; t < length; t++) {
+        log_ratio += (double)logp[t] - (double)old[t];
+        k3 += ref ? k3_of((double)ref[t] - (double)logp[t]) : 0;
+    }
+    return (struct sequence){exp(log_ratio / length), k3 / length};
+}
+
+/* `whole`: NULL at token level. */
+static struct term kl_term(const struct loss_params *p, double ratio, double d,
+                           const struct sequence *whole)
+{
+    double k3 = k3_of(d);
+    if (!p->bias_correction_kl)
+        return (struct term){k3, -expm1(d)};
+    return (struct term){k3 * ratio, whole ? ratio * (whole->k3 - expm1(d)) : -ratio * d};
+}
+
+static void count_completion(struct loss_sums *sums, int ratios, long low, long high)
+{
+    double low_share = (double)low / ratios, high_share = (double)high / ratios;
+    sums->ratios += ratios;
     if (sums->completions++ == 0)
         sums->clipped_low_min = low_share;
     sums->clipped_low_min = fmin(sums->clipped_low_min, low_share);
@@ -86,12 +117,16 @@ void loss_completion(const struct loss_params *p, double weight, float advantage
 {
     CHECK((p->beta != 0) == (ref != NULL));
     long low = sums->clipped_low, high = sums->clipped_high;
+    bool sequence = p->level == LEVEL_SEQUENCE;
+    struct sequence whole = sequence ? of_sequence(logp, old, ref, length) : (struct sequence){0};
     for (int t = 0; t < length; t++) {
-        double ratio = exp((double)logp[t] - (double)old[t]);
+        double ratio = sequence ? whole.ratio : exp((double)logp[t] - (double)old[t]);
         struct term l = policy_term(p, ratio, (double)advantage, (double)logp[t]);
-        count_clipped(p, ratio, (double)advantage, sums);
+        if (!sequence || t == 0)
+            count_clipped(p, ratio, (double)advantage, sums);
         if (ref) {
-            struct term kl = kl_term(p, ratio, (double)ref[t] - (double)logp[t]);
+            struct term kl =
+                kl_term(p, ratio, (double)ref[t] - (double)logp[t], sequence ? &whole : NULL);
             sums->kl += kl.value;
             l.value += p->beta * kl.value;
             l.derivative += p->beta * kl.derivative;
@@ -100,5 +135,15 @@ void loss_completion(const struct loss_params *p, double weight, float advantage
         dlogp[t] = (float)(weight * l.derivative);
     }
     sums->tokens += length;
-    count_completion(sums, length, sums->clipped_low - low, sums->clipped_high - high);
+    count_completion(sums, sequence ? 1 : length, sums->clipped_low - low,
+                     sums->clipped_high - high);
+}
+
+void loss_masked_completion(const struct loss_params *p, float advantage, struct loss_sums *sums)
+{
+    if (p->level != LEVEL_SEQUENCE)
+        return;
+    long low = sums->clipped_low, high = sums->clipped_high;
+    count_clipped(p, 1, (double)advantage, sums);
+    count_completion(sums, 1, sums->clipped_low - low, sums->clipped_high - high);
 }

@@ -9,6 +9,10 @@
 enum loss_type { LOSS_GRPO, LOSS_BNPO, LOSS_DR_GRPO, LOSS_DAPO, LOSS_CISPO };
 extern const char *const loss_type_names[]; /* "grpo", "bnpo", "dr_grpo", "dapo", "cispo", NULL */
 
+/* What the importance ratio is of: each token, or the whole completion (GSPO, arXiv 2507.18071). */
+enum sampling_level { LEVEL_TOKEN, LEVEL_SEQUENCE };
+extern const char *const sampling_level_names[]; /* "token", "sequence", NULL */
+
 struct loss_params {
     enum loss_type type;
     /* The ratio is clipped to [1 − epsilon, 1 + epsilon_high]; cispo's weight is at most
@@ -18,11 +22,12 @@ struct loss_params {
     bool bias_correction_kl;   /* the KL term times the ratio, differentiated through both */
     int max_completion_length; /* dr_grpo's denominator */
     double delta;              /* the unclipped ratio is at most this; 0: no bound */
+    enum sampling_level level;
 };
 
 /* What a step's reductions divide by: valid completions only, and the tokens of those that are not
- * masked as truncated. (TRL keeps a completion whose rewards
- * are all None in its counts, with advantage 0; parity is with TRL where every reward is there.) */
+ * masked as truncated. (TRL keeps a completion whose rewards are all None in its counts, with
+ * advantage 0; parity is with TRL where every reward is there.) */
 struct loss_denominator {
     long completions, tokens;
 };
@@ -35,6 +40,7 @@ struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, a
     double loss; /* Σ weight · token loss */
     double kl;   /* Σ of the KL term without beta: k3, times the ratio if corrected */
     long tokens;
+    long ratios;       /* that the clip saw: one a token, or one a completion */
     long clipped_low;  /* ratio (under delta) < 1 − epsilon and A < 0: no gradient */
     long clipped_high; /* ratio (under delta) > 1 + epsilon_high and A > 0; cispo: > epsilon_high */
     /* of a completion's tokens, over completions: the smallest share low, the largest high */
@@ -42,14 +48,18 @@ struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, a
 };
 
 /* One completion: for each of its `length` tokens
- *   ratio = exp(logp − old)
+ *   ratio = exp(logp − old); at sequence level exp of the mean of logp − old over the completion
  *   l = −min(min(ratio, delta)·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
  * and for cispo, whose weight is a constant to the derivative, −min(ratio, epsilon_high)·A·logp in
  * the place of the first term (arXiv 2506.13585, as TRL bounds it).
- * dlogp[t] = weight · dl/dlogp. ref is NULL exactly when beta is 0; old may be logp itself
- * (on-policy: the ratio is 1). k3(d) = e^d − d − 1. Arithmetic in double, rounded once. */
+ * dlogp[t] = weight · dl/dlogp, l of all tokens where the ratio is theirs together. ref is NULL
+ * exactly when beta is 0; old may be logp itself (on-policy: the ratio is 1). k3(d) = e^d − d − 1.
+ * Arithmetic in double, rounded once. */
 void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
                      const float *old, const float *ref, int length, float *dlogp,
                      struct loss_sums *sums);
+/* One that is masked as truncated: it has no tokens in the loss, but its ratio of a sequence, which
+ * is then 1, is among those that TRL takes the share of clipped ones over. */
+void loss_masked_completion(const struct loss_params *p, float advantage, struct loss_sums *sums);
 
 #endif

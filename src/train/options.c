@@ -53,6 +53,10 @@ static const struct option top_options[] = {
     {"delta", NULL, OPTION_FLOAT, TOP(delta), 1e-6, 1e6, NULL, NULL,
      "Two-sided clipping: the unclipped ratio is at most delta, better above 1 + epsilon_high; "
      "absent: no bound."},
+    {"importance_sampling_level", NULL, OPTION_CHOICE, TOP(importance_sampling_level), 0, 0,
+     sampling_level_names, "token",
+     "What a ratio is of: each token, or the whole sequence (GSPO, which goes with loss_type "
+     "grpo)."},
     {"beta", NULL, OPTION_FLOAT, TOP(beta), 0, 1e6, NULL, "0.0",
      "Weight of the KL divergence from the reference; 0 computes no reference."},
     {"use_bias_correction_kl", NULL, OPTION_BOOL, TOP(use_bias_correction_kl), 0, 0, NULL, "true",
@@ -147,7 +151,6 @@ const struct recipe_reserved train_reserved[] = {
     {"top_k", "sampling is from the whole distribution"},
     {"min_p", "sampling is from the whole distribution"},
     {"repetition_penalty", "sampling is from the model's own distribution"},
-    {"importance_sampling_level", "ratios are per token"},
     {"top_entropy_quantile", "every token counts"},
     {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},

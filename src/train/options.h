@@ -30,6 +30,7 @@ struct train_options {
     double temperature;
     /* objective */
     int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
+    int importance_sampling_level;             /* enum sampling_level */
     double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
     bool use_bias_correction_kl, mask_truncated_completions;
     int num_iterations;

@@ -140,6 +140,10 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
                p->max_steps, p->gradient.groups, p->gradient.per_group, o->max_completion_length);
     if (!isnan(p->epochs))
         str_printf(out, ", %.2f epochs", p->epochs);
+    if (o->importance_sampling_level == LEVEL_SEQUENCE && o->loss_type != LOSS_GRPO)
+        str_printf(out,
+                   "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
+                   loss_type_names[o->loss_type]);
     double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
     if (o->num_iterations == 1 && !(bound < 1))
         str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");

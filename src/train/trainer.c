@@ -281,7 +281,8 @@ static int open_engine(struct trainer *t, struct err *err)
                                    .beta = t->o->beta,
                                    .bias_correction_kl = t->o->use_bias_correction_kl,
                                    .max_completion_length = t->o->max_completion_length,
-                                   .delta = isnan(t->o->delta) ? 0 : t->o->delta};
+                                   .delta = isnan(t->o->delta) ? 0 : t->o->delta,
+                                   .level = (enum sampling_level)t->o->importance_sampling_level};
     return ERR_NONE;
 }
 

@@ -1,7 +1,8 @@
 /* test_loss.c: the loss and its derivative against TRL (tests/oracle/trl/loss.json): every
  * loss_type, ratios on each side of both bounds under advantages of each sign and zero, with and
  * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy; and the
- * options of loss_options.json: two-sided clipping, cispo. */
+ * options of loss_options.json: two-sided clipping, cispo,
+ * ratios of sequences. */
 #include <math.h>
 #include <string.h>
 #include "../support/support.h"
@@ -37,6 +38,8 @@ static struct loss_params params_of(const json_t *root, const json_t *c)
         type++;
     assert_non_null(loss_type_names[type]);
     p.type = (enum loss_type)type;
+    const char *level = json_string_value(json_object_get(c, "importance_sampling_level"));
+    p.level = level && !strcmp(level, "sequence") ? LEVEL_SEQUENCE : LEVEL_TOKEN;
     return p;
 }
 
@@ -48,10 +51,22 @@ static void close_to(double got, double want, const char *what, size_t c, size_t
                  got, want);
 }
 
+static bool masked(const json_t *c, size_t row)
+{
+    size_t i;
+    json_t *value;
+    json_array_foreach(json_object_get(c, "masked"), i, value)
+    {
+        if ((size_t)json_integer_value(value) == row)
+            return true;
+    }
+    return false;
+}
+
 static void check_clipped(const json_t *c, const struct loss_sums *sums, size_t index)
 {
-    double low = (double)sums->clipped_low / (double)sums->tokens,
-           high = (double)sums->clipped_high / (double)sums->tokens;
+    double low = (double)sums->clipped_low / (double)sums->ratios,
+           high = (double)sums->clipped_high / (double)sums->ratios;
     if (json_object_get(c, "cispo_clip")) {
         assert_int_equal(sums->clipped_low, 0);
         close_to(high, json_fixture_number(c, "cispo_clip"), "cispo_clip", index, 0, 0);
@@ -71,7 +86,8 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
     struct loss_denominator d = {(long)json_array_size(logps), 0};
     struct loss_sums sums = {0};
     for (size_t i = 0; i < json_array_size(logps); i++)
-        d.tokens += (long)json_array_size(json_array_get(logps, i));
+        if (!masked(c, i))
+            d.tokens += (long)json_array_size(json_array_get(logps, i));
     for (size_t i = 0; i < json_array_size(logps); i++) {
         float logp[MAX_LENGTH], old[MAX_LENGTH], ref[MAX_LENGTH], want[MAX_LENGTH], got[MAX_LENGTH];
         int n = read_floats(logp, logps, i);
@@ -80,6 +96,10 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
         read_floats(want, json_object_get(c, "dlogp"), i);
         const float *before = json_is_true(json_object_get(c, "on_policy")) ? logp : old;
         json_t *advantage = json_array_get(json_object_get(root, "advantages"), i);
+        if (masked(c, i)) {
+            loss_masked_completion(&p, (float)json_number_value(advantage), &sums);
+            continue;
+        }
         loss_completion(&p, loss_token_weight(&p, &d, n), (float)json_number_value(advantage), logp,
                         before, p.beta != 0 ? ref : NULL, n, got, &sums);
         for (int t = 0; t < n; t++) {
@@ -112,7 +132,7 @@ static void trl(void **state)
 static void trl_options(void **state)
 {
     (void)state;
-    check_file("trl/loss_options.json", 76);
+    check_file("trl/loss_options.json", 156);
 }
 
 /* dlogp against a central difference of the loss, far from the kinks. */

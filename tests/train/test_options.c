@@ -43,6 +43,7 @@ static void defaults(void **state)
     assert_int_equal(o.num_iterations, 1);
     assert_int_equal(o.loss_type, LOSS_DAPO);
     assert_int_equal(o.scale_rewards, SCALE_GROUP);
+    assert_int_equal(o.importance_sampling_level, LEVEL_TOKEN);
     assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
     assert_true(o.use_bias_correction_kl && isnan(o.delta));
     assert_false(o.mask_truncated_completions);
@@ -184,6 +185,7 @@ static const struct {
      "recipe.yaml:6", "above learning_rate 1e-06"},
     {"lr_scheduler_kwargs: {min_lr_rate: 1.5}\n", "recipe.yaml:5", "min_lr_rate"},
     {"lr_scheduler_kwargs: {num_cycles: 2}\n", "recipe.yaml:5", "num_cycles"},
+    {"importance_sampling_level: word\n", "recipe.yaml:5", "sequence"},
     {"delta: 0\n", "recipe.yaml:5", "delta"},
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},

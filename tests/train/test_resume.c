@@ -560,6 +560,8 @@ static void another_recipe_is_refused(void **state)
     r.allow[2] = "lr_scheduler_type";
     expect_refusal(&r, "lr_scheduler_kwargs.min_lr_rate", "was null", "is 0.5");
     r.set[1] = r.allow[2] = NULL;
+    r.set[0] = "importance_sampling_level=sequence";
+    expect_refusal(&r, "importance_sampling_level", "was \"token\"", "is \"sequence\"");
     r.set[0] = "delta=1.5";
     expect_refusal(&r, "delta", "was null", "is 1.5");
     r.set[0] = "lora.lora_alpha=16";

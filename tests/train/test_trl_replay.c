@@ -16,9 +16,9 @@
 enum { STEPS = 3 };
 #define BOUND 3e-5 /* the contract is 1e-4; measured here: at most 7.6e-6 */
 
-static const char *const names[] = {"dapo",          "bnpo_kl",     "grpo_iterations",
-                                    "dr_grpo_batch", "zero_b",      "delta",
-                                    "masked_grpo",   "masked_dapo", "cispo"};
+static const char *const names[] = {"dapo",   "bnpo_kl", "grpo_iterations", "dr_grpo_batch",
+                                    "zero_b", "delta",   "masked_grpo",     "masked_dapo",
+                                    "cispo",  "gspo"};
 
 static void ok(int status, const struct err *err)
 {

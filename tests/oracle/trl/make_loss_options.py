@@ -23,6 +23,14 @@ CASES = [{"loss_type": loss_type, "delta": delta, "epsilon_high": high}
          for loss_type, delta, high in itertools.product(["grpo", "dapo"], [4.0, 1.3, 1.15, 0.7], [0.2, 0.28])]
 # cispo bounds the weight by epsilon_high itself
 CASES += [{"loss_type": "cispo", "epsilon_high": high} for high in (0.85, 1.2, 5.0)]
+# One ratio a completion: the means of these log-ratios lie below, in and above a narrow range. A
+# masked completion has none of its own but is counted.
+CASES += [{"loss_type": loss_type, "importance_sampling_level": "sequence", "epsilon": 0.02, **more}
+          for loss_type in ["grpo", "bnpo", "dr_grpo", "dapo"]
+          for more in ({"epsilon_high": 0.03}, {"epsilon_high": 0.03, "delta": 0.97}, {"epsilon_high": 0.5},
+                       {"epsilon_high": 0.03, "masked": [1, 2]})]
+CASES += [{"loss_type": "cispo", "importance_sampling_level": "sequence", "epsilon_high": high, "masked": masked}
+          for high in (0.95, 1.02) for masked in ([], [0])]
 
 METRICS = {"clip_low": "clip_ratio/low_mean", "clip_high": "clip_ratio/high_mean",
            "clip_low_min": "clip_ratio/low_min", "clip_high_max": "clip_ratio/high_max",
@@ -61,9 +69,9 @@ def main():
     for options in CASES:
         trainer = make_trainer(
             "tests/oracle/model/llama_tied", {"r": 2, "target_modules": ["q_proj"]}, script,
-            num_generations=2, per_device_train_batch_size=2, beta=0.04, epsilon=0.2,
+            num_generations=2, per_device_train_batch_size=2, beta=0.04,
             max_completion_length=MAX_COMPLETION_LENGTH,
-            **{k: v for k, v in options.items() if k != "masked"})
+            **{k: v for k, v in ({"epsilon": 0.2} | options).items() if k != "masked"})
         trainer.current_gradient_accumulation_steps = 1
         trainer.model.train()
         for beta, bias, on_policy in [(0.0, True, False), (0.04, True, False), (0.04, False, False),

@@ -54,6 +54,11 @@ CONFIGS = {
                                "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": 5e-3}, "max_grad_norm": 0.95}),
     "cispo": ("llama_untied", {"loss_type": "cispo", "num_iterations": 2, "beta": 0.04, "epsilon": None,
                                "epsilon_high": 1.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+    # Adam divides by a gradient's own size: where it is next to nothing, rounding would decide. Hence its
+    # epsilon.
+    "gspo": ("llama_untied", {"loss_type": "grpo", "importance_sampling_level": "sequence", "num_iterations": 2,
+                              "mask_truncated_completions": True, "beta": 0.04, "epsilon": 0.02, "epsilon_high": 0.05,
+                              "learning_rate": 2e-2, "adam_epsilon": 1e-3, "max_grad_norm": 0.65}),
     "masked_grpo": ("llama_untied", {"loss_type": "grpo", "mask_truncated_completions": True, "beta": 0.04,
                                      "max_grad_norm": 0.71}),
     "masked_dapo": ("llama_untied", {"mask_truncated_completions": True, "num_iterations": 2, "epsilon": 0.02,
@@ -161,7 +166,12 @@ def watch_loss(trainer, record, recipe):
                 mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
                 now, _, _ = trainer._get_per_token_logps_and_entropies(
                     model, ids, mask, inputs["completion_ids"].size(1))
-            ratio = (now - inputs["old_per_token_logps"]).exp()[inputs["completion_mask"].bool()]
+            mask = inputs["completion_mask"]
+            log_ratio = now - inputs["old_per_token_logps"]
+            if recipe.get("importance_sampling_level") == "sequence":
+                ratio = ((log_ratio * mask).sum(1) / mask.sum(1).clamp(min=1)).exp()
+            else:
+                ratio = log_ratio.exp()[mask.bool()]
             for bound in bounds(recipe):
                 record.nearest = min(record.nearest, (ratio - bound).abs().min().item())
         return loss

@@ -238,7 +238,7 @@ void rotary_frequencies(float *out, const struct hf_config *c)
     bool scaled = c->rope.factor != 0;
     for (int i = 0; i < half; i++) {
         float exponent = (float)(2 * i) / (float)c->head_dim;
-        out[i] = scaled ? 1.0f / (float)pow((float)c->rope_theta, exponent)
+        out[i] = scaled ? 1.0f / (float)pow((double)(float)c->rope_theta, exponent)
                         : (float)(1.0 / pow(c->rope_theta, 2.0 * i / c->head_dim));
     }
     if (scaled)

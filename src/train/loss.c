@@ -5,10 +5,10 @@
  *                                               derivative −ratio·A, or 0 where a bound decided
  *   cispo        −min(ratio, bound)·A·logp      derivative −min(ratio, bound)·A: the weight is held
  *   k3           e^d − d − 1                     derivative 1 − e^d
- *   k3·ratio                                     derivative ratio·(1 − e^d + e^d − d − 1) =
- * −ratio·d The last is written as −ratio·d: going through the exponentials, as automatic
- * differentiation does, loses the digits that cancel. expm1 keeps those of k3 close to the
- * reference.
+ *   k3·ratio                                     derivative −ratio·d
+ * The last is ratio·(1 − e^d + e^d − d − 1), written as −ratio·d: going through the exponentials,
+ * as automatic differentiation does, loses the digits that cancel. expm1 keeps those of k3 close to
+ * the reference.
  *
  * At sequence level the ratio is one number s = exp(mean(logp − old)), and each of the n tokens' l
  * holds it. The derivative of Σ l by one token's logp is the sum of n terms with s / n each:

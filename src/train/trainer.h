@@ -1,7 +1,7 @@
 /* trainer.h: one seed's training, from a recipe to a run folder: steps, evaluations, checkpoints,
- * resume. What one step does is in grpo.h. The folder: run.json (what produced
- * it), metrics.jsonl, samples.jsonl, timing.jsonl (track.h), eval/step-N.json (eval.h),
- * checkpoints/ (checkpoint.h), best_checkpoint/ (an adapter with tokenizer and template) and .lock.
+ * resume. What one step does is in grpo.h. The folder: run.json (what produced it), metrics.jsonl,
+ * samples.jsonl, timing.jsonl (track.h), eval/step-N.json (eval.h), checkpoints/ (checkpoint.h),
+ * best_checkpoint/ (an adapter with tokenizer and template) and .lock.
  */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """TRL's loss under the options that change one token's loss, by its own _compute_loss.
 
-The tokens, the advantages and the stub in the place of the model are make_loss.py's; beta and the
+The tokens, the advantages and what stands in for the model are make_loss.py's; beta and the
 off-policy log-probabilities are on in every second case.
 
     python tests/oracle/trl/make_loss_options.py

@@ -158,13 +158,13 @@ static int write_file(const char *folder, const char *name, const struct str *te
 }
 
 static int write_files(const char *folder, const struct train_state *state,
-                       const struct identity *id, adapter *a, const struct optimizer *o,
-                       struct err *err)
+                       const struct identity *id, const struct trainable *params,
+                       const struct optimizer *o, struct err *err)
 {
     struct str text = {0};
-    int status = adapter_save(a, folder, err);
+    int status = params->save(params->self, folder, err);
     if (!status)
-        status = optimizer_write(o, a, &text, err);
+        status = optimizer_write(o, params, &text, err);
     if (!status)
         status = write_file(folder, "optimizer.safetensors", &text, err);
     str_clear(&text);
@@ -254,7 +254,8 @@ static int remove_checkpoint(const char *run, int step, struct err *err)
 }
 
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
-                    adapter *a, const struct optimizer *o, int keep, struct err *err)
+                    const struct trainable *params, const struct optimizer *o, int keep,
+                    struct err *err)
 {
     struct str fresh = {0}, target = {0};
     folder_of(&fresh, run, ".step-%d.new", state->step);
@@ -264,7 +265,7 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     if (!status)
         status = dir_make(str_text(&fresh), err);
     if (!status)
-        status = write_files(str_text(&fresh), state, id, a, o, err);
+        status = write_files(str_text(&fresh), state, id, params, o, err);
     if (!status)
         status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
     if (status) /* on a full disk half a checkpoint only takes room */
@@ -291,14 +292,14 @@ int checkpoint_latest(const char *run, int *step, struct err *err)
 
 /* --- loading --- */
 
-static int load_adapter(adapter *a, const char *folder, struct err *err)
+static int load_params(const struct trainable *params, const char *folder, struct err *err)
 {
     struct str path = {0};
     struct tensor_set set = {0};
-    path_join(&path, folder, "adapter_model.safetensors");
+    path_join(&path, folder, params->file);
     int status = path.failed ? err_no_memory(err, folder, path.capacity)
                              : safetensors_open(&set, str_text(&path), err);
-    if (!status && (status = adapter_load(a, &set, err)))
+    if (!status && (status = params->load(params->self, &set, err)))
         err_prefix(err, str_text(&path));
     tensor_set_close(&set);
     str_free(&path);
@@ -342,19 +343,19 @@ static int load_state(struct train_state *state, const char *folder, int step,
 }
 
 int checkpoint_load(const char *run, int step, struct train_state *state,
-                    const struct checkpoint_check *check, adapter *a, struct optimizer *o,
-                    struct err *err)
+                    const struct checkpoint_check *check, const struct trainable *params,
+                    struct optimizer *o, struct err *err)
 {
     struct str folder = {0}, path = {0}, noted = {0};
     folder_of(&folder, run, "step-%d", step);
     int status = folder.failed ? err_no_memory(err, run, folder.capacity)
                                : load_state(state, str_text(&folder), step, check, &noted, err);
     if (!status)
-        status = load_adapter(a, str_text(&folder), err);
+        status = load_params(params, str_text(&folder), err);
     if (!status) {
         path_join(&path, str_text(&folder), "optimizer.safetensors");
         status = path.failed ? err_no_memory(err, run, path.capacity)
-                             : optimizer_load(o, a, str_text(&path), err);
+                             : optimizer_load(o, params, str_text(&path), err);
     }
     if (!status && noted.length) {
         log_warn("continuing from step %d with allowed differences:\n%s", step, str_text(&noted));

@@ -1,5 +1,6 @@
 /* checkpoint.h: RUN/checkpoints/step-N/, the whole state of a run after N optimizer steps:
- *   adapter_model.safetensors, adapter_config.json   the adapter, PEFT's format
+ *   adapter_model.safetensors, adapter_config.json   the adapter, PEFT's format; in pretraining
+ *   model.safetensors                                all the parameters, f32
  *   optimizer.safetensors                            exp_avg.NAME, exp_avg_sq.NAME
  *   state.json                                       counters, best so far, log offsets, identity
  * Draws are functions of counters, so no generator state exists. A folder is written under a
@@ -34,7 +35,8 @@ struct train_state {
 
 /* Saves and then removes all but the newest `keep` checkpoints (0: keeps all). */
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
-                    adapter *a, const struct optimizer *o, int keep, struct err *err);
+                    const struct trainable *params, const struct optimizer *o, int keep,
+                    struct err *err);
 /* *step: newest with a checkpoint, −1: none. Leftovers of interrupted saves are removed. */
 int checkpoint_latest(const char *run, int *step, struct err *err);
 
@@ -44,10 +46,10 @@ struct checkpoint_check {
     size_t n_allow;
     struct metrics *pending; /* room for state->pending */
 };
-/* Loads RUN/checkpoints/step-N into adapter, optimizer and state after checking its identity. A
+/* Loads RUN/checkpoints/step-N into parameters, optimizer and state after checking its identity. A
  * damaged checkpoint is ERR_INPUT naming the file and what to do, another identity ERR_USAGE. */
 int checkpoint_load(const char *run, int step, struct train_state *state,
-                    const struct checkpoint_check *check, adapter *a, struct optimizer *o,
-                    struct err *err);
+                    const struct checkpoint_check *check, const struct trainable *params,
+                    struct optimizer *o, struct err *err);
 
 #endif

@@ -345,7 +345,8 @@ static int update(struct grpo *g, int step, float *total, struct err *err)
         .weight_decay = g->o->weight_decay,
         .max_grad_norm = g->o->max_grad_norm,
         .step = step};
-    int status = optimizer_step(&g->optimizer, g->a, total, &call, &norm, err);
+    struct trainable params = trainable_adapter(g->a);
+    int status = optimizer_step(&g->optimizer, &params, total, &call, &norm, err);
     if (status)
         return status;
     metrics_add(&g->metrics, norm, "grad_norm");

@@ -29,11 +29,31 @@ void optimizer_free(struct optimizer *o)
     *o = (struct optimizer){0};
 }
 
-int optimizer_step(struct optimizer *o, adapter *a, float *grad, const struct optimizer_call *call,
-                   double *norm, struct err *err)
+/* Neighbours that decay alike are one call: the arithmetic is element by element. */
+static void update_all(struct optimizer *o, const struct trainable *t, const float *grad,
+                       struct adamw_params *p)
+{
+    double weight_decay = p->weight_decay;
+    for (int i = 0; i < t->n_tensors;) {
+        struct param_tensor first = t->tensor(t->self, i), next = first;
+        size_t begin = first.offset, end = begin;
+        while (next.decays == first.decays && next.offset == end) {
+            end += param_tensor_size(&next);
+            if (++i == t->n_tensors)
+                break;
+            next = t->tensor(t->self, i);
+        }
+        p->weight_decay = first.decays ? weight_decay : 0;
+        o->d->ops->adamw(o->d, t->params + begin, o->exp_avg + begin, o->exp_avg_sq + begin,
+                         grad + begin, p, end - begin);
+    }
+}
+
+int optimizer_step(struct optimizer *o, const struct trainable *t, float *grad,
+                   const struct optimizer_call *call, double *norm, struct err *err)
 {
     const struct backend *ops = o->d->ops;
-    CHECK(adapter_size(a) == o->n);
+    CHECK(t->n == o->n);
     *norm = sqrt(ops->sum_squares(o->d, grad, o->n));
     if (!isfinite(*norm))
         return err_set(err, ERR_MACHINE, "optimizer",
@@ -49,8 +69,8 @@ int optimizer_step(struct optimizer *o, adapter *a, float *grad, const struct op
                              .eps = call->epsilon,
                              .weight_decay = call->weight_decay,
                              .step = call->step};
-    ops->adamw(o->d, adapter_params(a), o->exp_avg, o->exp_avg_sq, grad, &p, o->n);
-    adapter_refresh(a);
+    update_all(o, t, grad, &p);
+    t->refresh(t->self);
     return ERR_NONE;
 }
 
@@ -59,10 +79,10 @@ int optimizer_step(struct optimizer *o, adapter *a, float *grad, const struct op
 enum { NAME_SIZE = 192 };
 static const char *const moment_names[2] = {"exp_avg", "exp_avg_sq"};
 
-int optimizer_write(const struct optimizer *o, const adapter *a, struct str *out, struct err *err)
+int optimizer_write(const struct optimizer *o, const struct trainable *params, struct str *out,
+                    struct err *err)
 {
-    int n;
-    const struct adapter_tensor *tensors = adapter_tensors(a, &n);
+    int n = params->n_tensors;
     float *host = mem_alloc(2 * o->n * sizeof *host);
     struct tensor_out *list = mem_calloc(2 * (size_t)n, sizeof *list);
     char(*names)[NAME_SIZE] = mem_calloc(2 * (size_t)n, sizeof *names);
@@ -74,13 +94,13 @@ int optimizer_write(const struct optimizer *o, const adapter *a, struct str *out
     o->d->ops->download(o->d, host, o->exp_avg, o->n * sizeof *host);
     o->d->ops->download(o->d, host + o->n, o->exp_avg_sq, o->n * sizeof *host);
     for (int i = 0; i < 2 * n; i++) {
-        const struct adapter_tensor *t = &tensors[i % n];
-        snprintf(names[i], NAME_SIZE, "%s.%s", moment_names[i / n], t->name);
+        struct param_tensor t = params->tensor(params->self, i % n);
+        snprintf(names[i], NAME_SIZE, "%s.%s", moment_names[i / n], t.name);
         list[i] = (struct tensor_out){.name = names[i],
                                       .dtype = DTYPE_F32,
-                                      .n_dims = 2,
-                                      .shape = {(uint64_t)t->rows, (uint64_t)t->cols},
-                                      .data = host + (size_t)(i / n) * o->n + t->offset};
+                                      .n_dims = t.cols ? 2 : 1,
+                                      .shape = {(uint64_t)t.rows, (uint64_t)t.cols},
+                                      .data = host + (size_t)(i / n) * o->n + t.offset};
     }
     status = safetensors_write(out, list, 2 * (size_t)n, err);
 done:
@@ -90,7 +110,7 @@ done:
     return status;
 }
 
-static int load_moment(float *host, const struct adapter_tensor *t, const char *moment,
+static int load_moment(float *host, const struct param_tensor *t, const char *moment,
                        const struct tensor_set *set, const char *path, struct err *err)
 {
     char name[NAME_SIZE];
@@ -98,11 +118,15 @@ static int load_moment(float *host, const struct adapter_tensor *t, const char *
     const struct tensor *found = tensor_find(set, name);
     if (!found)
         return err_set(err, ERR_INPUT, path, "tensor %s is missing", name);
-    if (found->dtype != DTYPE_F32 || found->n_dims != 2 || found->shape[0] != (uint64_t)t->rows ||
-        found->shape[1] != (uint64_t)t->cols)
+    bool same = found->dtype == DTYPE_F32 && found->n_dims == (t->cols ? 2 : 1) &&
+                found->shape[0] == (uint64_t)t->rows &&
+                (!t->cols || found->shape[1] == (uint64_t)t->cols);
+    if (!same && t->cols)
         return err_set(err, ERR_INPUT, path, "tensor %s is not F32 (%d, %d)", name, t->rows,
                        t->cols);
-    size_t n = (size_t)t->rows * (size_t)t->cols;
+    if (!same)
+        return err_set(err, ERR_INPUT, path, "tensor %s is not F32 (%d)", name, t->rows);
+    size_t n = param_tensor_size(t);
     bool squares = strcmp(moment, moment_names[1]) == 0;
     for (size_t i = 0; i < n; i++) {
         float value = tensor_element(found, i);
@@ -114,20 +138,22 @@ static int load_moment(float *host, const struct adapter_tensor *t, const char *
     return ERR_NONE;
 }
 
-int optimizer_load(struct optimizer *o, const adapter *a, const char *path, struct err *err)
+int optimizer_load(struct optimizer *o, const struct trainable *t, const char *path,
+                   struct err *err)
 {
-    int n, status;
-    const struct adapter_tensor *tensors = adapter_tensors(a, &n);
+    int n = t->n_tensors, status;
     struct tensor_set set = {0};
     float *host = mem_alloc(o->n * sizeof *host);
     status =
         host ? safetensors_open(&set, path, err) : err_no_memory(err, path, o->n * sizeof *host);
     if (!status && set.count != 2 * (size_t)n)
-        status = err_set(err, ERR_INPUT, path, "has %zu tensors, the adapter needs %d", set.count,
+        status = err_set(err, ERR_INPUT, path, "has %zu tensors, the parameters need %d", set.count,
                          2 * n);
     for (int moment = 0; moment < 2 && !status; moment++) {
-        for (int i = 0; i < n && !status; i++)
-            status = load_moment(host, &tensors[i], moment_names[moment], &set, path, err);
+        for (int i = 0; i < n && !status; i++) {
+            struct param_tensor tensor = t->tensor(t->self, i);
+            status = load_moment(host, &tensor, moment_names[moment], &set, path, err);
+        }
         if (!status)
             o->d->ops->upload(o->d, moment ? o->exp_avg_sq : o->exp_avg, host, o->n * sizeof *host);
     }

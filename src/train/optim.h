@@ -2,7 +2,7 @@
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
 #include "base/str.h"
-#include "model/model.h"
+#include "train/trainable.h"
 
 struct optimizer {
     struct device *d;
@@ -11,7 +11,8 @@ struct optimizer {
 };
 
 struct optimizer_call {
-    double learning_rate, beta1, beta2, epsilon, weight_decay;
+    double learning_rate, beta1, beta2, epsilon;
+    double weight_decay;  /* of the tensors that decay (trainable.h) */
     double max_grad_norm; /* 0: no clipping */
     int step;             /* 1-based */
 };
@@ -19,14 +20,16 @@ struct optimizer_call {
 int optimizer_create(struct optimizer *o, struct device *d, size_t n, struct err *err);
 void optimizer_free(struct optimizer *o);
 
-/* One update of the adapter by `grad` (device, scaled in place by the clip factor
+/* One update of the parameters by `grad` (device, scaled in place by the clip factor
  * min(1, max_grad_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_). *norm is the norm
  * before clipping; when it is not finite nothing is changed and the result is ERR_MACHINE. */
-int optimizer_step(struct optimizer *o, adapter *a, float *grad, const struct optimizer_call *call,
-                   double *norm, struct err *err);
+int optimizer_step(struct optimizer *o, const struct trainable *t, float *grad,
+                   const struct optimizer_call *call, double *norm, struct err *err);
 
-/* optimizer.safetensors: tensors exp_avg.NAME and exp_avg_sq.NAME under PEFT's names. */
-int optimizer_write(const struct optimizer *o, const adapter *a, struct str *out, struct err *err);
-int optimizer_load(struct optimizer *o, const adapter *a, const char *path, struct err *err);
+/* optimizer.safetensors: tensors exp_avg.NAME and exp_avg_sq.NAME under the parameters' names. */
+int optimizer_write(const struct optimizer *o, const struct trainable *t, struct str *out,
+                    struct err *err);
+int optimizer_load(struct optimizer *o, const struct trainable *t, const char *path,
+                   struct err *err);
 
 #endif

@@ -8,8 +8,7 @@
 /* More rows than this in one pass bring no speed: the matrix kernels are long since busy. */
 enum { USEFUL_ROWS = 2048, USEFUL_SEQUENCES = 256, EVAL_PROMPTS = 16 };
 
-/* 0.9 of what this machine (or its control group) has. */
-static size_t default_budget(void)
+size_t plan_default_budget(void)
 {
     double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), limit;
     FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
@@ -90,8 +89,8 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
 {
     const struct train_options *o = in->o;
     int sequences = in->groups * in->per_group;
-    *p = (struct plan){.budget =
-                           o->memory_gib > 0 ? (size_t)(o->memory_gib * 0x1p30) : default_budget(),
+    *p = (struct plan){.budget = o->memory_gib > 0 ? (size_t)(o->memory_gib * 0x1p30)
+                                                   : plan_default_budget(),
                        .max_sequences = sequences < USEFUL_SEQUENCES ? sequences : USEFUL_SEQUENCES,
                        .max_steps = in->max_steps,
                        .epochs = NAN};

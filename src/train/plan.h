@@ -37,6 +37,9 @@ struct plan_input {
     int max_steps;
 };
 
+/* Bytes a plan may use where the recipe says nothing: 0.9 of what this machine (or its control
+ * group) has. */
+size_t plan_default_budget(void);
 /* Chooses the largest micro-batch and number of sequences within the budget that still help speed.
  * ERR_MACHINE, with the parts, when not even the smallest fits. */
 int plan_make(struct plan *out, const struct plan_input *in, struct err *err);

@@ -5,13 +5,10 @@
  * logs and write a checkpoint that holds their lengths. A resume cuts the logs back to those
  * lengths; whatever came after is done again, with the same draws and so the same bytes. */
 #include "train/trainer.h"
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <fcntl.h>
 #include <unistd.h>
 #include "base/check.h"
 #include "base/file.h"
@@ -23,6 +20,7 @@
 #include "train/checkpoint.h"
 #include "train/grpo.h"
 #include "train/plan.h"
+#include "train/run_folder.h"
 
 struct trainer {
     const struct trainer_spec *spec;
@@ -311,125 +309,31 @@ static int make_identity(struct trainer *t, struct err *err)
 
 /* --- the run folder --- */
 
-static int lock_folder(struct trainer *t, struct err *err)
-{
-    struct str path = {0};
-    path_join(&path, t->spec->run, ".lock");
-    t->lock = open(str_text(&path), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-    int status = ERR_NONE;
-    if (path.failed)
-        status = err_no_memory(err, t->spec->run, path.capacity);
-    else if (t->lock < 0)
-        status =
-            err_set(err, ERR_MACHINE, str_text(&path), "cannot be made: is the folder writable?");
-    else if (flock(t->lock, LOCK_EX | LOCK_NB))
-        status = err_set(err, ERR_USAGE, t->spec->run, "is in use by another grpo process");
-    str_free(&path);
-    return status;
-}
-
-/* Another process may have made a run here between our look at the folder and the lock. */
-static int check_unused(const struct trainer *t, struct err *err)
-{
-    struct str path = {0};
-    path_join(&path, t->spec->run, "metrics.jsonl");
-    int status = path.failed ? err_no_memory(err, t->spec->run, path.capacity) : ERR_NONE;
-    if (!status && !t->spec->resume && file_exists(str_text(&path)))
-        status = err_set(err, ERR_USAGE, t->spec->run,
-                         "holds a run by now: continue it with --resume, or name a new --out");
-    str_free(&path);
-    return status;
-}
-
-static bool is_temporary(const char *name)
-{
-    const char *tail = strstr(name, ".tmp.");
-    return tail && tail[5] && tail[5 + strspn(tail + 5, "0123456789")] == 0;
-}
-
-/* What a process that was killed left half-written in RUN/NAME (file_write_atomic's temporaries);
- * of checkpoints that is checkpoint_latest's business. */
-static int remove_temporaries(const char *folder, struct err *err)
-{
-    struct str path = {0};
-    int status = ERR_NONE;
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir && !status && (entry = readdir(dir));) {
-        if (!is_temporary(entry->d_name) && strcmp(entry->d_name, ".best_checkpoint.new") != 0)
-            continue;
-        path_join(&path, folder, entry->d_name);
-        status = path.failed ? err_no_memory(err, folder, path.capacity)
-                             : dir_remove(str_text(&path), err);
-    }
-    if (dir)
-        closedir(dir);
-    str_free(&path);
-    return status;
-}
-
 static int remove_leftovers(const struct trainer *t, struct err *err)
 {
     struct str eval = {0};
     path_join(&eval, t->spec->run, "eval");
     int status = eval.failed ? err_no_memory(err, t->spec->run, eval.capacity)
-                             : remove_temporaries(t->spec->run, err);
+                             : run_folder_clean(t->spec->run, err);
     if (!status)
-        status = remove_temporaries(str_text(&eval), err);
+        status = run_folder_clean(str_text(&eval), err);
     str_free(&eval);
     return status;
 }
 
-static void write_run(struct str *out, const struct trainer *t)
-{
-    struct json_writer w;
-    struct device *d = t->spec->device;
-    char hash[65];
-    recipe_hash(t->spec->recipe, hash);
-    jw_begin(&w, out);
-    jw_object_begin(&w);
-    jw_key(&w, "version");
-    jw_text(&w, GRPO_VERSION);
-    jw_key(&w, "compiler");
-    jw_text(&w, GRPO_COMPILER);
-    jw_key(&w, "device");
-    jw_text(&w, d->ops->name);
-    jw_key(&w, "threads");
-    jw_int(&w, d->threads);
-    jw_key(&w, "seed");
-    jw_int(&w, t->o->seed);
-    jw_key(&w, "max_steps");
-    jw_int(&w, t->plan.max_steps);
-    jw_key(&w, "recipe_hash");
-    jw_text(&w, hash);
-    jw_key(&w, "plan");
-    jw_object_begin(&w);
-    for (int i = 0; i < t->plan.n_parts; i++) {
-        jw_key(&w, t->plan.parts[i].name);
-        jw_int(&w, (long long)t->plan.parts[i].bytes);
-    }
-    jw_key(&w, "total");
-    jw_int(&w, (long long)t->plan.total);
-    jw_key(&w, "micro_batch");
-    jw_int(&w, t->plan.gradient.micro_batch);
-    jw_object_end(&w);
-    jw_key(&w, "allowed");
-    jw_string(&w, str_text(&t->state.allowed), t->state.allowed.length);
-    identity_write(&w, &t->identity);
-    jw_object_end(&w);
-    str_putc(out, '\n');
-}
-
 static int write_run_json(const struct trainer *t, struct err *err)
 {
-    struct str text = {0}, path = {0};
-    write_run(&text, t);
-    path_join(&path, t->spec->run, "run.json");
-    int status = text.failed || path.failed
-                     ? err_no_memory(err, "run.json", text.capacity)
-                     : file_write_atomic(str_text(&path), str_text(&text), text.length, err);
-    str_free(&text);
-    str_free(&path);
-    return status;
+    const struct run_about about = {.device = t->spec->device,
+                                    .recipe = t->spec->recipe,
+                                    .identity = &t->identity,
+                                    .allowed = &t->state.allowed,
+                                    .seed = t->o->seed,
+                                    .max_steps = t->plan.max_steps,
+                                    .parts = t->plan.parts,
+                                    .n_parts = t->plan.n_parts,
+                                    .total = t->plan.total,
+                                    .micro_batch = t->plan.gradient.micro_batch};
+    return run_folder_about(t->spec->run, &about, err);
 }
 
 static int make_folders(const struct trainer *t, struct err *err)
@@ -450,29 +354,12 @@ static int save(struct trainer *t, struct err *err)
     int status = track_sync(&t->track, err);
     t->state.logs = track_offsets(&t->track);
     t->state.pending = t->unfinished ? &t->grpo.metrics : NULL;
+    struct trainable params = trainable_adapter(t->grpo.a);
     if (!status)
-        status = checkpoint_save(t->spec->run, &t->state, &t->identity, t->grpo.a,
-                                 &t->grpo.optimizer, t->o->save_total_limit, err);
+        status = checkpoint_save(t->spec->run, &t->state, &t->identity, &params, &t->grpo.optimizer,
+                                 t->o->save_total_limit, err);
     if (!status)
         t->saved_step = t->state.step;
-    return status;
-}
-
-static int copy_if_there(const char *from_folder, const char *to_folder, const char *name,
-                         struct err *err)
-{
-    struct str from = {0}, to = {0}, text = {0};
-    path_join(&from, from_folder, name);
-    path_join(&to, to_folder, name);
-    int status = from.failed || to.failed ? err_no_memory(err, name, from.capacity) : ERR_NONE;
-    if (!status && file_exists(str_text(&from))) {
-        status = file_read(&text, str_text(&from), err);
-        if (!status)
-            status = file_write_atomic(str_text(&to), str_text(&text), text.length, err);
-    }
-    str_free(&from);
-    str_free(&to);
-    str_free(&text);
     return status;
 }
 
@@ -491,7 +378,7 @@ static int save_best(struct trainer *t, struct err *err)
     if (!status)
         status = adapter_save(t->grpo.a, str_text(&fresh), err);
     for (size_t i = 0; i < ARRAY_LENGTH(files) && !status; i++)
-        status = copy_if_there(t->o->model, str_text(&fresh), files[i], err);
+        status = run_folder_copy(t->o->model, str_text(&fresh), files[i], err);
     if (!status)
         status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
     str_free(&fresh);
@@ -677,7 +564,7 @@ static int one_step(struct trainer *t, struct err *err)
 
 static int start_fresh(struct trainer *t, struct err *err)
 {
-    int status = check_unused(t, err);
+    int status = run_folder_unused(t->spec->run, t->spec->resume, err);
     if (!status)
         status = track_open(&t->track, t->spec->run, NULL, err);
     if (!status)
@@ -722,8 +609,9 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
                                      .allow = t->spec->allow,
                                      .n_allow = t->spec->n_allow,
                                      .pending = &t->grpo.metrics};
+    struct trainable params = trainable_adapter(t->grpo.a);
     int status =
-        checkpoint_load(t->spec->run, step, &t->state, &check, t->grpo.a, &t->grpo.optimizer, err);
+        checkpoint_load(t->spec->run, step, &t->state, &check, &params, &t->grpo.optimizer, err);
     if (status)
         return status;
     t->unfinished = t->state.pending != NULL;
@@ -782,7 +670,7 @@ static int prepare(struct trainer *t, struct err *err)
         status = open_engine(t, err);
     if (!status)
         status = make_folders(t, err);
-    return status ? status : lock_folder(t, err);
+    return status ? status : run_folder_lock(&t->lock, spec->run, err);
 }
 
 static void close_all(struct trainer *t)

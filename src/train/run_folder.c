@@ -1,0 +1,142 @@
+/* run_folder.c: lock, leftovers, run.json and copies; see run_folder.h. */
+#include "train/run_folder.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/version.h"
+
+int run_folder_lock(int *lock, const char *run, struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, run, ".lock");
+    *lock = open(str_text(&path), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+    int status = ERR_NONE;
+    if (path.failed)
+        status = err_no_memory(err, run, path.capacity);
+    else if (*lock < 0)
+        status =
+            err_set(err, ERR_MACHINE, str_text(&path), "cannot be made: is the folder writable?");
+    else if (flock(*lock, LOCK_EX | LOCK_NB))
+        status = err_set(err, ERR_USAGE, run, "is in use by another grpo process");
+    str_free(&path);
+    return status;
+}
+
+int run_folder_unused(const char *run, bool resume, struct err *err)
+{
+    struct str path = {0};
+    path_join(&path, run, "metrics.jsonl");
+    int status = path.failed ? err_no_memory(err, run, path.capacity) : ERR_NONE;
+    if (!status && !resume && file_exists(str_text(&path)))
+        status = err_set(err, ERR_USAGE, run,
+                         "holds a run by now: continue it with --resume, or name a new --out");
+    str_free(&path);
+    return status;
+}
+
+static bool is_temporary(const char *name)
+{
+    const char *tail = strstr(name, ".tmp.");
+    return tail && tail[5] && tail[5 + strspn(tail + 5, "0123456789")] == 0;
+}
+
+/* A folder that was to become NAME: ".NAME.new". */
+static bool is_fresh(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && name[0] == '.' && strcmp(name + n - 4, ".new") == 0;
+}
+
+int run_folder_clean(const char *folder, struct err *err)
+{
+    struct str path = {0};
+    int status = ERR_NONE;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && !status && (entry = readdir(dir));) {
+        if (!is_temporary(entry->d_name) && !is_fresh(entry->d_name))
+            continue;
+        path_join(&path, folder, entry->d_name);
+        status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : dir_remove(str_text(&path), err);
+    }
+    if (dir)
+        closedir(dir);
+    str_free(&path);
+    return status;
+}
+
+static void write_about(struct str *out, const struct run_about *about)
+{
+    struct json_writer w;
+    const struct device *d = about->device;
+    char hash[65];
+    recipe_hash(about->recipe, hash);
+    jw_begin(&w, out);
+    jw_object_begin(&w);
+    jw_key(&w, "version");
+    jw_text(&w, GRPO_VERSION);
+    jw_key(&w, "compiler");
+    jw_text(&w, GRPO_COMPILER);
+    jw_key(&w, "device");
+    jw_text(&w, d->ops->name);
+    jw_key(&w, "threads");
+    jw_int(&w, d->threads);
+    jw_key(&w, "seed");
+    jw_int(&w, about->seed);
+    jw_key(&w, "max_steps");
+    jw_int(&w, about->max_steps);
+    jw_key(&w, "recipe_hash");
+    jw_text(&w, hash);
+    jw_key(&w, "plan");
+    jw_object_begin(&w);
+    for (int i = 0; i < about->n_parts; i++) {
+        jw_key(&w, about->parts[i].name);
+        jw_int(&w, (long long)about->parts[i].bytes);
+    }
+    jw_key(&w, "total");
+    jw_int(&w, (long long)about->total);
+    jw_key(&w, "micro_batch");
+    jw_int(&w, about->micro_batch);
+    jw_object_end(&w);
+    jw_key(&w, "allowed");
+    jw_string(&w, str_text(about->allowed), about->allowed->length);
+    identity_write(&w, about->identity);
+    jw_object_end(&w);
+    str_putc(out, '\n');
+}
+
+int run_folder_about(const char *run, const struct run_about *about, struct err *err)
+{
+    struct str text = {0}, path = {0};
+    write_about(&text, about);
+    path_join(&path, run, "run.json");
+    int status = text.failed || path.failed
+                     ? err_no_memory(err, "run.json", text.capacity)
+                     : file_write_atomic(str_text(&path), str_text(&text), text.length, err);
+    str_free(&text);
+    str_free(&path);
+    return status;
+}
+
+int run_folder_copy(const char *from_folder, const char *to_folder, const char *name,
+                    struct err *err)
+{
+    struct str from = {0}, to = {0}, text = {0};
+    path_join(&from, from_folder, name);
+    path_join(&to, to_folder, name);
+    int status = from.failed || to.failed ? err_no_memory(err, name, from.capacity) : ERR_NONE;
+    if (!status && file_exists(str_text(&from))) {
+        status = file_read(&text, str_text(&from), err);
+        if (!status)
+            status = file_write_atomic(str_text(&to), str_text(&text), text.length, err);
+    }
+    str_free(&from);
+    str_free(&to);
+    str_free(&text);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* run_folder.h: what every kind of training does to its run folder besides logs (track.h) and
+ * checkpoints (checkpoint.h): it is locked, cleaned of what a killed process left, described in
+ * run.json; and files of a model are copied into it. */
+#ifndef TRAIN_RUN_FOLDER_H
+#define TRAIN_RUN_FOLDER_H
+#include "backend/backend.h"
+#include "recipe/option.h"
+#include "train/identity.h"
+#include "train/plan.h"
+
+/* *lock: a file descriptor that holds RUN/.lock until it is closed; another process's: ERR_USAGE.
+ */
+int run_folder_lock(int *lock, const char *run, struct err *err);
+/* ERR_USAGE when, without `resume`, a run is there by now: another process may have made one
+ * between our look at the folder and the lock. */
+int run_folder_unused(const char *run, bool resume, struct err *err);
+/* Removes from a folder what a process that was killed left half-written: file_write_atomic's
+ * temporaries and folders named .NAME.new. Of checkpoints that is checkpoint_latest's business. */
+int run_folder_clean(const char *folder, struct err *err);
+/* Copies a file from one folder to another, where there is one. */
+int run_folder_copy(const char *from_folder, const char *to_folder, const char *name,
+                    struct err *err);
+
+struct run_about {
+    const struct device *device;
+    const recipe *recipe;
+    const struct identity *identity;
+    const struct str *allowed; /* what --allow let pass */
+    int seed, max_steps;
+    const struct plan_part *parts;
+    int n_parts;
+    size_t total;
+    int micro_batch;
+};
+/* Writes RUN/run.json: what produced the run. */
+int run_folder_about(const char *run, const struct run_about *about, struct err *err);
+
+#endif

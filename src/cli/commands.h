@@ -5,6 +5,7 @@
 #include "cli/args.h"
 
 extern const struct command command_train;
+extern const struct command command_pretrain;
 extern const struct command command_generate;
 extern const struct command command_score;
 extern const struct command command_logprob;

@@ -42,6 +42,13 @@ struct names {
     size_t n;
 };
 
+static void names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        mem_free(names->items[i]);
+    mem_free(names->items);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -94,9 +101,37 @@ int identity_folder(char out[72], const char *folder, struct err *err)
         qsort(names.items, names.n, sizeof *names.items, by_name);
     if (!status)
         status = hash_files(out, folder, &names, err);
-    for (size_t i = 0; i < names.n; i++)
-        mem_free(names.items[i]);
-    mem_free(names.items);
+    names_free(&names);
+    return status;
+}
+
+int identity_architecture(char out[72], const char *config, const char *tokenizer,
+                          const char *weights, struct err *err)
+{
+    static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
+                                        "chat_template.jinja"};
+    struct names names = {0};
+    struct str path = {0}, all = {0};
+    char hash[72];
+    int status = sha256_file(hash, config, err);
+    str_printf(&all, "config %s\n", hash);
+    for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
+        if (file_exists(path_join(&path, tokenizer, files[i])))
+            status = add_name(&names, files[i], tokenizer, err);
+    if (!status)
+        status = hash_files(hash, tokenizer, &names, err);
+    str_printf(&all, "tokenizer %s\n", hash);
+    if (!status && weights) {
+        status = identity_folder(hash, weights, err);
+        str_printf(&all, "weights %s\n", hash);
+    }
+    if (!status && (path.failed || all.failed))
+        status = err_no_memory(err, config, all.capacity);
+    if (!status)
+        sha256_hex(out, str_text(&all), all.length);
+    names_free(&names);
+    str_free(&path);
+    str_free(&all);
     return status;
 }
 

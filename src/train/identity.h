@@ -30,6 +30,10 @@ void identity_free(struct identity *id);
 /* SHA-256 over the files that make a model (or adapter) folder: names and contents, in a fixed
  * order. */
 int identity_folder(char out[72], const char *folder, struct err *err);
+/* The same of what pretraining starts from: config.json, the tokenizer's files in their folder, and
+ * the folder of initial weights (or NULL). */
+int identity_architecture(char out[72], const char *config, const char *tokenizer,
+                          const char *weights, struct err *err);
 /* SHA-256 of the running program. */
 int identity_build(char out[72], struct err *err);
 

@@ -172,8 +172,13 @@ void train_option_tables(struct train_options *o, struct option_table tables[TRA
 {
     tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
     tables[1] = (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
-    tables[2] = (struct option_table){"lr_scheduler_kwargs", scheduler_table,
-                                      ARRAY_LENGTH(scheduler_table), &o->lr_scheduler_kwargs};
+    tables[2] = train_scheduler_table(&o->lr_scheduler_kwargs);
+}
+
+struct option_table train_scheduler_table(struct scheduler_options *s)
+{
+    return (struct option_table){"lr_scheduler_kwargs", scheduler_table,
+                                 ARRAY_LENGTH(scheduler_table), s};
 }
 
 /* --- what one key alone cannot say --- */
@@ -258,15 +263,11 @@ static int check_warmup(const recipe *r, struct train_options *o, struct err *er
     return ERR_NONE;
 }
 
-/* Settings of a schedule or an evaluation that the recipe does not ask for. */
+/* Settings of an evaluation that the recipe does not ask for. */
 static int refuse_idle(const recipe *r, const struct train_options *o, struct err *err)
 {
     static const char *const of_evaluation[] = {"eval_steps", "eval_temperature",
                                                 "eval_num_generations", "metric_for_best_model"};
-    if (o->lr_scheduler_type == SCHEDULE_CONSTANT && (o->warmup_ratio > 0 || o->warmup_steps > 0))
-        return complain(r, given(r, "warmup_ratio") ? "warmup_ratio" : "warmup_steps", err,
-                        "has no effect with lr_scheduler_type constant: remove it or set "
-                        "constant_with_warmup");
     for (size_t i = 0; i < ARRAY_LENGTH(of_evaluation) && !o->eval_data; i++)
         if (given(r, of_evaluation[i]) && (i || o->eval_steps))
             return complain(r, of_evaluation[i], err, "is given but eval_data is not");
@@ -293,6 +294,18 @@ static int check_scheduler(const recipe *r, const struct train_options *o, struc
         return err_set(err, ERR_USAGE, where, "is %g, above learning_rate %g: lower it",
                        o->lr_scheduler_kwargs.min_lr, o->learning_rate);
     return ERR_NONE;
+}
+
+int train_schedule_check(const recipe *r, struct train_options *o, struct err *err)
+{
+    int status = check_warmup(r, o, err);
+    if (status)
+        return status;
+    if (o->lr_scheduler_type == SCHEDULE_CONSTANT && (o->warmup_ratio > 0 || o->warmup_steps > 0))
+        return complain(r, given(r, "warmup_ratio") ? "warmup_ratio" : "warmup_steps", err,
+                        "has no effect with lr_scheduler_type constant: remove it or set "
+                        "constant_with_warmup");
+    return check_scheduler(r, o, err);
 }
 
 static int check_clipping(const recipe *r, struct train_options *o, struct err *err)
@@ -325,8 +338,8 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = check_warmup(r, o, err)) || (status = refuse_idle(r, o, err)) ||
-        (status = check_scheduler(r, o, err)) || (status = check_clipping(r, o, err)))
+        (status = train_schedule_check(r, o, err)) || (status = refuse_idle(r, o, err)) ||
+        (status = check_clipping(r, o, err)))
         return status;
     if (!replay && !o->max_steps && o->num_train_epochs <= 0)
         return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");

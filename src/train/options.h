@@ -64,6 +64,11 @@ extern const size_t train_n_reserved;
 int train_recipe_load(recipe **out, struct train_options *o, const char *path,
                       const char *const *overrides, size_t n_overrides, bool replay,
                       struct err *err);
+/* The keys under lr_scheduler_kwargs, and what the schedule's keys must agree on; warmup_steps
+ * below 1 becomes warmup_ratio. Of the options only the schedule's are looked at: pretraining has
+ * the same. */
+struct option_table train_scheduler_table(struct scheduler_options *s);
+int train_schedule_check(const recipe *r, struct train_options *o, struct err *err);
 /* What the schedule ends at, as a share of learning_rate; 0 where nothing says so. */
 double train_min_lr_rate(const struct train_options *o);
 /* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */

@@ -32,15 +32,18 @@ enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
     SERIAL_WORK = 2000000, /* multiplications that are not worth waking threads for (10 to 40 µs) */
-    SERIAL_COPIES = 65536  /* the same for elements laid out */
+    SERIAL_COPIES = 65536, /* the same for elements laid out */
+    GRADIENT_ROWS = 256    /* rows of both operands laid out together: X's stay in the second-level
+                              cache, Y's beside a panel of X in the first */
 };
 
 struct gemm {
     const struct gemm_kernel *kernel;
+    const struct gemm_kernel *f32; /* the instruction set's f32 kernel, for gradients of weights */
     int threads;
     char *x; /* the input, laid out for the kernel */
     size_t x_bytes;
-    char *scratch;        /* per thread: sums, then transposed panels */
+    char *scratch;        /* per thread: sums, then transposed panels; or a gradient's operands */
     size_t scratch_bytes; /* of one thread */
     int m, k, k_padded;   /* the input's shape */
     int blocks;           /* of rows */
@@ -274,6 +277,18 @@ static size_t transposed_bytes(const struct gemm_kernel *kernel)
     return (size_t)kernel->group * GEMM_PANEL * kernel->k_block * element_bytes(kernel->precision);
 }
 
+/* X's group of panels, a block of Y, and a tile for the last columns (see gradient_tile). */
+static size_t gradient_bytes(const struct gemm_kernel *f32)
+{
+    size_t row = (size_t)f32->group * GEMM_PANEL + f32->rows;
+    return (GRADIENT_ROWS * row + (size_t)f32->rows * f32->group * GEMM_PANEL) * sizeof(float);
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int threads,
                      struct err *err)
 {
@@ -285,7 +300,9 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
         return err_no_memory(err, "matrix products", sizeof *g);
     g->kernel = kernel;
     g->threads = threads > 0 ? threads : omp_get_num_procs();
-    g->scratch_bytes = sums_bytes(kernel) + transposed_bytes(kernel);
+    g->f32 = find_kernel(kernel->isa, PRECISION_F32);
+    g->scratch_bytes =
+        max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
     g->scratch = mem_alloc_aligned(g->threads * g->scratch_bytes);
     if (!g->scratch) {
         size_t wanted = g->threads * g->scratch_bytes;
@@ -699,4 +716,124 @@ void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, fl
                       .columns = w->k,
                       .alpha = alpha,
                       .mode = mode});
+}
+
+/* --- the gradient of a weight ---
+ *
+ * dW (N, K) += Yᵀ·X reduces over rows. The f32 microkernel does it with its own names exchanged:
+ * its "rows of X" are columns of Y, its panels of W are columns of X, its k are the rows. Both
+ * operands are laid out some rows at a time, and the sums rest in dW itself in between. */
+
+struct gradient {
+    const struct gemm_kernel *kernel;
+    float *dw;
+    const float *y, *x;
+    int n, k;
+    int row0, rows; /* laid out now */
+};
+
+/* Columns [first, first + count) of Y: [rows][count]. */
+static void lay_out_y(float *out, const struct gradient *j, int first, int count)
+{
+    const float *from = j->y + (size_t)j->row0 * j->n + first;
+    if (count == 8) { /* the common size as a constant */
+        for (int r = 0; r < j->rows; r++, from += j->n, out += 8)
+            memcpy(out, from, 8 * sizeof *out);
+        return;
+    }
+    for (int r = 0; r < j->rows; r++, from += j->n, out += count)
+        for (int i = 0; i < count; i++)
+            out[i] = from[i];
+}
+
+/* Panels [first, first + count) of X: [count][rows][16], columns from K on are zeros. */
+static void lay_out_x(float *out, const struct gradient *j, int first, int count)
+{
+    for (int p = first; p < first + count; p++) {
+        int inside = min_int(GEMM_PANEL, j->k - p * GEMM_PANEL);
+        const float *from = j->x + (size_t)j->row0 * j->k + (size_t)p * GEMM_PANEL;
+        for (int r = 0; r < j->rows; r++, from += j->k, out += GEMM_PANEL) {
+            if (inside == GEMM_PANEL) {
+                memcpy(out, from, GEMM_PANEL * sizeof *out);
+            } else {
+                memset(out, 0, GEMM_PANEL * sizeof *out);
+                memcpy(out, from, inside * sizeof *out);
+            }
+        }
+    }
+}
+
+/* One call of the microkernel on rows n … of dW from column `column` on. Where the last panel
+ * reaches beyond K, a copy of the tile takes the sums: beyond K lies the next row of dW. */
+static void gradient_tile(const struct gradient *j, struct gemm_tile *t, int n, int column,
+                          float *edge)
+{
+    float *dw = j->dw + (size_t)n * j->k + column;
+    int inside = j->k - column;
+    if (inside >= t->panels * GEMM_PANEL) {
+        t->acc = dw;
+        t->acc_ld = j->k;
+        j->kernel->tile(t);
+        return;
+    }
+    t->acc = edge;
+    t->acc_ld = t->panels * GEMM_PANEL;
+    memset(edge, 0, (size_t)t->rows * t->acc_ld * sizeof *edge);
+    for (int r = 0; r < t->rows; r++)
+        memcpy(edge + r * t->acc_ld, dw + (size_t)r * j->k, inside * sizeof *edge);
+    j->kernel->tile(t);
+    for (int r = 0; r < t->rows; r++)
+        memcpy(dw + (size_t)r * j->k, edge + r * t->acc_ld, inside * sizeof *edge);
+}
+
+/* Rows [n, n_end) and panels [panel, panel_end) of dW, all R rows. */
+static void gradient_part(struct gradient *j, int n, int n_end, int panel, int panel_end, int R,
+                          float *scratch)
+{
+    const struct gemm_kernel *kernel = j->kernel;
+    float *x = scratch, *y = x + (size_t)GRADIENT_ROWS * kernel->group * GEMM_PANEL;
+    float *edge = y + (size_t)GRADIENT_ROWS * kernel->rows;
+    for (j->row0 = 0; j->row0 < R; j->row0 += GRADIENT_ROWS) {
+        j->rows = min_int(GRADIENT_ROWS, R - j->row0);
+        size_t stride = (size_t)j->rows * GEMM_PANEL;
+        for (int p0 = panel; p0 < panel_end; p0 += kernel->group) {
+            int panels = min_int(kernel->group, panel_end - p0);
+            lay_out_x(x, j, p0, panels);
+            for (int i = n; i < n_end; i += kernel->rows) {
+                struct gemm_tile t = {.resume = true,
+                                      .rows = min_int(kernel->rows, n_end - i),
+                                      .k = j->rows,
+                                      .x = y,
+                                      .w_stride = stride * sizeof(float)};
+                int step = kernel->panels(t.rows);
+                lay_out_y(y, j, i, t.rows);
+                for (int p = 0; p < panels; p += step) {
+                    t.panels = min_int(step, panels - p);
+                    t.w = x + p * stride;
+                    gradient_tile(j, &t, i, (p0 + p) * GEMM_PANEL, edge);
+                }
+            }
+        }
+    }
+}
+
+void gemm_gradient(struct gemm *g, float *dw, const float *y, int N, const float *x, int K, int R)
+{
+    CHECK(N >= 1 && K >= 1 && R >= 1);
+    const struct gemm_kernel *kernel = g->f32;
+    int blocks = (N + kernel->rows - 1) / kernel->rows, panels = (K + GEMM_PANEL - 1) / GEMM_PANEL;
+    /* The longer side is divided: what the threads lay out twice is the shorter one. */
+    bool across = K > N;
+    size_t work = (size_t)R * N * K;
+#pragma omp parallel num_threads(g->threads) if (work > SERIAL_WORK)
+    {
+        int part = omp_get_thread_num(), parts = omp_get_num_threads();
+        struct gradient j = {.kernel = kernel, .dw = dw, .y = y, .x = x, .n = N, .k = K};
+        int n = across ? 0 : share(blocks, part, parts) * kernel->rows;
+        int n_end = across ? N : min_int(share(blocks, part + 1, parts) * kernel->rows, N);
+        int panel = across ? share(panels, part, parts) : 0;
+        int panel_end = across ? share(panels, part + 1, parts) : panels;
+        gradient_part(&j, n, n_end, panel, panel_end, R,
+                      (float *)(g->scratch + part * g->scratch_bytes));
+    }
 }

@@ -106,47 +106,13 @@ static int make_plan(struct pretrainer *t, struct err *err)
     return status;
 }
 
-static int load_weights(struct pretrainer *t, struct err *err)
-{
-    if (!t->o->init_model)
-        return ERR_NONE;
-    struct tensor_set set = {0};
-    int status = safetensors_open_folder(&set, t->o->init_model, err);
-    if (!status && (status = full_load(t->work.f, &set, err)))
-        err_prefix(err, t->o->init_model);
-    tensor_set_close(&set);
-    return status;
-}
-
 static int open_engine(struct pretrainer *t, struct err *err)
 {
-    struct pretrain *p = &t->work;
-    struct device *d = t->spec->device;
-    int rows = t->plan.max_rows;
-    p->o = t->o;
-    p->max_steps = t->plan.max_steps;
-    p->warmup_steps = t->plan.warmup_steps;
-    p->stop = interrupt_requested;
-    int status = full_create(&p->f, d, &t->config, t->plan.max_context, t->o->initializer_range,
-                             (uint64_t)t->o->seed, err);
-    if (!status)
-        status = load_weights(t, err);
-    if (!status)
-        status = kv_cache_create(&p->kv, full_weights(p->f), rows, err);
-    if (!status)
-        status = activations_create(&p->acts, full_weights(p->f), NULL, rows, err);
-    if (!status)
-        status = optimizer_create(&p->optimizer, d, t->plan.parameters, err);
-    if (!status)
-        status = pretrain_pieces_create(p, err);
-    if (!status)
-        status = pretrain_pass_create(&p->pass, rows, err);
-    if (status)
-        return status;
-    size_t hidden = (size_t)rows * (size_t)t->config.hidden_size;
-    p->hidden = d->ops->alloc(d, hidden * sizeof(float), err);
-    p->grad = p->hidden ? d->ops->alloc(d, t->plan.parameters * sizeof(float), err) : NULL;
-    return p->grad ? ERR_NONE : ERR_MACHINE;
+    struct pretrain_size size = {.max_context = t->plan.max_context, .max_rows = t->plan.max_rows};
+    t->work.max_steps = t->plan.max_steps;
+    t->work.warmup_steps = t->plan.warmup_steps;
+    t->work.stop = interrupt_requested;
+    return pretrain_open(&t->work, t->spec->device, &t->config, &size, err);
 }
 
 static int make_identity(struct pretrainer *t, struct err *err)
@@ -390,18 +356,8 @@ static int prepare(struct pretrainer *t, struct err *err)
 
 static void close_all(struct pretrainer *t)
 {
-    struct pretrain *p = &t->work;
-    struct device *d = t->spec->device;
     track_close(&t->track);
-    d->ops->free(d, p->grad);
-    d->ops->free(d, p->hidden);
-    pretrain_pass_free(&p->pass);
-    mem_free(p->pieces);
-    optimizer_free(&p->optimizer);
-    activations_free(p->acts);
-    kv_cache_free(&p->kv);
-    full_close(p->f);
-    corpus_dealer_free(&p->dealer);
+    pretrain_close(&t->work);
     corpus_close(&t->data);
     corpus_close(&t->eval_data);
     text_codec_close(&t->codec);
@@ -419,7 +375,7 @@ int pretrain_run(const struct pretrain_spec *spec, struct pretrain_result *resul
     if (!t)
         return err_no_memory(err, "the trainer", sizeof *t);
     t->spec = spec;
-    t->o = spec->o;
+    t->o = t->work.o = spec->o;
     t->lock = -1;
     t->saved_step = -1;
     int latest = -1;

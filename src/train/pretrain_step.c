@@ -97,14 +97,68 @@ static int check_stop(const struct pretrain *p, struct err *err)
                                 : ERR_NONE;
 }
 
-/* --- a step --- */
+/* --- opening --- */
 
-int pretrain_pieces_create(struct pretrain *p, struct err *err)
+static int load_weights(full_model *f, const char *folder, struct err *err)
+{
+    struct tensor_set set = {0};
+    int status = safetensors_open_folder(&set, folder, err);
+    if (!status && (status = full_load(f, &set, err)))
+        err_prefix(err, folder);
+    tensor_set_close(&set);
+    return status;
+}
+
+static int open_pieces(struct pretrain *p, struct err *err)
 {
     size_t n = (size_t)p->o->sequences_per_step * (size_t)corpus_dealer_pieces(&p->dealer);
     p->pieces = mem_alloc(n * sizeof *p->pieces);
     return p->pieces ? ERR_NONE : err_no_memory(err, "a step's pieces", n * sizeof *p->pieces);
 }
+
+int pretrain_open(struct pretrain *p, struct device *d, const struct hf_config *config,
+                  const struct pretrain_size *size, struct err *err)
+{
+    size_t params = full_floats(config),
+           hidden = (size_t)size->max_rows * (size_t)config->hidden_size;
+    p->d = d;
+    int status = full_create(&p->f, d, config, size->max_context, p->o->initializer_range,
+                             (uint64_t)p->o->seed, err);
+    if (!status && p->o->init_model)
+        status = load_weights(p->f, p->o->init_model, err);
+    if (!status)
+        status = kv_cache_create(&p->kv, full_weights(p->f), size->max_rows, err);
+    if (!status)
+        status = activations_create(&p->acts, full_weights(p->f), NULL, size->max_rows, err);
+    if (!status)
+        status = optimizer_create(&p->optimizer, d, params, err);
+    if (!status)
+        status = open_pieces(p, err);
+    if (!status)
+        status = pretrain_pass_create(&p->pass, size->max_rows, err);
+    if (status)
+        return status;
+    p->hidden = d->ops->alloc(d, hidden * sizeof(float), err);
+    p->grad = p->hidden ? d->ops->alloc(d, params * sizeof(float), err) : NULL;
+    return p->grad ? ERR_NONE : ERR_MACHINE;
+}
+
+void pretrain_close(struct pretrain *p)
+{
+    if (p->d) {
+        p->d->ops->free(p->d, p->grad);
+        p->d->ops->free(p->d, p->hidden);
+    }
+    pretrain_pass_free(&p->pass);
+    mem_free(p->pieces);
+    optimizer_free(&p->optimizer);
+    activations_free(p->acts);
+    kv_cache_free(&p->kv);
+    full_close(p->f);
+    corpus_dealer_free(&p->dealer);
+}
+
+/* --- a step --- */
 
 static int deal(struct pretrain *p, int step, long *counted)
 {
@@ -143,8 +197,7 @@ static int gradient_of(struct pretrain *p, int n_pieces, long counted, double *l
 {
     const struct corpus *c = p->dealer.corpus;
     double started = clock_seconds(), sum = 0;
-    struct device *d = p->optimizer.d;
-    d->ops->zero(d, p->grad, p->optimizer.n * sizeof(float));
+    p->d->ops->zero(p->d, p->grad, p->optimizer.n * sizeof(float));
     pass_clear(&p->pass);
     int status = ERR_NONE;
     for (int i = 0; i < n_pieces && !status;) {
@@ -220,14 +273,13 @@ static int eval_pass(struct pretrain *p, double *sum, struct err *err)
 {
     struct pretrain_pass *pass = &p->pass;
     model *m = full_weights(p->f);
-    struct device *d = model_device(m);
     struct batch batch = pass_batch(pass);
     int status = check_stop(p, err);
     if (status)
         return status;
     model_forward_train(m, NULL, &p->kv, p->acts, p->hidden, &batch);
-    d->ops->logprob(d, pass->logp, NULL, NULL, p->hidden, model_head(m), pass->targets, 1.0f,
-                    pass->rows);
+    p->d->ops->logprob(p->d, pass->logp, NULL, NULL, p->hidden, model_head(m), pass->targets, 1.0f,
+                       pass->rows);
     pass_loss(pass, sum);
     return ERR_NONE;
 }

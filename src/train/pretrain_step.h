@@ -32,6 +32,7 @@ struct pretrain_times { /* seconds of the last step */
 struct pretrain {
     const struct pretrain_options *o;
     int max_steps, warmup_steps;
+    struct device *d;
     full_model *f;
     struct kv_cache kv;
     activations *acts;
@@ -49,8 +50,16 @@ struct pretrain {
     struct pretrain_times times;
 };
 
-/* Room for the pieces of a step. */
-int pretrain_pieces_create(struct pretrain *p, struct err *err);
+struct pretrain_size {
+    int max_context; /* positions */
+    int max_rows;    /* of a pass; no piece may be longer */
+};
+/* The model (initial weights from o->init_model or the seed), the optimizer and the memory of
+ * passes. p->dealer must be made before; options, steps and `stop` are the caller's to fill in.
+ * pretrain_close frees all that, the dealer too. */
+int pretrain_open(struct pretrain *p, struct device *d, const struct hf_config *config,
+                  const struct pretrain_size *size, struct err *err);
+void pretrain_close(struct pretrain *p);
 /* Optimizer step `step` (1-based): deal, gradient, update. On error, parameters, optimizer and
  * counters are as before. A loss or gradient that is not finite is ERR_MACHINE. */
 int pretrain_step(struct pretrain *p, int step, struct err *err);

@@ -76,8 +76,8 @@ int pretrain_plan_make(struct pretrain_plan *p, const struct pretrain_plan_input
     int most = o->max_length; /* rows of a piece */
     if (most > in->config->max_position_embeddings)
         return err_set(err, ERR_USAGE, "max_length",
-                       "is %d, the config's context (max_position_embeddings) is %d", most,
-                       in->config->max_position_embeddings);
+                       "is %d, the config's context (max_position_embeddings) is %d: lower it",
+                       most, in->config->max_position_embeddings);
     *p = (struct pretrain_plan){.budget = o->memory_gib > 0 ? (size_t)(o->memory_gib * 0x1p30)
                                                             : plan_default_budget(),
                                 .parameters = full_floats(in->config),

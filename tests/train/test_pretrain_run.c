@@ -389,6 +389,43 @@ static void finished_and_refused_resumes(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* Config, tokenizer, initial weights and documents are part of what a checkpoint goes on with. */
+static void other_files_are_refused(void **state)
+{
+    (void)state;
+    char text[3000];
+    struct ground g = ground_make("");
+    shell("cp -r " FIXTURE " '%s/files'", g.folder);
+    const char *f = g.folder;
+    snprintf(text, sizeof text,
+             "config: %s/files/config.json\ntokenizer: %s/files\ninit_model: %s/files\n"
+             "data: %s/files/pairs.jsonl\neval_data: %s/files/eval.jsonl\nmax_length: 96\n"
+             "max_steps: 2\nsave_steps: 1\n",
+             f, f, f, f, f);
+    write_text(g.recipe, text);
+    struct one_run run = {.recipe = g.recipe, .run = g.whole};
+    pretrain_ok(&run);
+    shell("rm -r '%s/checkpoints/step-2'", g.whole);
+    run.resume = true;
+    static const struct {
+        const char *command, *name;
+    } changes[] = {{"sed -i 's/1e-06/1e-05/' config.json", "model"},
+                   {"sed -i 's/BOS/EOS/; s/$/ /' tokenizer_config.json", "model"},
+                   {"sed -i '1d' pairs.jsonl", "data"},
+                   {"sed -i '1d' eval.jsonl", "eval_data"},
+                   {"cp '../whole/checkpoints/step-1/model.safetensors' .", "model"}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct err err;
+        struct pretrain_result result;
+        shell("cd '%s/files' && %s", f, changes[i].command);
+        expect_error(pretrain(&run, &result, &err), ERR_USAGE, &err, changes[i].name, "--allow",
+                     NULL);
+        shell("rm -r '%s/files' && cp -r " FIXTURE " '%s/files'", f, f);
+    }
+    assert_int_equal(pretrain_ok(&run).steps, 2);
+    temp_folder_remove(g.folder);
+}
+
 static void refuse(const char *set, enum err_code code, const char *a, const char *b)
 {
     struct ground g = ground_make(RECIPE "max_steps: 2\n");
@@ -437,6 +474,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(stopped_at_random_moments),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(finished_and_refused_resumes),
+        cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(bad_recipes),
     };
     return cmocka_run_group_tests_name("pretrain run", tests, NULL, NULL);

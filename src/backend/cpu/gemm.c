@@ -660,33 +660,42 @@ static void gradient_tile(const struct gradient *j, struct gemm_tile *t, int n, 
         memcpy(dw + (size_t)r * j->k, edge + r * t->acc_ld, inside * sizeof *edge);
 }
 
+/* The operands laid out, and room for a tile; in a thread's scratch. */
+struct operands {
+    float *x, *y, *edge;
+};
+
+/* `count` rows of dW from n on, beside the `panels` panels from p0 on that are laid out. */
+static void gradient_rows(const struct gradient *j, const struct operands *o, int n, int count,
+                          int p0, int panels)
+{
+    size_t stride = (size_t)j->rows * GEMM_PANEL;
+    struct gemm_tile t = {
+        .resume = true, .rows = count, .k = j->rows, .x = o->y, .w_stride = stride * sizeof(float)};
+    int step = j->kernel->panels(count);
+    lay_out_y(o->y, j, n, count);
+    for (int p = 0; p < panels; p += step) {
+        t.panels = min_int(step, panels - p);
+        t.w = o->x + p * stride;
+        gradient_tile(j, &t, n, (p0 + p) * GEMM_PANEL, o->edge);
+    }
+}
+
 /* Rows [n, n_end) and panels [panel, panel_end) of dW, all R rows. */
 static void gradient_part(struct gradient *j, int n, int n_end, int panel, int panel_end, int R,
                           float *scratch)
 {
-    const struct gemm_kernel *kernel = j->kernel;
-    float *x = scratch, *y = x + (size_t)GRADIENT_ROWS * kernel->group * GEMM_PANEL;
-    float *edge = y + (size_t)GRADIENT_ROWS * kernel->rows;
+    int rows = j->kernel->rows, group = j->kernel->group;
+    struct operands o = {.x = scratch};
+    o.y = o.x + (size_t)GRADIENT_ROWS * group * GEMM_PANEL;
+    o.edge = o.y + (size_t)GRADIENT_ROWS * rows;
     for (j->row0 = 0; j->row0 < R; j->row0 += GRADIENT_ROWS) {
         j->rows = min_int(GRADIENT_ROWS, R - j->row0);
-        size_t stride = (size_t)j->rows * GEMM_PANEL;
-        for (int p0 = panel; p0 < panel_end; p0 += kernel->group) {
-            int panels = min_int(kernel->group, panel_end - p0);
-            lay_out_x(x, j, p0, panels);
-            for (int i = n; i < n_end; i += kernel->rows) {
-                struct gemm_tile t = {.resume = true,
-                                      .rows = min_int(kernel->rows, n_end - i),
-                                      .k = j->rows,
-                                      .x = y,
-                                      .w_stride = stride * sizeof(float)};
-                int step = kernel->panels(t.rows);
-                lay_out_y(y, j, i, t.rows);
-                for (int p = 0; p < panels; p += step) {
-                    t.panels = min_int(step, panels - p);
-                    t.w = x + p * stride;
-                    gradient_tile(j, &t, i, (p0 + p) * GEMM_PANEL, edge);
-                }
-            }
+        for (int p0 = panel; p0 < panel_end; p0 += group) {
+            int panels = min_int(group, panel_end - p0);
+            lay_out_x(o.x, j, p0, panels);
+            for (int i = n; i < n_end; i += rows)
+                gradient_rows(j, &o, i, min_int(rows, n_end - i), p0, panels);
         }
     }
 }

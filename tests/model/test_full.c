@@ -471,6 +471,17 @@ static void test_load_errors(void **state)
     t.model.index = index;
     t.model.count++;
 
+    struct hf_config shallow; /* a tensor more than a model of two layers needs */
+    struct tensor_set unused = {0};
+    full_model *smaller;
+    open_config(&shallow, &unused, "qwen3_tied");
+    shallow.layers = 2;
+    tiny_ok(full_create(&smaller, t.d, &shallow, 0, 0.02, 1, &err), &err);
+    assert_int_equal(full_load(smaller, &t.model, &err), ERR_INPUT);
+    assert_non_null(strstr(err.where, "model.layers.2."));
+    full_close(smaller);
+    tensor_set_close(&unused);
+
     float *after = whole_gradient(&t, 2, logp);
     assert_memory_equal(before, after,
                         full_floats(model_config(full_weights(t.f))) * sizeof(float));
@@ -480,13 +491,56 @@ static void test_load_errors(void **state)
     full_end(&t);
 }
 
+/* The n-th allocation fails, for every n: an error of the machine, and nothing is lost. */
+static int make_load_save(struct device *d, const struct hf_config *c, const struct tensor_set *set,
+                          const char *folder)
+{
+    struct err err = {0};
+    full_model *f;
+    int status = full_create(&f, d, c, 0, 0.02, 1, &err);
+    if (!status)
+        status = full_load(f, set, &err);
+    if (!status)
+        status = full_save(f, folder, DTYPE_BF16, &err);
+    assert_true(!status || (err.code == ERR_MACHINE && err.message[0]));
+    full_close(f);
+    return status;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct device *d;
+    struct err err = {0};
+    struct device_options options = {.precision = PRECISION_BF16, .threads = 1};
+    struct hf_config config;
+    struct tensor_set set = {0};
+    tiny_ok(device_open(&d, &options, &err), &err);
+    open_config(&config, &set, "qwen2_untied");
+    char *folder = temp_folder();
+    size_t live = mem_stats().live_blocks;
+    int failures = 0;
+    for (;; failures++) {
+        mem_fail_after(failures);
+        int status = make_load_save(d, &config, &set, folder);
+        mem_fail_after(-1);
+        assert_int_equal(mem_stats().live_blocks, live);
+        if (!status)
+            break;
+    }
+    assert_true(failures > 50);
+    temp_folder_remove(folder);
+    tensor_set_close(&set);
+    device_close(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_same_bits),   cmocka_unit_test(test_adds),
         cmocka_unit_test(test_refresh),     cmocka_unit_test(test_create),
-        cmocka_unit_test(test_load_errors),
+        cmocka_unit_test(test_load_errors), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -747,8 +747,8 @@ static void op_qk_gain_gradient(struct device *d, float *dq_gain, float *dk_gain
     const struct ops_kernels *ops = cpu_of(d)->ops;
     int D = dims.head_dim;
     CHECK(D <= ROW_BUFFER);
-    int threads = threads_for(d, R, (dims.heads + dims.kv_heads) * D);
-#pragma omp parallel for num_threads(threads < 2 ? threads : 2)
+    bool alone = d->threads < 2 || threads_for(d, R, (dims.heads + dims.kv_heads) * D) < 2;
+#pragma omp parallel for num_threads(2) if (!alone)
     for (int side = 0; side < 2; side++) {
         int heads = side ? dims.kv_heads : dims.heads;
         float *gain = side ? dk_gain : dq_gain, back[ROW_BUFFER];

@@ -225,26 +225,6 @@ void packed_row(float *out, const struct packed *p, int row)
 
 /* --- opening --- */
 
-/* The kernels of an instruction set; f32 has no dot-product instruction and takes AVX-512's. */
-static const struct gemm_kernel *find_kernel(const char *isa, enum precision precision)
-{
-    static const struct {
-        const char *isa;
-        const struct gemm_kernel *bf16, *f32;
-    } table[] = {
-        {"amx", &gemm_amx_bf16, &gemm_avx512_f32},
-        {"avx512bf16", &gemm_avx512bf16_bf16, &gemm_avx512_f32},
-        {"avx512", &gemm_avx512_bf16, &gemm_avx512_f32},
-        {"avx2", &gemm_avx2_bf16, &gemm_avx2_f32},
-        {"c", &gemm_c_bf16, &gemm_c_f32},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        if (strcmp(table[i].isa, isa) == 0)
-            return precision == PRECISION_BF16 ? table[i].bf16 : table[i].f32;
-    }
-    return NULL;
-}
-
 /* "avx2, c": what this machine can run. */
 static void list_available(char *out, size_t size)
 {
@@ -310,9 +290,10 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
                        "(\"auto\" takes the first)",
                        isa, available);
     }
-    const struct gemm_kernel *kernel = find_kernel(isa, precision);
-    CHECK(kernel != NULL);
-    return gemm_open_kernel(out, kernel, threads, err);
+    const struct isa *found = isa_find(isa);
+    CHECK(found != NULL);
+    return gemm_open_kernel(out, precision == PRECISION_BF16 ? found->bf16 : found->f32, threads,
+                            err);
 }
 
 void gemm_close(struct gemm *g)

@@ -4,11 +4,12 @@
 # whose name ends in an instruction set (…_avx2.c) gets that set's flags and nothing else does, so the
 # binary starts on any x86-64 and chooses at run time.
 
-# (clang's objects in build/<config>-clang/.)
+# (clang's objects in build/<config>-clang/, those for another machine in build/<config>-<machine>/.)
 #
 # Variables, all optional:
 #   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
 #   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   CROSS=aarch64    for that machine, tests under qemu-user (first: sh tools/deps.sh --cross)
 #   -j1              one job at a time (default: as many as there are cores)
 #   V=1              print whole command lines
 #   WERROR=1         warnings are errors (CI)
@@ -31,15 +32,24 @@ CC := gcc
 endif
 BUILD := build/$(CONFIG)$(if $(filter-out fuzz,$(CONFIG)),$(if $(findstring clang,$(CC)),-clang))
 
+# Another 64-bit machine, from Debian's packages for it: plain C kernels, tests run by qemu-user.
+PKG_CONFIG := pkg-config
+ifdef CROSS
+CC := $(CROSS)-linux-gnu-gcc
+BUILD := $(BUILD)-$(CROSS)
+PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config
+EMULATOR := qemu-$(CROSS)
+endif
+
 PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
 # Goals that compile nothing do without the packages; for the others, say at once what is missing.
 ifneq ($(filter-out help clean format lint-layers lint-format,$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes),yes)
+ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) 2>/dev/null && echo yes),yes)
 $(error the libraries grpo is built with are not all here ($(PACKAGES)): run `sh tools/deps.sh`)
 endif
 endif
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
             -Wconversion -Wno-sign-conversion
@@ -76,6 +86,10 @@ ISA_amx := $(ISA_avx512bf16) -mamx-tile -mamx-bf16
 isa_flags = $(foreach isa,avx2 avx512 avx512bf16 amx,$(if $(filter %_$(isa).c,$(1)),$(ISA_$(isa))))
 
 SOURCES := $(sort $(shell find src -name '*.c'))
+X86_64 := $(findstring x86_64,$(shell $(CC) -dumpmachine))
+ifeq ($(X86_64),)
+SOURCES := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c %_amx.c,$(SOURCES))
+endif
 LIB_SOURCES := $(filter-out src/cli/main.c,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libgrpo.a
@@ -113,7 +127,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
 $(BUILD)/tests/cli/test_cli: | $(BIN) # it runs the program
 test-bins: $(TEST_BINS)
 test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
-	@GRPO_BIN=$(BIN) tests/run -j $(JOBS) $(if $(STRICT),-s) $(TEST_BINS)
+	@GRPO_BIN=$(BIN) GRPO_EMULATOR=$(EMULATOR) tests/run -j $(JOBS) $(if $(STRICT),-s) $(TEST_BINS)
 
 # The checks of the matrix kernels serve two test programs; the second runs the kernels of every
 # instruction set, compiled once more over emulated intrinsics. (Optimised always: -O0 takes minutes.)

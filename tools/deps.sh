@@ -4,13 +4,17 @@
 #
 #   sh tools/deps.sh          to build and test
 #   sh tools/deps.sh --dev    also what `make lint`, `make fuzz` and `make CC=clang` need
-#   sh tools/deps.sh --list   only print the packages, one a line (with --dev: all of them)
+#   sh tools/deps.sh --cross  also what `make CROSS=aarch64` needs: Debian's arm64 libraries (the
+#                             architecture is made known to dpkg), the compiler, qemu-user
+#   sh tools/deps.sh --list   only print the packages, one a line (with --dev, --cross: theirs too)
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
        libssl-dev libcmocka-dev libsimde-dev"
 # libclang-rt-dev: sanitizers and libFuzzer; libomp-dev: OpenMP for clang; llvm: readable reports.
 DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev libomp-dev llvm"
+CROSS="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libgomp1:arm64
+       $(printf '%s\n' $BUILD | sed -n '/^lib.*-dev$/{/libc6-dev/d; /libsimde-dev/d; s/$/:arm64/p}')"
 
 say()
 {
@@ -25,11 +29,13 @@ die()
 
 packages=$BUILD
 list=no
+cross=no
 for argument in "$@"; do
     case $argument in
-    --dev) packages="$BUILD $DEV" ;;
+    --dev) packages="$packages $DEV" ;;
+    --cross) packages="$packages $CROSS" cross=yes ;;
     --list) list=yes ;;
-    *) die "unknown option $argument; known: --dev, --list" ;;
+    *) die "unknown option $argument; known: --dev, --cross, --list" ;;
     esac
 done
 if [ $list = yes ]; then
@@ -42,9 +48,16 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         "$(echo $packages)"
 fi
 
+# A library may be there for several architectures: this machine's counts, unless the name says.
+native=$(dpkg --print-architecture)
 is_installed()
 {
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    case $1 in
+    *:*) wanted=${1#*:} ;;
+    *) wanted="$native|all" ;;
+    esac
+    dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null |
+        grep -Eqx "installed ($wanted)"
 }
 
 has_candidate()
@@ -94,7 +107,13 @@ update()
     updated=yes
 }
 
-updated=no
+if [ $cross = yes ] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+    say "making arm64 known to dpkg"
+    $as_root dpkg --add-architecture arm64
+    update
+else
+    updated=no
+fi
 [ -z "$(without has_candidate $missing)" ] || update
 unknown=$(without has_candidate $missing)
 if [ -n "$unknown" ]; then

@@ -4,10 +4,10 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-int deck_create(struct deck *d, size_t n, uint64_t seed, struct err *err)
+int deck_create(struct deck *d, size_t n, uint64_t seed, uint64_t stream, struct err *err)
 {
     CHECK(n > 0);
-    *d = (struct deck){.seed = seed, .n = n, .epoch = UINT64_MAX};
+    *d = (struct deck){.seed = seed, .stream = stream, .n = n, .epoch = UINT64_MAX};
     d->order = mem_alloc(n * sizeof *d->order);
     return d->order ? ERR_NONE : err_no_memory(err, "the order of rows", n * sizeof *d->order);
 }
@@ -22,7 +22,8 @@ size_t deck_row(struct deck *d, uint64_t position, uint64_t *epoch)
 {
     uint64_t now = position / d->n;
     if (now != d->epoch) {
-        struct rng_key key = {.seed = d->seed, .purpose = RNG_SHUFFLE, .epoch = now};
+        struct rng_key key = {
+            .seed = d->seed, .purpose = RNG_SHUFFLE, .row = d->stream, .epoch = now};
         rng_permutation(&key, d->order, d->n);
         d->epoch = now;
     }

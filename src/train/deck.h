@@ -8,13 +8,14 @@
 #include "base/err.h"
 
 struct deck {
-    uint64_t seed;
+    uint64_t seed, stream;
     size_t n;
     uint32_t *order; /* (n) of `epoch` */
     uint64_t epoch;  /* of the order at hand; UINT64_MAX: none yet */
 };
 
-int deck_create(struct deck *d, size_t n, uint64_t seed, struct err *err);
+/* stream tells the decks of one run apart (rng_id of the task; 0: the one of all rows). */
+int deck_create(struct deck *d, size_t n, uint64_t seed, uint64_t stream, struct err *err);
 void deck_free(struct deck *d);
 /* Row index at a position; *epoch (may be NULL) is its epoch. */
 size_t deck_row(struct deck *d, uint64_t position, uint64_t *epoch);

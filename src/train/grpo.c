@@ -37,7 +37,7 @@ bool grpo_generates(const struct grpo *g, int step)
     return (step - 1) % g->o->num_iterations == 0;
 }
 
-/* --- 1. roll out: prompts_per_step rows of the deck, num_generations completions each --- */
+/* --- 1. roll out: prompts_per_step rows as they are dealt, num_generations completions each --- */
 
 static void deal_rows(struct grpo *g, int step)
 {
@@ -47,7 +47,7 @@ static void deal_rows(struct grpo *g, int step)
     for (int i = 0; i < b->count; i++) {
         struct episode_group *group = &b->groups[i];
         uint64_t epoch, position = generation * (uint64_t)b->count + (uint64_t)i;
-        group->row = &g->data->rows[deck_row(&g->deck, position, &epoch)];
+        group->row = &g->data->rows[dealer_row(&g->dealer, position, &epoch)];
         group->n = g->gen.per_group;
         group->first_sample = 0;
         /* A prompt can come twice in a step, at an epoch's seam: the epoch tells them apart. */
@@ -329,6 +329,9 @@ static void count_step(struct grpo *g, int step)
         int generations = (step - 1) / g->o->num_iterations + 1;
         double positions = generations * (double)gen->batch.count;
         metrics_add(&g->metrics, positions / (double)g->data->count, "epoch");
+        for (int i = 0; g->dealer.decks[0].task && i < g->dealer.n_decks; i++)
+            metrics_add(&g->metrics, g->dealer.decks[i].weight, "sampler/%s_weight",
+                        g->dealer.decks[i].task);
     }
     metrics_add(&g->metrics, (double)g->num_tokens, "num_tokens");
 }

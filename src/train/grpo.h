@@ -1,7 +1,7 @@
 /* grpo.h: one GRPO step. Everything it works on is opened, sized and owned by the trainer. */
 #ifndef TRAIN_GRPO_H
 #define TRAIN_GRPO_H
-#include "train/deck.h"
+#include "train/dealer.h"
 #include "train/gradient.h"
 #include "train/metrics.h"
 #include "train/optim.h"
@@ -21,7 +21,7 @@ struct grpo {
     struct episode episode;
     const struct dataset *data;  /* NULL under replay without data */
     const struct replay *replay; /* completions come from here instead of the rollout; or NULL */
-    struct deck deck;
+    struct dealer dealer;
     gradient *gradient;
     struct optimizer optimizer;
     struct generation gen;

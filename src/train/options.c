@@ -21,6 +21,12 @@ static const struct option top_options[] = {
      "Fixed evaluation rows, JSONL; none of them may be in `data`."},
     {"rewards", NULL, OPTION_NODE, TOP(rewards), 0, 0, NULL, NULL,
      "A list of rewards (names or {name, weight, params}), or a map from task to such a list."},
+    {"task_weights", NULL, OPTION_NODE, TOP(task_weights), 0, 0, NULL, NULL,
+     "Map from task to its share of the groups, such as {extraction: 0.4, push: 0.6}; each task "
+     "then "
+     "has its own deck. Absent: all rows in one deck."},
+    {"update_interval", NULL, OPTION_INT, TOP(update_interval), 1, 1 << 20, NULL, "50",
+     "With task_weights: steps whose tasks are planned together, each task at least once."},
     {"init_adapter", NULL, OPTION_STRING, TOP(init_adapter), 0, 0, NULL, NULL,
      "PEFT adapter folder to start from; its shape must be the recipe's."},
     {"ref_adapter", NULL, OPTION_STRING, TOP(ref_adapter), 0, 0, NULL, NULL,
@@ -145,7 +151,8 @@ static const struct option scheduler_table[] = {
 
 const struct recipe_reserved train_reserved[] = {
     {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
-    {"task_sampler", "rows are drawn uniformly, reshuffled each epoch"},
+    {"task_sampler",
+     "task_weights gives a fixed mix; samplers that change it come with the protocol"},
     {"seeds", "one seed a run; several come with `grpo run`"},
     {"top_p", "sampling is from the whole distribution"},
     {"top_k", "sampling is from the whole distribution"},
@@ -263,11 +270,13 @@ static int check_warmup(const recipe *r, struct train_options *o, struct err *er
     return ERR_NONE;
 }
 
-/* Settings of an evaluation that the recipe does not ask for. */
+/* Settings of an evaluation or a task mix that the recipe does not ask for. */
 static int refuse_idle(const recipe *r, const struct train_options *o, struct err *err)
 {
     static const char *const of_evaluation[] = {"eval_steps", "eval_temperature",
                                                 "eval_num_generations", "metric_for_best_model"};
+    if (given(r, "update_interval") && !o->task_weights)
+        return complain(r, "update_interval", err, "is given but task_weights is not");
     for (size_t i = 0; i < ARRAY_LENGTH(of_evaluation) && !o->eval_data; i++)
         if (given(r, of_evaluation[i]) && (i || o->eval_steps))
             return complain(r, of_evaluation[i], err, "is given but eval_data is not");

@@ -23,7 +23,8 @@ struct scheduler_options { /* of cosine_with_min_lr: one of them; NaN where not 
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
-    const struct yaml_node *rewards;
+    const struct yaml_node *rewards, *task_weights;
+    int update_interval;
     struct lora_options lora;
     /* sampling */
     int num_generations, prompts_per_step, max_completion_length, max_prompt_length;

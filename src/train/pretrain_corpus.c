@@ -394,7 +394,7 @@ int corpus_dealer_create(struct corpus_dealer *d, const struct corpus *c, int le
                          struct err *err)
 {
     *d = (struct corpus_dealer){.corpus = c, .length = length};
-    return deck_create(&d->deck, c->count, seed, err);
+    return deck_create(&d->deck, c->count, seed, 0, err);
 }
 
 void corpus_dealer_free(struct corpus_dealer *d)

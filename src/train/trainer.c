@@ -181,6 +181,30 @@ static int step_sizes(struct trainer *t, int *groups, int *per_group, int *promp
     return status;
 }
 
+static int open_dealer(struct trainer *t, struct err *err)
+{
+    struct task_weights weights;
+    const char *where = recipe_where(t->spec->recipe, NULL, "task_weights");
+    int status = task_weights_read(&weights, t->o->task_weights, where, err);
+    if (!status)
+        status = dealer_create(&t->grpo.dealer, &t->data, &weights,
+                               t->o->update_interval * t->plan.gradient.groups,
+                               (uint64_t)t->o->seed, where, err);
+    return status;
+}
+
+/* How often each task's rows come round: the truth about "epochs" under a mix. */
+static void print_epochs(struct str *text, struct trainer *t)
+{
+    struct dealer *d = &t->grpo.dealer;
+    uint64_t generations =
+        (uint64_t)((t->plan.max_steps + t->o->num_iterations - 1) / t->o->num_iterations);
+    for (int i = 0; d->decks[0].task && i < d->n_decks; i++)
+        str_printf(text, "\n  %-20s %5.1f%% of the groups, %zu rows, %.2f epochs", d->decks[i].task,
+                   100 * d->decks[i].weight, d->decks[i].deck.n,
+                   dealer_epochs(d, i, generations * (uint64_t)t->plan.gradient.groups));
+}
+
 static int make_plan(struct trainer *t, struct err *err)
 {
     struct plan_input in = {
@@ -200,9 +224,13 @@ static int make_plan(struct trainer *t, struct err *err)
     in.rows = t->has_data && !t->has_replay ? t->data.count : 0;
     in.evaluates = t->has_eval;
     status = plan_make(&t->plan, &in, err);
+    if (!status && in.rows)
+        status = open_dealer(t, err);
     if (!status) {
         struct str text = {0};
         plan_print(&text, &t->plan, t->o);
+        if (in.rows)
+            print_epochs(&text, t);
         log_info("%s", str_text(&text));
         str_free(&text);
     }
@@ -255,8 +283,6 @@ static int open_engine(struct trainer *t, struct err *err)
         status = generation_create(&g->gen, plan->gradient.groups, plan->gradient.per_group,
                                    t->o->max_completion_length,
                                    t->has_rewards && !t->has_replay ? &t->rewards : NULL, err);
-    if (!status && t->has_data && !t->has_replay)
-        status = deck_create(&g->deck, t->data.count, (uint64_t)t->o->seed, err);
     if (status)
         return status;
     g->o = t->o;
@@ -681,7 +707,7 @@ static void close_all(struct trainer *t)
     optimizer_free(&g->optimizer);
     gradient_free(g->gradient);
     rollout_free(g->episode.rollout);
-    deck_free(&g->deck);
+    dealer_free(&g->dealer);
     adapter_close(t->reference);
     adapter_close(g->a);
     model_close(g->m);

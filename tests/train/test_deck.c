@@ -11,7 +11,7 @@ static void every_row_once_an_epoch(void **state)
     (void)state;
     struct deck d;
     struct err err;
-    assert_int_equal(deck_create(&d, ROWS, 42, &err), 0);
+    assert_int_equal(deck_create(&d, ROWS, 42, 0, &err), 0);
     size_t order[EPOCHS][ROWS];
     for (int e = 0; e < EPOCHS; e++) {
         int seen[ROWS] = {0};
@@ -41,9 +41,9 @@ static void a_position_is_all_it_depends_on(void **state)
     (void)state;
     struct deck forward, jumping, other;
     struct err err;
-    assert_int_equal(deck_create(&forward, ROWS, 7, &err), 0);
-    assert_int_equal(deck_create(&jumping, ROWS, 7, &err), 0);
-    assert_int_equal(deck_create(&other, ROWS, 8, &err), 0);
+    assert_int_equal(deck_create(&forward, ROWS, 7, 0, &err), 0);
+    assert_int_equal(deck_create(&jumping, ROWS, 7, 0, &err), 0);
+    assert_int_equal(deck_create(&other, ROWS, 8, 0, &err), 0);
     size_t at[ROWS * EPOCHS];
     int differs = 0;
     for (size_t p = 0; p < ROWS * EPOCHS; p++) {
@@ -65,7 +65,7 @@ static void one_row(void **state)
     (void)state;
     struct deck d;
     struct err err;
-    assert_int_equal(deck_create(&d, 1, 1, &err), 0);
+    assert_int_equal(deck_create(&d, 1, 1, 0, &err), 0);
     for (uint64_t p = 0; p < 5; p++) {
         uint64_t epoch;
         assert_int_equal(deck_row(&d, p, &epoch), 0);

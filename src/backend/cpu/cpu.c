@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/isa.h"
 #include "backend/cpu/ops.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -903,13 +904,6 @@ static const struct backend cpu_backend = {
     .adamw = op_adamw,
 };
 
-static const struct ops_kernels *ops_for(const char *isa)
-{
-    if (strcmp(isa, "c") == 0)
-        return &ops_c;
-    return strcmp(isa, "avx2") == 0 ? &ops_avx2 : &ops_avx512;
-}
-
 int cpu_open(struct device **out, const struct device_options *options, struct err *err)
 {
     *out = NULL;
@@ -931,7 +925,7 @@ int cpu_open(struct device **out, const struct device_options *options, struct e
     c->base.precision = options->precision;
     c->base.threads = threads;
     snprintf(c->base.isa, sizeof c->base.isa, "%s", gemm_isa(c->gemm));
-    c->ops = ops_for(c->base.isa);
+    c->ops = isa_find(c->base.isa)->ops;
     *out = &c->base;
     return ERR_NONE;
 }

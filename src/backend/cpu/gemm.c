@@ -219,26 +219,6 @@ void packed_row(float *out, const struct packed *p, int row)
 
 /* --- opening --- */
 
-/* The kernels of an instruction set; f32 has no dot-product instruction and takes AVX-512's. */
-static const struct gemm_kernel *find_kernel(const char *isa, enum precision precision)
-{
-    static const struct {
-        const char *isa;
-        const struct gemm_kernel *bf16, *f32;
-    } table[] = {
-        {"amx", &gemm_amx_bf16, &gemm_avx512_f32},
-        {"avx512bf16", &gemm_avx512bf16_bf16, &gemm_avx512_f32},
-        {"avx512", &gemm_avx512_bf16, &gemm_avx512_f32},
-        {"avx2", &gemm_avx2_bf16, &gemm_avx2_f32},
-        {"c", &gemm_c_bf16, &gemm_c_f32},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        if (strcmp(table[i].isa, isa) == 0)
-            return precision == PRECISION_BF16 ? table[i].bf16 : table[i].f32;
-    }
-    return NULL;
-}
-
 /* "avx2, c": what this machine can run. */
 static void list_available(char *out, size_t size)
 {
@@ -291,7 +271,7 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
         return err_no_memory(err, "matrix products", sizeof *g);
     g->kernel = kernel;
     g->threads = threads > 0 ? threads : omp_get_num_procs();
-    g->f32 = find_kernel(kernel->isa, PRECISION_F32);
+    g->f32 = isa_find(kernel->isa)->f32;
     g->scratch_bytes =
         max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
     g->scratch = mem_alloc_aligned(g->threads * g->scratch_bytes);
@@ -318,9 +298,10 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
                        "(\"auto\" takes the first)",
                        isa, available);
     }
-    const struct gemm_kernel *kernel = find_kernel(isa, precision);
-    CHECK(kernel != NULL);
-    return gemm_open_kernel(out, kernel, threads, err);
+    const struct isa *found = isa_find(isa);
+    CHECK(found != NULL);
+    return gemm_open_kernel(out, precision == PRECISION_BF16 ? found->bf16 : found->f32, threads,
+                            err);
 }
 
 void gemm_close(struct gemm *g)

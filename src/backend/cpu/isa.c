@@ -1,4 +1,6 @@
-/* isa.c: the instruction sets, best first, and how each is recognised.
+/* isa.c: the instruction sets, best first: how each is recognised, and its kernels. The one place
+ * that knows which processor family this build is for: elsewhere than on x86-64 only plain C is
+ * left.
  *
  * A set counts as available only if the processor has every extension its kernel file is compiled
  * with (Makefile, ISA_*) and the operating system saves its registers. The compiler's
@@ -8,20 +10,21 @@
  * that asked for them (Documentation/arch/x86/xstate.rst), which is asked here; the permission
  * holds for all threads of the process and asking twice is harmless. */
 #include "backend/cpu/isa.h"
-#include <cpuid.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include "backend/backend.h"
-#include "base/check.h"
-
-/* Linux's names are in asm/prctl.h only in newer headers than Debian 12's. */
-enum { REQUEST_STATE_PERMISSION = 0x1023, STATE_TILE_DATA = 18 };
 
 static bool has_c(void)
 {
     return true;
 }
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Linux's names are in asm/prctl.h only in newer headers than Debian 12's. */
+enum { REQUEST_STATE_PERMISSION = 0x1023, STATE_TILE_DATA = 18 };
 
 static bool has_avx2(void)
 {
@@ -60,28 +63,49 @@ static bool has_amx(void)
     return syscall(SYS_arch_prctl, REQUEST_STATE_PERMISSION, STATE_TILE_DATA) == 0;
 }
 
-/* One list, best first; names and tests share their order. */
-static const char *const names[] = {"amx", "avx512bf16", "avx512", "avx2", "c", NULL};
-static bool (*const tests[])(void) = {has_amx, has_avx512bf16, has_avx512, has_avx2, has_c};
+#endif
+
+/* Best first; the two lists share their order. f32 has no dot-product instruction: it takes
+ * AVX-512's kernel on all of those machines. */
+static const char *const names[] = {
+#ifdef __x86_64__
+    "amx", "avx512bf16", "avx512", "avx2",
+#endif
+    "c",   NULL};
+static const struct isa table[] = {
+#ifdef __x86_64__
+    {has_amx, &gemm_amx_bf16, &gemm_avx512_f32, &ops_avx512},
+    {has_avx512bf16, &gemm_avx512bf16_bf16, &gemm_avx512_f32, &ops_avx512},
+    {has_avx512, &gemm_avx512_bf16, &gemm_avx512_f32, &ops_avx512},
+    {has_avx2, &gemm_avx2_bf16, &gemm_avx2_f32, &ops_avx2},
+#endif
+    {has_c, &gemm_c_bf16, &gemm_c_f32, &ops_c},
+};
 
 const char *const *device_isa_names(void)
 {
     return names;
 }
 
-bool device_isa_available(const char *isa)
+const struct isa *isa_find(const char *name)
 {
     for (size_t i = 0; names[i]; i++) {
-        if (strcmp(names[i], isa) == 0)
-            return tests[i]();
+        if (strcmp(names[i], name) == 0)
+            return &table[i];
     }
-    return false;
+    return NULL;
+}
+
+bool device_isa_available(const char *name)
+{
+    const struct isa *isa = isa_find(name);
+    return isa && isa->available();
 }
 
 const char *isa_best(void)
 {
     size_t i = 0;
-    while (!tests[i]())
+    while (!table[i].available())
         i++;
     return names[i];
 }

@@ -27,6 +27,10 @@ enum tolerance_of {
     TOL_ROPE_BACKWARD,
     TOL_SWIGLU_BACKWARD,
     TOL_LOGPROB_BACKWARD,
+    TOL_WEIGHT_GRADIENT,
+    TOL_GAIN_GRADIENT,
+    TOL_EMBEDDING_GRADIENT,
+    TOL_HEAD_GRADIENT,
     TOL_SUM_SQUARES,
     TOL_ADAMW,
     TOL_COUNT
@@ -86,6 +90,16 @@ static const struct tolerance tolerances[TOL_COUNT] = {
          "several times the rms of the rows with small dlogp: 6.5e-6. In bf16 the "
          "reference rounds its own gradient of the logits: none fell to the other "
          "neighbour"},
+    [TOL_WEIGHT_GRADIENT] = {"weight_gradient", 5.5e-06, 5.5e-06,
+                             "one accumulator over up to 513 rows in f32, whatever the precision: "
+                             "√R·ε = 1.4e-6 of the rms, times a largest element: 3.6e-6"},
+    [TOL_GAIN_GRADIENT] = {"gain_gradient", 5e-06, 5e-06,
+                           "as weight_gradient, up to 660 rows and heads: 3.3e-6"},
+    [TOL_EMBEDDING_GRADIENT] = {"embedding_gradient", 7.5e-07, 7.5e-07,
+                                "an id comes a dozen times: 4.8e-7"},
+    [TOL_HEAD_GRADIENT] =
+        {"head_gradient", 5.5e-06, 5.5e-06,
+         "150 rows of both signs, and a probability's error as in logprob_backward: 3.6e-6"},
     [TOL_SUM_SQUARES] =
         {"sum_squares", 4e-13, 4e-13,
          "the reference adds 200,003 squares one by one: 1.7e-13; the operation's tree "

@@ -13,8 +13,8 @@
  *    before it), never on R, on its neighbours, on threads, or on how a sequence is cut into calls.
  *    Hence a token scored while sampling and while training gives the same bits.
  *  - gradients are prefixed d. Activation gradients are overwritten (=) unless the operation says
- *    it adds (+=); gradients of parameters are written per segment and summed by the caller in a
- *    fixed tree (model/grad_tree.h).
+ *    it adds (+=); gradients of an adapter are written per segment and summed by the caller in a
+ *    fixed tree (model/grad_tree.h); gradients of all parameters are added (see there).
  *  - nothing is allocated inside an operation after the first call of its size: scratch is sized
  *    by `reserve`.
  *  - wrong sizes or pointers are our bugs (CHECK); a failing device stops the program with the
@@ -172,6 +172,32 @@ struct backend {
     void (*logprob_backward)(struct device *d, float *dhidden, const float *hidden,
                              const weight *head, const int *targets, const float *dlogp,
                              const float *logz, float temperature, int R);
+
+    /* --- gradients of the model's own parameters ---
+     * All add (+=). Each element is one accumulator that goes on from what is there and takes the
+     * rows in order, so calls over parts of the rows give the bits of one call over all of them.
+     * f32 in either precision: what the products rounded to bf16 enters unrounded here. */
+    /* dw (N, K) += dyᵀ·x. */
+    void (*weight_gradient)(struct device *d, float *dw, const float *dy, const float *x, int N,
+                            int K, int R);
+    void (*bias_gradient)(struct device *d, float *db, const float *dy, int N, int R); /* Σ dy */
+    /* dgain (H) += Σ dy·x·inv_rms. */
+    void (*gain_gradient)(struct device *d, float *dgain, const float *dy, const float *x,
+                          const float *inv_rms, int R, int H);
+    /* Of the head norms: dq_gain, dk_gain (head_dim), heads in order within a row. dq, dk, q, k as
+     * qk_rope_backward takes them, before it. */
+    void (*qk_gain_gradient)(struct device *d, float *dq_gain, float *dk_gain, const float *dq,
+                             const float *dk, const float *q, const float *k, float eps,
+                             const float *cos, const float *sin, const int *positions,
+                             struct attn_dims dims, int R);
+    /* Rows ids (host, R) of dtable (vocab, K) += rows of dx (R, K). */
+    void (*embedding_gradient)(struct device *d, float *dtable, const int *ids, const float *dx,
+                               int vocab, int K, int R);
+    /* L = Σ dlogp[r]·logp[r] with logp of targets at temperature 1, the bits of `logprob`: host
+     * logp (R), dhidden (R, H) =, dhead (V, H) +=; each may be NULL. In chunks, as logprob. */
+    void (*head_gradient)(struct device *d, float *logp, float *dhidden, float *dhead,
+                          const float *hidden, const weight *head, const int *targets,
+                          const float *dlogp, int R);
 
     /* --- vectors and the optimizer --- */
     void (*add)(struct device *d, float *dst, const float *src, size_t n); /* dst += src */

@@ -1,4 +1,5 @@
-/* backward.c: gradients of the adapter, layer by layer from the top; see model.h.
+/* backward.c: gradients of the adapter, or of the model's own parameters, layer by layer from the
+ * top; see model.h and full.h.
  *
  * Per layer, with d… the gradient of … and x' the part that goes back through projection x:
  *   down       dact = linear_backward(dx)
@@ -11,7 +12,10 @@
  * The residual stream's gradient lives in one array (dx) that norms add to. The inputs of the
  * projections (normed streams, SwiGLU's product) are computed again: they are cheap and not kept.
  *
- * Each span of the batch leaves its own parameter gradients, from its own rows in row order. */
+ * Both kinds of training are this one pass; they differ in where parameters' gradients go. An
+ * adapter's: each span of the batch leaves its own, from its own rows in row order. The model's
+ * own: added to one flat block, over all rows in order; each linear and norm on the way adds its
+ * part where the gradients of its output and its input are at hand. */
 #include <string.h>
 #include "base/check.h"
 #include "model/internal.h"
@@ -21,7 +25,10 @@ struct pass {
     const adapter *a;
     struct kv_cache *kv;
     activations *acts;
-    const struct segment_gradient *segs;
+    const struct segment_gradient *segs; /* the adapter's gradients, a span each */
+    /* The model's own: where each parameter lies in grad. NULL: they are frozen. */
+    const struct full_offsets *offsets;
+    float *grad;
     int layer;
 };
 
@@ -40,6 +47,12 @@ static void linear_gradient(const struct pass *p, enum projection proj, float *d
     struct device *d = p->m->d;
     struct linear l = model_linear(p->m, p->a, p->layer, proj);
     d->ops->linear_backward(d, dx, l.rank ? acts->du : NULL, dy, &l, acts->rows, add);
+    if (p->grad) {
+        const struct layer_offsets *at = &p->offsets->layers[p->layer];
+        d->ops->weight_gradient(d, p->grad + at->proj[proj], dy, x, l.n, l.k, acts->rows);
+        if (l.bias)
+            d->ops->bias_gradient(d, p->grad + at->bias[proj], dy, l.n, acts->rows);
+    }
     if (!l.rank)
         return;
     const struct adapter_pair *pair = &p->a->pairs[p->layer * N_PROJECTIONS + (int)proj];
@@ -52,6 +65,23 @@ static void linear_gradient(const struct pass *p, enum projection proj, float *d
                               u + row * (size_t)l.rank, l.lora_scale, l.n, l.k, l.rank,
                               acts->spans[s].n_q);
     }
+}
+
+/* acts->dx += gradient through a norm of the stream; its gain's place in the flat block. */
+static void norm_gradient(const struct pass *p, const float *dy, const float *x, const float *inv,
+                          const float *gain, size_t gain_offset)
+{
+    struct device *d = p->m->d;
+    int rows = p->acts->rows, hidden = p->m->config.hidden_size;
+    d->ops->rmsnorm_backward(d, p->acts->dx, dy, x, inv, gain, rows, hidden);
+    if (p->grad)
+        d->ops->gain_gradient(d, p->grad + gain_offset, dy, x, inv, rows, hidden);
+}
+
+static const struct layer_offsets *offsets_of(const struct pass *p)
+{
+    static const struct layer_offsets frozen = {0};
+    return p->grad ? &p->offsets->layers[p->layer] : &frozen;
 }
 
 static void mlp_backward(const struct pass *p)
@@ -71,8 +101,7 @@ static void mlp_backward(const struct pass *p)
                  c->hidden_size);
     linear_gradient(p, PROJ_GATE, acts->dnormed, acts->dgate, acts->scratch.normed, false);
     linear_gradient(p, PROJ_UP, acts->dnormed, acts->dup, acts->scratch.normed, true);
-    ops->rmsnorm_backward(d, acts->dx, acts->dnormed, l->mid, l->inv2, w->post_norm, rows,
-                          c->hidden_size);
+    norm_gradient(p, acts->dnormed, l->mid, l->inv2, w->post_norm, offsets_of(p)->post_norm);
 }
 
 /* Where this layer's part of a span's prefix gradient lies: keys, then values. */
@@ -115,18 +144,21 @@ static void qkv_backward(const struct pass *p, bool with_q)
     int rows = acts->rows;
     float eps = (float)c->rms_norm_eps;
 
+    if (p->grad && w->q_norm)
+        ops->qk_gain_gradient(d, p->grad + offsets_of(p)->q_norm, p->grad + offsets_of(p)->k_norm,
+                              acts->dq, acts->dk, l->q, l->k, eps, p->m->cos, p->m->sin,
+                              acts->positions, model_dims(c), rows);
     ops->qk_rope_backward(d, acts->dq, acts->dk, l->q, l->k, w->q_norm, w->k_norm, eps, p->m->cos,
                           p->m->sin, acts->positions, model_dims(c), rows);
     ops->rmsnorm(d, acts->scratch.normed, NULL, l->x, w->input_norm, eps, rows, c->hidden_size);
-    /* Below the first layer nothing is trained: its input's gradient is not needed. */
-    float *dnormed = p->layer ? acts->dnormed : NULL;
+    /* An adapter has nothing below the first layer: its input's gradient is not needed. */
+    float *dnormed = p->layer || p->grad ? acts->dnormed : NULL;
     linear_gradient(p, PROJ_K, dnormed, acts->dk, acts->scratch.normed, false);
     linear_gradient(p, PROJ_V, dnormed, acts->dv, acts->scratch.normed, true);
     if (with_q)
         linear_gradient(p, PROJ_Q, dnormed, acts->dq, acts->scratch.normed, true);
     if (dnormed)
-        ops->rmsnorm_backward(d, acts->dx, dnormed, l->x, l->inv1, w->input_norm, rows,
-                              c->hidden_size);
+        norm_gradient(p, dnormed, l->x, l->inv1, w->input_norm, offsets_of(p)->input_norm);
 }
 
 size_t prefix_kv_size(const struct hf_config *c, int prefix_len)
@@ -134,21 +166,37 @@ size_t prefix_kv_size(const struct hf_config *c, int prefix_len)
     return 2 * (size_t)c->layers * (size_t)prefix_len * (size_t)c->kv_heads * (size_t)c->head_dim;
 }
 
+static void backward(struct pass *p, const float *dhidden)
+{
+    activations *acts = p->acts;
+    model *m = p->m;
+    CHECK(!acts->prefix_only);
+    m->d->ops->zero(m->d, acts->dx,
+                    (size_t)acts->rows * (size_t)m->config.hidden_size * sizeof(float));
+    norm_gradient(p, dhidden, acts->final_x, acts->final_inv, m->final_norm,
+                  p->grad ? p->offsets->final_norm : 0);
+    for (p->layer = m->config.layers - 1; p->layer >= 0; p->layer--) {
+        mlp_backward(p);
+        attention_gradient(p);
+        qkv_backward(p, true);
+    }
+}
+
 void model_backward(model *m, const adapter *a, struct kv_cache *kv, activations *acts,
                     float *dhidden, const struct segment_gradient *segs)
 {
-    struct device *d = m->d;
-    struct pass p = {m, a, kv, acts, segs, 0};
-    CHECK(!acts->prefix_only);
+    struct pass p = {.m = m, .a = a, .kv = kv, .acts = acts, .segs = segs};
     zero_gradients(&p);
-    d->ops->zero(d, acts->dx, (size_t)acts->rows * (size_t)m->config.hidden_size * sizeof(float));
-    d->ops->rmsnorm_backward(d, acts->dx, dhidden, acts->final_x, acts->final_inv, m->final_norm,
-                             acts->rows, m->config.hidden_size);
-    for (p.layer = m->config.layers - 1; p.layer >= 0; p.layer--) {
-        mlp_backward(&p);
-        attention_gradient(&p);
-        qkv_backward(&p, true);
-    }
+    backward(&p, dhidden);
+}
+
+void model_backward_full(model *m, struct kv_cache *kv, activations *acts, float *dhidden,
+                         const struct full_offsets *offsets, float *grad)
+{
+    struct pass p = {.m = m, .kv = kv, .acts = acts, .offsets = offsets, .grad = grad};
+    for (int s = 0; s < acts->n_spans; s++)
+        CHECK(!acts->spans[s].prefix_len); /* nobody would take the prefix's gradient */
+    backward(&p, dhidden);
 }
 
 void model_backward_prefix(model *m, const adapter *a, struct kv_cache *kv, activations *acts,
@@ -157,7 +205,7 @@ void model_backward_prefix(model *m, const adapter *a, struct kv_cache *kv, acti
     struct device *d = m->d;
     const struct hf_config *c = &m->config;
     struct segment_gradient seg = {params_gradient, NULL};
-    struct pass p = {m, a, kv, acts, &seg, 0};
+    struct pass p = {.m = m, .a = a, .kv = kv, .acts = acts, .segs = &seg};
     CHECK(acts->prefix_only && acts->n_spans == 1 && acts->spans[0].prefix_len == 0);
     int len = acts->rows, top = c->layers - 1;
     size_t kv_floats = (size_t)len * (size_t)c->kv_heads * (size_t)c->head_dim;

@@ -30,14 +30,19 @@ size_t full_bytes(const struct device *d, const struct hf_config *config, int ma
 model *full_weights(full_model *f); /* the prepared weights; owned by f */
 float *full_params(full_model *f);  /* device, flat, full_floats() */
 const struct full_tensor *full_tensors(const full_model *f, int *n);
-void full_refresh(full_model *f); /* prepare the weights again after the masters changed */
+void full_refresh(
+    full_model *f); /* prepare the weights again, in place, after the masters changed */
 /* Writes model.safetensors into an existing folder (fsynced); dtype: DTYPE_F32 or DTYPE_BF16. */
 int full_save(full_model *f, const char *folder, enum dtype dtype, struct err *err);
 
-/* grad (full_floats) += gradient of Σ dlogp[r] · log p(targets[r] | …) over the rows of `batch`
- * (spans without prefixes), and logp (host, rows) = those log-probabilities at temperature 1.
- * Every element of grad is one accumulator that takes the rows in order, so a step's gradient does
- * not depend on how its sequences are cut into batches. hidden: device, (rows, H), scratch. */
+/* grad (device, full_floats) += gradient of Σ dlogp[r] · log p(targets[r] | …) over the rows of
+ * `batch`, and logp (host, rows) = those log-probabilities at temperature 1. Spans are whole
+ * sequences without prefixes, their rows end to end; acts are made of full_weights(f) without an
+ * adapter; hidden: device, (rows, H), scratch.
+ *
+ * Every element of grad is one accumulator that takes the rows in order (of a tied matrix: sequence
+ * by sequence, first the head's rows, then the embedding's), so a step's gradient does not depend
+ * on how its sequences are cut into batches. Nothing is allocated. */
 void full_gradient(full_model *f, struct kv_cache *kv, activations *acts, float *hidden,
                    const struct batch *batch, const int *targets, const float *dlogp, float *logp,
                    float *grad);

@@ -1,6 +1,7 @@
 /* internal.h: the model room's own structs, shared by its files. */
 #ifndef MODEL_INTERNAL_H
 #define MODEL_INTERNAL_H
+#include "base/map.h"
 #include "model/model.h"
 
 struct layer_weights {
@@ -91,5 +92,36 @@ struct activations {
     float **dk_prefix, **dv_prefix; /* (max_rows) host */
     bool prefix_only; /* the forward pass stopped after the last layer's keys and values */
 };
+
+/* --- tensors of a file, checked against the config (weights.c) --- */
+struct loader {
+    model *m; /* being made, or NULL */
+    const struct tensor_set *set;
+    struct map seen;
+    struct err *err;
+};
+
+/* Finds a tensor, checks shape (cols 0: a vector) and values, and marks it as known. */
+int loader_take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols);
+/* A tied head that the file holds all the same must be the embedding's numbers. */
+int loader_take_tied_head(struct loader *l, const struct hf_config *c);
+/* No tensor may be left that was not taken. */
+int loader_finish(struct loader *l);
+
+/* --- training of all parameters (full.c) --- */
+/* Where each parameter lies in the flat block, in floats. */
+struct layer_offsets {
+    size_t proj[N_PROJECTIONS], bias[N_PROJECTIONS];
+    size_t input_norm, post_norm, q_norm, k_norm;
+};
+struct full_offsets {
+    struct layer_offsets *layers;
+    size_t embedding, head, final_norm; /* head == embedding when tied */
+};
+
+/* model_backward for the model's own parameters: every gradient but those of embedding and head is
+ * added to grad, and acts->dx is left as the gradient of the embedding's output. */
+void model_backward_full(model *m, struct kv_cache *kv, activations *acts, float *dhidden,
+                         const struct full_offsets *offsets, float *grad);
 
 #endif

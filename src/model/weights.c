@@ -39,13 +39,6 @@ struct attn_dims model_dims(const struct hf_config *c)
     return (struct attn_dims){c->heads, c->kv_heads, c->head_dim};
 }
 
-struct loader {
-    model *m;
-    const struct tensor_set *set;
-    struct map seen;
-    struct err *err;
-};
-
 /* "(3, 4)" of a tensor as it is in the file. */
 static const char *shape_text(char out[160], const struct tensor *t)
 {
@@ -66,8 +59,7 @@ static int wrong_shape(const struct loader *l, const struct tensor *t, int rows,
                    shape_text(found, t), shape_text(wanted, &want));
 }
 
-/* Finds a tensor, checks shape (cols 0: a vector) and values, and marks it as known. */
-static int take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols)
+int loader_take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols)
 {
     const struct tensor *t = *out = tensor_find(l->set, name);
     if (!t)
@@ -102,7 +94,7 @@ static int take(struct loader *l, const struct tensor **out, const char *name, i
 static int load_matrix(struct loader *l, weight **out, const char *name, int n, int k)
 {
     const struct tensor *t;
-    int status = take(l, &t, name, n, k);
+    int status = loader_take(l, &t, name, n, k);
     if (status)
         return status;
     struct device *d = l->m->d;
@@ -113,7 +105,7 @@ static int load_matrix(struct loader *l, weight **out, const char *name, int n, 
 static int load_vector(struct loader *l, float **out, const char *name, int n)
 {
     const struct tensor *t;
-    int status = take(l, &t, name, n, 0);
+    int status = loader_take(l, &t, name, n, 0);
     if (status)
         return status;
     struct device *d = l->m->d;
@@ -180,11 +172,16 @@ static int load_head(struct loader *l)
     if (!c->tie_word_embeddings)
         return load_matrix(l, &m->head, "lm_head.weight", c->vocab_size, c->hidden_size);
     m->head = m->embedding;
-    /* Some writers store the tied head as well: accept it only as the same numbers. */
+    return loader_take_tied_head(l, c);
+}
+
+/* Some writers store the tied head as well: accept it only as the same numbers. */
+int loader_take_tied_head(struct loader *l, const struct hf_config *c)
+{
     const struct tensor *head = tensor_find(l->set, "lm_head.weight");
     if (!head)
         return ERR_NONE;
-    status = take(l, &head, "lm_head.weight", c->vocab_size, c->hidden_size);
+    int status = loader_take(l, &head, "lm_head.weight", c->vocab_size, c->hidden_size);
     if (status)
         return status;
     const struct tensor *embedding = tensor_find(l->set, "model.embed_tokens.weight");
@@ -195,7 +192,7 @@ static int load_head(struct loader *l)
     return ERR_NONE;
 }
 
-static int check_no_stranger(struct loader *l)
+int loader_finish(struct loader *l)
 {
     for (size_t i = 0; i < l->set->count; i++) {
         const char *name = l->set->tensors[i].name;
@@ -294,7 +291,7 @@ int model_create(model **out, struct device *d, const struct hf_config *config,
     for (int i = 0; i < config->layers && !status; i++)
         status = load_layer(&l, i);
     if (!status)
-        status = check_no_stranger(&l);
+        status = loader_finish(&l);
     if (!status)
         status = make_rotary(m, err);
     map_free(&l.seen);

@@ -84,6 +84,9 @@ static void test_rmsnorm(void **state)
     ref_f64_rmsnorm(y, inv, t.x, t.gain, norm_eps, R, H);
     ref_f64_rmsnorm_backward(dx, t.c, t.x, inv, t.gain, R, H);
     check("dx", norm_loss, &t, t.x, dx, R * H);
+    double dgain[H] = {0};
+    ref_f64_gain_gradient(dgain, t.c, t.x, inv, R, H);
+    check("dgain", norm_loss, &t, t.gain, dgain, H);
     double twice[R * H];
     memcpy(twice, dx, sizeof twice);
     ref_f64_rmsnorm_backward(twice, t.c, t.x, inv, t.gain, R, H); /* it adds */
@@ -131,6 +134,11 @@ static void test_linear(void **state)
         ref_f64_linear(y, u, t.x, &t.l, R, false);
         ref_f64_linear_backward(dx, du, t.c, &t.l, R, false);
         check("dx", linear_loss, &t, t.x, dx, R * K);
+        double dw[N * K] = {0}, dbias[N] = {0};
+        ref_f64_weight_gradient(dw, t.c, t.x, N, K, R);
+        ref_f64_bias_gradient(dbias, t.c, N, R);
+        check("dw", linear_loss, &t, t.w, dw, N * K);
+        check("dbias", linear_loss, &t, t.bias, dbias, N);
         if (rank) {
             ref_f64_lora_gradient(da, db, t.c, du, t.x, u, 1.3, N, K, RANK, R);
             check("da", linear_loss, &t, t.a, da, RANK * K);
@@ -195,6 +203,13 @@ static void test_qk_rope(void **state)
                                  norm_eps, t.cosine, t.sine, positions, dims, R);
         check("dq", rope_loss, &t, t.q, dq, R * HEADS * D);
         check("dk", rope_loss, &t, t.k, dk, R * KV_HEADS * D);
+        if (!gains)
+            continue;
+        double dq_gain[D] = {0}, dk_gain[D] = {0};
+        ref_f64_qk_gain_gradient(dq_gain, dk_gain, t.c_q, t.c_k, t.q, t.k, norm_eps, t.cosine,
+                                 t.sine, positions, dims, R);
+        check("dq_gain", rope_loss, &t, t.q_gain, dq_gain, D);
+        check("dk_gain", rope_loss, &t, t.k_gain, dk_gain, D);
     }
 }
 
@@ -358,6 +373,34 @@ static void test_logprob(void **state)
     double dx[R * HIDDEN];
     ref_f64_logprob_backward(dx, t.x, &head, t.targets, t.c, t.temperature, R);
     check("dhidden", logprob_loss, &t, t.x, dx, R * HIDDEN);
+    double dhead[VOCAB * HIDDEN] = {0};
+    t.temperature = 1; /* the head is trained at no other */
+    ref_f64_head_gradient(dhead, t.x, &head, t.targets, t.c, R);
+    check("dhead", logprob_loss, &t, t.w, dhead, VOCAB * HIDDEN);
+}
+
+struct embedding_test {
+    double table[VOCAB * HIDDEN], c[R * HIDDEN];
+};
+static const int embedded[R] = {4, 12, 4}; /* one id twice */
+
+static double embedding_loss(void *context)
+{
+    struct embedding_test *t = context;
+    double x[R * HIDDEN];
+    ref_f64_embedding(x, embedded, t->table, R, HIDDEN, false);
+    return weighted(t->c, x, R * HIDDEN);
+}
+
+static void test_embedding(void **state)
+{
+    (void)state;
+    struct embedding_test t;
+    double dtable[VOCAB * HIDDEN] = {0};
+    fill(t.table, VOCAB * HIDDEN, 1);
+    fill(t.c, R * HIDDEN, 2);
+    ref_f64_embedding_gradient(dtable, embedded, t.c, HIDDEN, R);
+    check("dtable", embedding_loss, &t, t.table, dtable, VOCAB * HIDDEN);
 }
 
 /* Probabilities add up to 1, the entropy is their −Σ p·log p, sampling is their inverse CDF. */
@@ -465,7 +508,7 @@ int main(void)
         cmocka_unit_test(test_attention), cmocka_unit_test(test_swiglu),
         cmocka_unit_test(test_logprob),   cmocka_unit_test(test_distribution),
         cmocka_unit_test(test_float),     cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_bf16_flag),
+        cmocka_unit_test(test_bf16_flag), cmocka_unit_test(test_embedding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -691,6 +691,123 @@ static void op_logprob_backward(struct device *d, float *dhidden, const float *h
     }
 }
 
+/* --- gradients of the model's own parameters: rows in order, so threads divide columns --- */
+
+static void op_weight_gradient(struct device *d, float *dw, const float *dy, const float *x, int N,
+                               int K, int R)
+{
+    gemm_gradient(cpu_of(d)->gemm, dw, dy, N, x, K, R);
+}
+
+struct columns {
+    int first, count;
+};
+
+/* A thread's columns of `width`, in whole cache lines: none may be left to the last ones. */
+static struct columns my_columns(int width)
+{
+    int lines = (width + LANE_ALIGN - 1) / LANE_ALIGN;
+    int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    int first = lines * thread / threads * LANE_ALIGN;
+    int end = lines * (thread + 1) / threads * LANE_ALIGN;
+    end = end < width ? end : width;
+    return (struct columns){first, end > first ? end - first : 0};
+}
+
+static void op_bias_gradient(struct device *d, float *db, const float *dy, int N, int R)
+{
+    const struct ops_kernels *ops = cpu_of(d)->ops;
+#pragma omp parallel num_threads(threads_for(d, R, N))
+    {
+        struct columns c = my_columns(N);
+        for (int r = 0; r < R; r++)
+            ops->add(db + c.first, dy + (size_t)r * (size_t)N + c.first, (size_t)c.count);
+    }
+}
+
+static void op_gain_gradient(struct device *d, float *dgain, const float *dy, const float *x,
+                             const float *inv_rms, int R, int H)
+{
+    const struct ops_kernels *ops = cpu_of(d)->ops;
+#pragma omp parallel num_threads(threads_for(d, R, H))
+    {
+        struct columns c = my_columns(H);
+        for (int r = 0; r < R; r++) {
+            size_t at = (size_t)r * (size_t)H + (size_t)c.first;
+            ops->gain_gradient(dgain + c.first, dy + at, x + at, inv_rms[r], c.count);
+        }
+    }
+}
+
+/* The gains are shared by the heads, and a head's norm needs all of the head: one thread each. */
+static void op_qk_gain_gradient(struct device *d, float *dq_gain, float *dk_gain, const float *dq,
+                                const float *dk, const float *q, const float *k, float eps,
+                                const float *cos, const float *sin, const int *positions,
+                                struct attn_dims dims, int R)
+{
+    const struct ops_kernels *ops = cpu_of(d)->ops;
+    int D = dims.head_dim;
+    CHECK(D <= ROW_BUFFER);
+    bool alone = d->threads < 2 || threads_for(d, R, (dims.heads + dims.kv_heads) * D) < 2;
+#pragma omp parallel for num_threads(2) if (!alone)
+    for (int side = 0; side < 2; side++) {
+        int heads = side ? dims.kv_heads : dims.heads;
+        float *gain = side ? dk_gain : dq_gain, back[ROW_BUFFER];
+        const float *dx = side ? dk : dq, *x = side ? k : q;
+        for (int i = 0; i < R * heads; i++) {
+            size_t angle = (size_t)positions[i / heads] * (size_t)(D / 2);
+            size_t at = (size_t)i * (size_t)D;
+            ops->head_gain_gradient(gain, back, dx + at, x + at, eps, cos + angle, sin + angle, D);
+        }
+    }
+}
+
+static void op_embedding_gradient(struct device *d, float *dtable, const int *ids, const float *dx,
+                                  int vocab, int K, int R)
+{
+    const struct ops_kernels *ops = cpu_of(d)->ops;
+#pragma omp parallel num_threads(threads_for(d, R, K))
+    {
+        struct columns c = my_columns(K);
+        for (int r = 0; r < R; r++) {
+            CHECK(ids[r] >= 0 && ids[r] < vocab);
+            ops->add(dtable + (size_t)ids[r] * (size_t)K + c.first,
+                     dx + (size_t)r * (size_t)K + c.first, (size_t)c.count);
+        }
+    }
+}
+
+static void op_head_gradient(struct device *d, float *logp, float *dhidden, float *dhead,
+                             const float *hidden, const weight *head, const int *targets,
+                             const float *dlogp, int R)
+{
+    struct cpu *c = cpu_of(d);
+    int V = head->packed.n, H = head->packed.k;
+    for (int at = 0; at < R; at += HEAD_ROWS) {
+        int rows = chunk_of(R, at);
+        const float *x = hidden + (size_t)at * (size_t)H;
+        head_logits(c, x, head, rows);
+#pragma omp parallel for num_threads(threads_for(d, rows, V))
+        for (int r = 0; r < rows; r++) {
+            float *z = c->logits + (size_t)r * (size_t)V;
+            int target = targets[at + r];
+            CHECK(target >= 0 && target < V);
+            float logz = c->ops->log_sum_exp(z, 1.0f, V);
+            if (logp)
+                logp[at + r] = z[target] - logz;
+            if (dhidden || dhead)
+                c->ops->logit_gradient(z, logz, target, dlogp[at + r], V);
+        }
+        if (dhead)
+            gemm_gradient(c->gemm, dhead, c->logits, V, x, H, rows);
+        if (dhidden) {
+            gemm_input(c->gemm, c->logits, V, rows, V);
+            gemm_backward(c->gemm, dhidden + (size_t)at * (size_t)H, H, &head->packed, 1.0f,
+                          GEMM_SET);
+        }
+    }
+}
+
 /* --- vectors --- */
 
 static size_t piece_of(size_t n, size_t at)
@@ -775,6 +892,12 @@ static const struct backend cpu_backend = {
     .qk_rope_backward = op_qk_rope_backward,
     .swiglu_backward = op_swiglu_backward,
     .logprob_backward = op_logprob_backward,
+    .weight_gradient = op_weight_gradient,
+    .bias_gradient = op_bias_gradient,
+    .gain_gradient = op_gain_gradient,
+    .qk_gain_gradient = op_qk_gain_gradient,
+    .embedding_gradient = op_embedding_gradient,
+    .head_gradient = op_head_gradient,
     .add = op_add,
     .scale = op_scale,
     .sum_squares = op_sum_squares,

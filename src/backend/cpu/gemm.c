@@ -24,6 +24,7 @@
 #include <string.h>
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_kernel.h"
+#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/isa.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -32,15 +33,18 @@ enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
     SERIAL_WORK = 2000000, /* multiplications that are not worth waking threads for (10 to 40 µs) */
-    SERIAL_COPIES = 65536  /* the same for elements laid out */
+    SERIAL_COPIES = 65536, /* the same for elements laid out */
+    GRADIENT_ROWS = 256    /* rows of both operands laid out together: X's stay in the second-level
+                              cache, Y's beside a panel of X in the first */
 };
 
 struct gemm {
     const struct gemm_kernel *kernel;
+    const struct gemm_kernel *f32; /* the instruction set's f32 kernel, for gradients of weights */
     int threads;
     char *x; /* the input, laid out for the kernel */
     size_t x_bytes;
-    char *scratch;        /* per thread: sums, then transposed panels */
+    char *scratch;        /* per thread: sums, then transposed panels; or a gradient's operands */
     size_t scratch_bytes; /* of one thread */
     int m, k, k_padded;   /* the input's shape */
     int blocks;           /* of rows */
@@ -86,16 +90,6 @@ static float bits_float(uint32_t bits)
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-/* Nearest even. A NaN stays one: rounding up could carry its mantissa away, so it is set quiet. */
-static uint16_t bf16_round(float value)
-{
-    uint32_t bits = float_bits(value);
-    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-    uint32_t nan = bits >> 16 | 0x40u;
-    int32_t magnitude = (int32_t)(bits & 0x7fffffffu); /* signed: SSE2 compares no other way */
-    return (uint16_t)(magnitude > 0x7f800000 ? nan : rounded);
 }
 
 static float bf16_widen(uint16_t value)
@@ -169,7 +163,7 @@ static float host_value(const void *host, enum weight_dtype dtype, size_t i)
 /* bf16 that is bf16 already keeps its bits, NaN payloads included. */
 static uint16_t host_bf16(const void *host, enum weight_dtype dtype, size_t i)
 {
-    return dtype == WEIGHT_BF16 ? host_half(host, i) : bf16_round(host_value(host, dtype, i));
+    return dtype == WEIGHT_BF16 ? host_half(host, i) : layout_bf16(host_value(host, dtype, i));
 }
 
 /* One row n of the host matrix goes to column n % 16 of its panel. */
@@ -254,6 +248,18 @@ static size_t transposed_bytes(const struct gemm_kernel *kernel)
     return (size_t)kernel->group * GEMM_PANEL * kernel->k_block * element_bytes(kernel->precision);
 }
 
+/* X's group of panels, a block of Y, and a tile for the last columns (see gradient_tile). */
+static size_t gradient_bytes(const struct gemm_kernel *f32)
+{
+    size_t row = (size_t)f32->group * GEMM_PANEL + f32->rows;
+    return (GRADIENT_ROWS * row + (size_t)f32->rows * f32->group * GEMM_PANEL) * sizeof(float);
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int threads,
                      struct err *err)
 {
@@ -265,7 +271,9 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
         return err_no_memory(err, "matrix products", sizeof *g);
     g->kernel = kernel;
     g->threads = threads > 0 ? threads : omp_get_num_procs();
-    g->scratch_bytes = sums_bytes(kernel) + transposed_bytes(kernel);
+    g->f32 = find_kernel(kernel->isa, PRECISION_F32);
+    g->scratch_bytes =
+        max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
     g->scratch = mem_alloc_aligned(g->threads * g->scratch_bytes);
     if (!g->scratch) {
         size_t wanted = g->threads * g->scratch_bytes;
@@ -375,101 +383,6 @@ static size_t k_offset(const struct gemm_kernel *kernel, int rows, int k)
     return (size_t)k * kernel->row_step * sizeof(uint16_t);
 }
 
-/* Columns are laid out some dozens at a time: rounding runs along a row, where it vectorises, and
- * interleaving then finds its rows in the first-level cache. Columns from K on are zeros. */
-enum { SLICE = 64 };
-
-static void round_slice(uint16_t *out, const float *x, int count)
-{
-    for (int i = 0; i < count; i++)
-        out[i] = bf16_round(x[i]);
-}
-
-/* out [words][rows] = slice [rows][words]; rows is a constant at each call below. */
-static inline __attribute__((always_inline)) void
-interleave_rows(uint32_t *restrict out, uint32_t (*restrict slice)[SLICE], int words, int rows)
-{
-    for (int i = 0; i < words; i++) {
-        for (int r = 0; r < rows; r++)
-            out[i * rows + r] = slice[r][i];
-    }
-}
-
-static void interleave(uint32_t *out, uint32_t (*slice)[SLICE], int words, int rows)
-{
-    switch (rows) {
-    case 1:
-        memcpy(out, slice[0], words * sizeof *out);
-        break;
-    case 4:
-        interleave_rows(out, slice, words, 4);
-        break;
-    case 5:
-        interleave_rows(out, slice, words, 5);
-        break;
-    case 6:
-        interleave_rows(out, slice, words, 6);
-        break;
-    case 7:
-        interleave_rows(out, slice, words, 7);
-        break;
-    case 8:
-        interleave_rows(out, slice, words, 8);
-        break;
-    default:
-        interleave_rows(out, slice, words, rows);
-    }
-}
-
-/* One row's columns [k0, k0 + SLICE), zeros beyond `inside`, as the kernel wants them: f32, f32
- * rounded to bf16, or pairs of bf16. */
-static void fill_slice(uint32_t out[SLICE], const float *x, int inside,
-                       const struct gemm_kernel *kernel)
-{
-    if (inside < SLICE)
-        memset(out, 0, SLICE * sizeof *out);
-    if (kernel->precision == PRECISION_F32) {
-        memcpy(out, x, inside * sizeof *x);
-    } else if (kernel->x_layout == GEMM_X_PAIRS) {
-        round_slice((uint16_t *)out, x, inside);
-    } else {
-        for (int i = 0; i < inside; i++)
-            out[i] = (uint32_t)bf16_round(x[i]) << 16;
-    }
-}
-
-/* GEMM_X_F32 and GEMM_X_PAIRS: [K or K/2][rows] words of 32 bits. */
-static void lay_out_words(const struct gemm *g, uint32_t *out, const float *x, int ldx, int rows)
-{
-    uint32_t slice[GEMM_MAX_ROWS][SLICE];
-    int per_word = g->kernel->x_layout == GEMM_X_PAIRS ? 2 : 1;
-    for (int k0 = 0; k0 < g->k_padded; k0 += SLICE) {
-        int words = min_int(SLICE, g->k_padded - k0) / per_word;
-        int inside = min_int(SLICE, g->k - k0);
-        inside = inside < 0 ? 0 : inside;
-        for (int r = 0; r < rows; r++)
-            fill_slice(slice[r], x + (size_t)r * ldx + k0, inside, g->kernel);
-        interleave(out, slice, words, rows);
-        out += (size_t)words * rows;
-    }
-}
-
-/* [rows/16][K/32][16][32]: tiles of 16 rows × 64 bytes; rows beyond the last are zeros. */
-static void lay_out_tiles(const struct gemm *g, uint16_t *out, const float *x, int ldx, int rows)
-{
-    int step = g->kernel->row_step;
-    for (int first = 0; first < rows; first += step) {
-        for (int k0 = 0; k0 < g->k_padded; k0 += GEMM_K_ALIGN) {
-            int inside = min_int(GEMM_K_ALIGN, g->k - k0);
-            for (int r = first; r < first + step; r++, out += GEMM_K_ALIGN) {
-                memset(out, 0, GEMM_K_ALIGN * sizeof *out);
-                if (r < rows)
-                    round_slice(out, x + (size_t)r * ldx + k0, inside);
-            }
-        }
-    }
-}
-
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
 {
     CHECK(M >= 1 && K >= 1 && ldx >= K);
@@ -482,34 +395,11 @@ void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
     schedule(static) if ((size_t)M * K > SERIAL_COPIES && g->blocks > 1)
     for (int b = 0; b < g->blocks; b++) {
         int start = block_start(g, b), rows = block_start(g, b + 1) - start;
-        const float *from = x + (size_t)start * ldx;
-        if (g->kernel->x_layout == GEMM_X_TILES)
-            lay_out_tiles(g, (uint16_t *)block_data(g, b), from, ldx, rows);
-        else
-            lay_out_words(g, (uint32_t *)block_data(g, b), from, ldx, rows);
+        g->kernel->lay_out(block_data(g, b), x + (size_t)start * ldx, ldx, rows, K, g->k_padded);
     }
 }
 
 /* --- the product --- */
-
-/* Sums (rows, columns) of the result's elements from (row, column) on go to the caller's matrix. No
- * fused multiply-add, so alpha = 1 changes nothing. */
-static void write_out(const struct job *job, const float *acc, int acc_ld, int row, int rows,
-                      int column, int columns)
-{
-    float alpha = job->alpha;
-    for (int r = 0; r < rows; r++) {
-        float *restrict y = job->y + (size_t)(row + r) * job->ldy + column;
-        const float *restrict sums = acc + (size_t)r * acc_ld;
-        if (job->mode == GEMM_SET) {
-            for (int c = 0; c < columns; c++)
-                y[c] = alpha * sums[c];
-        } else {
-            for (int c = 0; c < columns; c++)
-                y[c] = y[c] + alpha * sums[c];
-        }
-    }
-}
 
 /* W's side of one pass: a group of panels over a k block, and where it lies. */
 struct pass {
@@ -580,8 +470,9 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
-                write_out(job, t.acc, ld, start, t.rows, column,
-                          min_int(t.panels * GEMM_PANEL, job->columns - column));
+                kernel->write_out(job->y + (size_t)start * job->ldy + column, job->ldy, t.acc, ld,
+                                  t.rows, min_int(t.panels * GEMM_PANEL, job->columns - column),
+                                  job->alpha, job->mode == GEMM_ADD);
         }
     }
 }
@@ -680,4 +571,133 @@ void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, fl
                       .columns = w->k,
                       .alpha = alpha,
                       .mode = mode});
+}
+
+/* --- the gradient of a weight ---
+ *
+ * dW (N, K) += Yᵀ·X reduces over rows. The f32 microkernel does it with its own names exchanged:
+ * its "rows of X" are columns of Y, its panels of W are columns of X, its k are the rows. Both
+ * operands are laid out some rows at a time, and the sums rest in dW itself in between. */
+
+struct gradient {
+    const struct gemm_kernel *kernel;
+    float *dw;
+    const float *y, *x;
+    int n, k;
+    int row0, rows; /* laid out now */
+};
+
+/* Columns [first, first + count) of Y: [rows][count]. */
+static void lay_out_y(float *out, const struct gradient *j, int first, int count)
+{
+    const float *from = j->y + (size_t)j->row0 * j->n + first;
+    if (count == 8) { /* the common size as a constant */
+        for (int r = 0; r < j->rows; r++, from += j->n, out += 8)
+            memcpy(out, from, 8 * sizeof *out);
+        return;
+    }
+    for (int r = 0; r < j->rows; r++, from += j->n, out += count)
+        for (int i = 0; i < count; i++)
+            out[i] = from[i];
+}
+
+/* Panels [first, first + count) of X: [count][rows][16], columns from K on are zeros. */
+static void lay_out_x(float *out, const struct gradient *j, int first, int count)
+{
+    for (int p = first; p < first + count; p++) {
+        int inside = min_int(GEMM_PANEL, j->k - p * GEMM_PANEL);
+        const float *from = j->x + (size_t)j->row0 * j->k + (size_t)p * GEMM_PANEL;
+        for (int r = 0; r < j->rows; r++, from += j->k, out += GEMM_PANEL) {
+            if (inside == GEMM_PANEL) {
+                memcpy(out, from, GEMM_PANEL * sizeof *out);
+            } else {
+                memset(out, 0, GEMM_PANEL * sizeof *out);
+                memcpy(out, from, inside * sizeof *out);
+            }
+        }
+    }
+}
+
+/* One call of the microkernel on rows n … of dW from column `column` on. Where the last panel
+ * reaches beyond K, a copy of the tile takes the sums: beyond K lies the next row of dW. */
+static void gradient_tile(const struct gradient *j, struct gemm_tile *t, int n, int column,
+                          float *edge)
+{
+    float *dw = j->dw + (size_t)n * j->k + column;
+    int inside = j->k - column;
+    if (inside >= t->panels * GEMM_PANEL) {
+        t->acc = dw;
+        t->acc_ld = j->k;
+        j->kernel->tile(t);
+        return;
+    }
+    t->acc = edge;
+    t->acc_ld = t->panels * GEMM_PANEL;
+    memset(edge, 0, (size_t)t->rows * t->acc_ld * sizeof *edge);
+    for (int r = 0; r < t->rows; r++)
+        memcpy(edge + r * t->acc_ld, dw + (size_t)r * j->k, inside * sizeof *edge);
+    j->kernel->tile(t);
+    for (int r = 0; r < t->rows; r++)
+        memcpy(dw + (size_t)r * j->k, edge + r * t->acc_ld, inside * sizeof *edge);
+}
+
+/* The operands laid out, and room for a tile; in a thread's scratch. */
+struct operands {
+    float *x, *y, *edge;
+};
+
+/* `count` rows of dW from n on, beside the `panels` panels from p0 on that are laid out. */
+static void gradient_rows(const struct gradient *j, const struct operands *o, int n, int count,
+                          int p0, int panels)
+{
+    size_t stride = (size_t)j->rows * GEMM_PANEL;
+    struct gemm_tile t = {
+        .resume = true, .rows = count, .k = j->rows, .x = o->y, .w_stride = stride * sizeof(float)};
+    int step = j->kernel->panels(count);
+    lay_out_y(o->y, j, n, count);
+    for (int p = 0; p < panels; p += step) {
+        t.panels = min_int(step, panels - p);
+        t.w = o->x + p * stride;
+        gradient_tile(j, &t, n, (p0 + p) * GEMM_PANEL, o->edge);
+    }
+}
+
+/* Rows [n, n_end) and panels [panel, panel_end) of dW, all R rows. */
+static void gradient_part(struct gradient *j, int n, int n_end, int panel, int panel_end, int R,
+                          float *scratch)
+{
+    int rows = j->kernel->rows, group = j->kernel->group;
+    struct operands o = {.x = scratch};
+    o.y = o.x + (size_t)GRADIENT_ROWS * group * GEMM_PANEL;
+    o.edge = o.y + (size_t)GRADIENT_ROWS * rows;
+    for (j->row0 = 0; j->row0 < R; j->row0 += GRADIENT_ROWS) {
+        j->rows = min_int(GRADIENT_ROWS, R - j->row0);
+        for (int p0 = panel; p0 < panel_end; p0 += group) {
+            int panels = min_int(group, panel_end - p0);
+            lay_out_x(o.x, j, p0, panels);
+            for (int i = n; i < n_end; i += rows)
+                gradient_rows(j, &o, i, min_int(rows, n_end - i), p0, panels);
+        }
+    }
+}
+
+void gemm_gradient(struct gemm *g, float *dw, const float *y, int N, const float *x, int K, int R)
+{
+    CHECK(N >= 1 && K >= 1 && R >= 1);
+    const struct gemm_kernel *kernel = g->f32;
+    int blocks = (N + kernel->rows - 1) / kernel->rows, panels = (K + GEMM_PANEL - 1) / GEMM_PANEL;
+    /* The longer side is divided: what the threads lay out twice is the shorter one. */
+    bool across = K > N;
+    size_t work = (size_t)R * N * K;
+#pragma omp parallel num_threads(g->threads) if (work > SERIAL_WORK)
+    {
+        int part = omp_get_thread_num(), parts = omp_get_num_threads();
+        struct gradient j = {.kernel = kernel, .dw = dw, .y = y, .x = x, .n = N, .k = K};
+        int n = across ? 0 : share(blocks, part, parts) * kernel->rows;
+        int n_end = across ? N : min_int(share(blocks, part + 1, parts) * kernel->rows, N);
+        int panel = across ? share(panels, part, parts) : 0;
+        int panel_end = across ? share(panels, part + 1, parts) : panels;
+        gradient_part(&j, n, n_end, panel, panel_end, R,
+                      (float *)(g->scratch + part * g->scratch_bytes));
+    }
 }

@@ -62,4 +62,9 @@ void gemm_forward(struct gemm *g, float *y, int ldy, const struct packed *w, flo
 void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, float alpha,
                    enum gemm_mode mode); /* after gemm_input of Y (M, N) */
 
+/* dW (N, K) += Yᵀ·X with Y (R, N) and X (R, K): the gradient of a weight that is trained. All f32
+ * in either precision, on the f32 microkernels. Every element is one accumulator that goes on from
+ * what dW holds and takes the rows in order: several calls give the bits of one over all rows. */
+void gemm_gradient(struct gemm *g, float *dw, const float *y, int N, const float *x, int K, int R);
+
 #endif

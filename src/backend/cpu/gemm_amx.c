@@ -15,6 +15,7 @@
  * zeros in X, their sums are computed and never read. */
 #include <string.h>
 #include "backend/cpu/gemm_kernel.h"
+#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/intrin.h"
 
 enum { TILE_ROWS = 16, TILE_BYTES = 1024, TILE_ROW_BYTES = 64, TILE_K = 32, LINE = 64 };
@@ -172,6 +173,8 @@ const struct gemm_kernel GEMM_NAME(gemm_amx_bf16) = {
     .panels = panels,
     .tile = tile_bf16,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
+    .lay_out = lay_out_tiles,
+    .write_out = write_out,
     .begin = begin,
     .end = end,
 };

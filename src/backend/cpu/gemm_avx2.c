@@ -11,6 +11,7 @@
  *
  * Each tile size is the same function inlined with constant sizes. */
 #include "backend/cpu/gemm_kernel.h"
+#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/intrin.h"
 
 enum { ROWS = 6, LANES = 8, MAX_VECTORS = 8 }; /* vectors of a tile's row: 2 per panel */
@@ -243,6 +244,8 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_f32) = {
     .panels = panels,
     .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
+    .lay_out = lay_out_f32,
+    .write_out = write_out,
 };
 
 const struct gemm_kernel GEMM_NAME(gemm_avx2_bf16) = {
@@ -256,4 +259,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_bf16) = {
     .panels = panels,
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
+    .lay_out = lay_out_rounded,
+    .write_out = write_out,
 };

@@ -1,6 +1,7 @@
 /* gemm_avx512.c: microkernels for AVX-512 without dot-product instructions: f32, and bf16 widened
  * in registers by shift and mask as in gemm_avx2.c. The same fused multiply-adds in the same order
  * as there, so both sets give the same bits (a test holds them to it). Registers: gemm_zmm.h. */
+#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/gemm_zmm.h"
 
 static int panels(int rows)
@@ -84,6 +85,8 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512_f32) = {
     .panels = panels,
     .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
+    .lay_out = lay_out_f32,
+    .write_out = write_out,
 };
 
 const struct gemm_kernel GEMM_NAME(gemm_avx512_bf16) = {
@@ -97,4 +100,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512_bf16) = {
     .panels = panels,
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
+    .lay_out = lay_out_rounded,
+    .write_out = write_out,
 };

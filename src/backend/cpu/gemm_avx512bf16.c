@@ -4,6 +4,7 @@
  * subnormal inputs and results as zero, whatever the control register says (Intel SDM, VDPBF16PS);
  * all of it is per element, so the row rule holds. f32 comes from gemm_avx512.c. */
 #include <string.h>
+#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/gemm_zmm.h"
 
 static int panels(int rows)
@@ -61,4 +62,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512bf16_bf16) = {
     .panels = panels,
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
+    .lay_out = lay_out_pairs,
+    .write_out = write_out,
 };

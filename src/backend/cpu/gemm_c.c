@@ -4,6 +4,7 @@
  * none, and -ffp-contract=off keeps the result the same with every compiler. */
 #include <string.h>
 #include "backend/cpu/gemm_kernel.h"
+#include "backend/cpu/gemm_layout.h"
 
 enum { ROWS = 4 };
 
@@ -108,6 +109,8 @@ const struct gemm_kernel GEMM_NAME(gemm_c_f32) = {
     .panels = panels,
     .tile = tile_f32,
     .transpose = transpose_f32,
+    .lay_out = lay_out_f32,
+    .write_out = write_out,
 };
 
 const struct gemm_kernel GEMM_NAME(gemm_c_bf16) = {
@@ -121,4 +124,6 @@ const struct gemm_kernel GEMM_NAME(gemm_c_bf16) = {
     .panels = panels,
     .tile = tile_bf16,
     .transpose = transpose_bf16,
+    .lay_out = lay_out_rounded,
+    .write_out = write_out,
 };

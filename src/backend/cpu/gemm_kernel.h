@@ -43,6 +43,12 @@ struct gemm_kernel {
     /* For `count` blocks of 16 columns n × 16 k of a packed weight (bf16 [8][16 n][2], f32
      * [16 k][16 n]): the same block with n and k exchanged. Strides in bytes. */
     void (*transpose)(void *out, size_t out_stride, const void *in, size_t in_stride, int count);
+    /* Rows of X (rows, k), leading dimension ldx, as one block in the layout above, rounded to bf16
+     * in that precision; zeros from k to k_padded. */
+    void (*lay_out)(void *block, const float *x, int ldx, int rows, int k, int k_padded);
+    /* y = or += alpha · sums, (rows, columns). */
+    void (*write_out)(float *y, int ldy, const float *sums, int ld, int rows, int columns,
+                      float alpha, bool add);
     void (*begin)(void); /* per thread around a parallel region, or NULL */
     void (*end)(void);
 };

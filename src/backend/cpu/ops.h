@@ -63,6 +63,8 @@ struct ops_kernels {
     float (*rmsnorm)(float *y, const float *x, const float *gain, float eps, int n); /* → 1/rms */
     void (*rmsnorm_backward)(float *dx, const float *dy, const float *x, float inv_rms,
                              const float *gain, int n); /* dx += */
+    /* One row's part: dgain += dy·x·inv_rms. */
+    void (*gain_gradient)(float *dgain, const float *dy, const float *x, float inv_rms, int n);
     void (*swiglu)(float *y, const float *gate, const float *up, int n);
     void (*swiglu_backward)(float *dgate, float *dup, const float *dy, const float *gate,
                             const float *up, int n);
@@ -71,6 +73,9 @@ struct ops_kernels {
                       const float *sin, int head_dim);
     void (*head_rope_backward)(float *dx, const float *x, const float *gain, float eps,
                                const float *cos, const float *sin, int head_dim); /* in place */
+    /* One head's part of dgain; dx as head_rope_backward takes it. back: scratch, head_dim. */
+    void (*head_gain_gradient)(float *dgain, float *back, const float *dx, const float *x,
+                               float eps, const float *cos, const float *sin, int head_dim);
     void (*round_bf16)(float *x, int n);
     void (*store_bf16)(uint16_t *out, const float *x, int n);
     void (*attention)(const struct attn_job *job);

@@ -79,6 +79,17 @@ static void rmsnorm_backward(float *dx, const float *dy, const float *x, float i
     norm_gradient(dx, dy, x, inv_rms, gain, n, true);
 }
 
+/* y = x̂·g with x̂ = x·r:  dg += dy·x̂. */
+static void gain_gradient(float *dgain, const float *dy, const float *x, float inv_rms, int n)
+{
+    v16 factor = v_set1(inv_rms);
+    FOR_LANES(n)
+    {
+        v16 normed = v_mul(load_lanes(x + i, m), factor);
+        store_lanes(dgain + i, v_fma(load_lanes(dy + i, m), normed, load_lanes(dgain + i, m)), m);
+    }
+}
+
 /* --- SwiGLU --- */
 
 static inline v16 sigmoid(v16 x)
@@ -141,6 +152,13 @@ static void head_rope_backward(float *dx, const float *x, const float *gain, flo
     rotate(dx, dx, cos, sin, head_dim / 2, -1.0f); /* the transpose is the inverse */
     if (gain)
         norm_gradient(dx, dx, x, inverse_rms(x, eps, head_dim), gain, head_dim, false);
+}
+
+static void head_gain_gradient(float *dgain, float *back, const float *dx, const float *x,
+                               float eps, const float *cos, const float *sin, int head_dim)
+{
+    rotate(back, dx, cos, sin, head_dim / 2, -1.0f);
+    gain_gradient(dgain, back, x, inverse_rms(x, eps, head_dim), head_dim);
 }
 
 static void store_bf16(uint16_t *out, const float *x, int n)
@@ -381,10 +399,12 @@ const struct ops_kernels OPS_TABLE = {
     .name = OPS_NAME,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,
+    .gain_gradient = gain_gradient,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
     .head_rope = head_rope,
     .head_rope_backward = head_rope_backward,
+    .head_gain_gradient = head_gain_gradient,
     .round_bf16 = round_bf16,
     .store_bf16 = store_bf16,
     .attention = attention,

@@ -496,6 +496,82 @@ void REF(logprob_backward)(REAL *dhidden, const REAL *hidden, const struct REF(h
     }
 }
 
+/* --- gradients of the model's own parameters --- */
+
+/* y_n = Σ_k x_k·w_nk: dw_nk = dy_n·x_k */
+void REF(weight_gradient)(REAL *dw, const REAL *dy, const REAL *x, int N, int K, int R)
+{
+    for (int r = 0; r < R; r++)
+        for (int n = 0; n < N; n++)
+            for (int k = 0; k < K; k++)
+                dw[(size_t)n * (size_t)K + (size_t)k] += dy[r * N + n] * x[r * K + k];
+}
+
+void REF(bias_gradient)(REAL *db, const REAL *dy, int N, int R)
+{
+    for (int r = 0; r < R; r++)
+        for (int n = 0; n < N; n++)
+            db[n] += dy[r * N + n];
+}
+
+void REF(gain_gradient)(REAL *dgain, const REAL *dy, const REAL *x, const REAL *inv_rms, int R,
+                        int H)
+{
+    for (int r = 0; r < R; r++)
+        for (int i = 0; i < H; i++)
+            dgain[i] += dy[r * H + i] * x[r * H + i] * inv_rms[r];
+}
+
+/* One head: the rotation's transpose, then the norm's gain. */
+static void head_gain_gradient(REAL *dgain, const REAL *d, const REAL *x, REAL eps, const REAL *cos,
+                               const REAL *sin, int D)
+{
+    REAL inv = inverse_rms(x, eps, D);
+    for (int i = 0; i < D / 2; i++) {
+        int j = i + D / 2;
+        dgain[i] += (d[i] * cos[i] + d[j] * sin[i]) * x[i] * inv;
+        dgain[j] += (d[j] * cos[i] - d[i] * sin[i]) * x[j] * inv;
+    }
+}
+
+void REF(qk_gain_gradient)(REAL *dq_gain, REAL *dk_gain, const REAL *dq, const REAL *dk,
+                           const REAL *q, const REAL *k, REAL eps, const REAL *cos, const REAL *sin,
+                           const int *positions, struct attn_dims dims, int R)
+{
+    int D = dims.head_dim;
+    for (int r = 0; r < R; r++) {
+        const REAL *c = cos + positions[r] * (D / 2), *s = sin + positions[r] * (D / 2);
+        for (int h = r * dims.heads; h < (r + 1) * dims.heads; h++)
+            head_gain_gradient(dq_gain, dq + h * D, q + h * D, eps, c, s, D);
+        for (int h = r * dims.kv_heads; h < (r + 1) * dims.kv_heads; h++)
+            head_gain_gradient(dk_gain, dk + h * D, k + h * D, eps, c, s, D);
+    }
+}
+
+void REF(embedding_gradient)(REAL *dtable, const int *ids, const REAL *dx, int K, int R)
+{
+    for (int r = 0; r < R; r++)
+        for (int k = 0; k < K; k++)
+            dtable[(size_t)ids[r] * (size_t)K + (size_t)k] += dx[r * K + k];
+}
+
+/* dlogp/dlogit_v = 1[v = target] − p_v; logit_v = hidden·W_v. */
+void REF(head_gradient)(REAL *dhead, const REAL *hidden, const struct REF(head) * head,
+                        const int *targets, const REAL *dlogp, int R)
+{
+    int H = head->hidden;
+    for (int r = 0; r < R; r++) {
+        const REAL *x = hidden + r * H;
+        REAL logz = log_partition(x, head, 1);
+        for (int v = 0; v < head->vocab; v++) {
+            REAL p = MATH(exp)(logit(x, head, v, 1) - logz);
+            REAL d = dlogp[r] * ((REAL)(v == targets[r]) - p);
+            for (int i = 0; i < H; i++)
+                dhead[(size_t)v * (size_t)H + (size_t)i] += d * x[i];
+        }
+    }
+}
+
 /* --- vectors and the optimizer --- */
 
 void REF(add)(REAL *dst, const REAL *src, size_t n)

@@ -68,6 +68,19 @@ void REF(swiglu_backward)(REAL *dgate, REAL *dup, const REAL *dy, const REAL *ga
 void REF(logprob_backward)(REAL *dhidden, const REAL *hidden, const struct REF(head) * head,
                            const int *targets, const REAL *dlogp, REAL temperature, int R);
 
+/* --- gradients of the model's own parameters (all +=) --- */
+void REF(weight_gradient)(REAL *dw, const REAL *dy, const REAL *x, int N, int K, int R);
+void REF(bias_gradient)(REAL *db, const REAL *dy, int N, int R);
+void REF(gain_gradient)(REAL *dgain, const REAL *dy, const REAL *x, const REAL *inv_rms, int R,
+                        int H);
+void REF(qk_gain_gradient)(REAL *dq_gain, REAL *dk_gain, const REAL *dq, const REAL *dk,
+                           const REAL *q, const REAL *k, REAL eps, const REAL *cos, const REAL *sin,
+                           const int *positions, struct attn_dims dims, int R);
+void REF(embedding_gradient)(REAL *dtable, const int *ids, const REAL *dx, int K, int R);
+/* Of the head's matrix alone: logprob and logprob_backward give the rest. */
+void REF(head_gradient)(REAL *dhead, const REAL *hidden, const struct REF(head) * head,
+                        const int *targets, const REAL *dlogp, int R);
+
 /* --- vectors and the optimizer --- */
 void REF(add)(REAL *dst, const REAL *src, size_t n);
 void REF(scale)(REAL *x, REAL factor, size_t n);

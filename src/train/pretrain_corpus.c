@@ -30,16 +30,14 @@ static int line_error(const struct reading *r, struct err *err, const char *form
 
 static int line_error(const struct reading *r, struct err *err, const char *format, ...)
 {
-    struct str where = {0};
-    char text[800];
+    char where[256], text[800];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    str_printf(&where, "%s:%ld", r->c->path, r->line);
-    int status = err_set(err, ERR_INPUT, str_text(&where), "%s", text);
-    str_free(&where);
-    return status;
+    snprintf(where, sizeof where, "%.220s:%ld", r->c->path, r->line);
+    (void)err_set(err, ERR_INPUT, where, "%s", text);
+    return ERR_INPUT;
 }
 
 static int encode(struct reading *r, const char *text, size_t length, bool with_special,
@@ -102,6 +100,19 @@ static int find_tail(struct reading *r, struct err *err)
 
 /* --- one row --- */
 
+/* Non-zero when memory is out. */
+static int reserve_chat(struct reading *r, size_t n)
+{
+    if (r->chat && n <= r->chat_capacity)
+        return 0;
+    struct chat_message *grown = mem_realloc(r->chat, n * sizeof *grown);
+    if (!grown)
+        return -1;
+    r->chat = grown;
+    r->chat_capacity = n;
+    return 0;
+}
+
 static int read_messages(struct reading *r, const json_t *list, const char *key, size_t *n,
                          struct err *err)
 {
@@ -109,13 +120,8 @@ static int read_messages(struct reading *r, const json_t *list, const char *key,
     if (!*n)
         return line_error(r, err, "\"%s\" is %s; expected a list of messages with at least one",
                           key, json_is_array(list) ? "an empty list" : json_type_name(list));
-    if (*n > r->chat_capacity) {
-        struct chat_message *grown = mem_realloc(r->chat, *n * sizeof *grown);
-        if (!grown)
-            return err_no_memory(err, r->c->path, *n * sizeof *grown);
-        r->chat = grown;
-        r->chat_capacity = *n;
-    }
+    if (reserve_chat(r, *n))
+        return err_no_memory(err, r->c->path, *n * sizeof *r->chat);
     for (size_t i = 0; i < *n; i++) {
         const json_t *item = json_array_get(list, i), *role = json_object_get(item, "role"),
                      *content = json_object_get(item, "content");
@@ -187,14 +193,11 @@ static int read_prompt_completion(struct reading *r, const json_t *prompt, const
         status = read_messages(r, prompt, "prompt", &n, err);
     else if (!r->rules->codec->chat)
         plain = prompt;
-    else {
-        json_t *list = json_pack("[{s:s, s:O}]", "role", "user", "content", prompt);
-        status =
-            list ? read_messages(r, list, "prompt", &n, err) : err_no_memory(err, r->c->path, 0);
-        json_decref(list); /* the text lives on in `prompt` */
-        if (!status)
-            r->chat[0].role = "user";
-    }
+    else if (reserve_chat(r, 1))
+        status = err_no_memory(err, r->c->path, sizeof *r->chat);
+    else
+        r->chat[0] =
+            (struct chat_message){"user", json_string_value(prompt), json_string_length(prompt)};
     return status ? status
                   : read_pair(r, n, plain, json_string_value(completion),
                               json_string_length(completion), prompt_tokens, err);
@@ -207,10 +210,12 @@ static int read_chat(struct reading *r, const json_t *messages, size_t *prompt_t
     int status = read_messages(r, messages, "messages", &n, err);
     if (status || !r->rules->completion_only)
         return status ? status : render(r, n, false, err);
+    const char *wrong = n < 2 ? "is a single one" : NULL;
+    if (!wrong && strcmp(r->chat[n - 1].role, "assistant") != 0)
+        wrong = "does not end with the assistant's";
+    if (wrong)
+        return line_error(r, err, "completion_only_loss is on, but \"messages\" %s", wrong);
     const struct chat_message last = r->chat[n - 1];
-    if (n < 2 || strcmp(last.role, "assistant") != 0)
-        return line_error(r, err, "completion_only_loss is on, but \"messages\" %s",
-                          n < 2 ? "is a single one" : "does not end with the assistant's");
     return read_pair(r, n - 1, NULL, last.content, last.content_length, prompt_tokens, err);
 }
 

@@ -320,7 +320,7 @@ def write_unicode():
              describe("punctuation", set(points) - set(map(ord, kept_by(pre_tokenizers.Punctuation("removed"), text)))),
              describe("mark", set(points) - set(map(ord, normalizers.StripAccents().normalize_str(text)))),
              describe("nonspacing", {c for c in points if BERT_ACCENTS.normalize_str(chr(c)) == ""}),
-             describe("cleaned", set(points) - set(map(ord, BERT_CLEAN.normalize_str(text))))]
+             describe("cleaned", {c for c in points if BERT_CLEAN.normalize_str(chr(c)) == ""})]
     for name, contexts in NORMALIZED:
         normalizer = getattr(normalizers, name)()
         for context in contexts:

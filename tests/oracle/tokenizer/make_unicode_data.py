@@ -13,10 +13,6 @@ POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 TEXT = "".join(map(chr, POINTS))
 
 
-def removed_by(normalizer):
-    return set(POINTS) - set(map(ord, normalizer.normalize_str(TEXT)))
-
-
 def punctuation():
     left = set()
     for piece, _ in pre_tokenizers.Punctuation("removed").pre_tokenize_str(TEXT):
@@ -29,9 +25,8 @@ def word():
     return {ord(p[1]) for p, _ in cut if len(p) == 2 and p[0] == "a"}
 
 
-def nonspacing():
-    strip = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
-    return {c for c in POINTS if strip.normalize_str(chr(c)) == ""}
+def removed_by(normalizer):
+    return {c for c in POINTS if normalizer.normalize_str(chr(c)) == ""}
 
 
 def lowercase():
@@ -86,7 +81,8 @@ def main():
     put_set("word", "\\\\w of Rust's regex crate.".replace("\\\\", "\\"), word())
     put_set("punctuation", "Punctuation, ASCII's symbols included (the unicode_categories crate).", punctuation())
     put_set("marks", "General category M (the normalizer's).", removed_by(normalizers.StripAccents()))
-    put_set("nonspacing", "Mn, for the Bert normalizer (the unicode_categories crate).", nonspacing())
+    put_set("nonspacing", "Mn, for the Bert normalizer (the unicode_categories crate).",
+            removed_by(normalizers.BertNormalizer(False, False, True, False)))
     put_set("removed_by_cleaning", "What the Bert normalizer's cleaning removes.",
             removed_by(normalizers.BertNormalizer(True, False, False, False)))
     put_lowercase()

@@ -6,6 +6,7 @@
 #include "../support/support.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "formats/jsonl.h"
 #include "tokenizer/normalize.h"
 #include "tokenizer/pattern.h"
@@ -140,6 +141,40 @@ TOKENIZER_TEST(qwen)
 TOKENIZER_TEST(llama3)
 TOKENIZER_TEST(smollm)
 TOKENIZER_TEST(unknown)
+
+/* Random chains of components over small vocabularies of every kind (make_random.py). */
+static void test_random(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct jsonl_reader r;
+    ok(jsonl_open(&r, fixture("tokenizer/random.jsonl"), &err), &err);
+    json_t *line;
+    int n = 0, rows = 0, bad = 0;
+    while ((line = next_row(&r))) {
+        char *text = json_dumps(json_object_get(line, "tokenizer"), 0);
+        const json_t *list = json_object_get(line, "rows"), *row;
+        size_t i;
+        tokenizer *t;
+        ok(tokenizer_parse(&t, text, strlen(text), "random.jsonl", &err), &err);
+        json_array_foreach(list, i, row)
+        {
+            const char *problem = check_row(t, json_object_get(row, "text"), row);
+            if (problem)
+                print_message("random.jsonl, line %ld, text %zu: other %s\n", r.line, i, problem);
+            bad += problem != NULL;
+            rows++;
+        }
+        tokenizer_free(t);
+        mem_free(
+            text); /* jansson allocates by mem_alloc once json.c has been used, as it has here */
+        json_decref(line);
+        n++;
+    }
+    jsonl_close(&r);
+    assert_true(n >= 50 && rows >= 450);
+    assert_int_equal(bad, 0);
+}
 
 /* Ids that are no text's encoding: the pieces of a stream are still the whole. */
 static void test_stream_of_any_ids(void **state)
@@ -406,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_llama3),
         cmocka_unit_test(test_smollm),
         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_stream_of_any_ids),
         cmocka_unit_test(test_stream_holds_back),
         cmocka_unit_test(test_cuts),

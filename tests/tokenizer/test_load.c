@@ -176,7 +176,7 @@ static void test_malformed(void **state)
     json_object_set_new(root, "normalizer", json_pack("{s:s}", "type", "NFC"));
     json_object_set_new(root, "added_tokens",
                         json_pack("[{s:i,s:s,s:b},{s:i,s:s,s:b}]", "id", 560, "content",
-                                  "e\xCC\x81", "normalized", 1, "id", 561, "content", "\xC3\xA9",
+                                  "g\xCC\x81", "normalized", 1, "id", 561, "content", "\xC7\xB5",
                                   "normalized", 1));
     char *text = json_dumps(root, 0);
     assert_int_equal(tokenizer_parse(&t, text, strlen(text), "x", &err), ERR_INPUT);

@@ -142,6 +142,17 @@ static int add_merge(const struct loader *l, struct str *joined, size_t rank, co
     return ERR_NONE;
 }
 
+/* Whether merging falls apart before marks, as far as symbols go (add_merge looks at the merges): a
+ * mark is a symbol, and no character vanishes, which would make neighbours of two marks. */
+static bool may_cut_at_marks(const struct bpe_model *m)
+{
+    bool expressed = m->byte_fallback;
+    for (int b = 0; b < 256; b++)
+        expressed = expressed && m->byte_ids[b] >= 0;
+    return !m->prefix && !m->suffix && m->chars[0x2581] >= 0 &&
+           (m->has_unk ? !ends_with_mark(slice_of(m->unk_text)) : expressed);
+}
+
 static int load_merges(const struct loader *l)
 {
     const json_t *merges = json_object_get(l->spec, "merges");
@@ -149,8 +160,7 @@ static int load_merges(const struct loader *l)
         return err_set(l->err, ERR_INPUT, l->where, "\"model.merges\" is %s, expected a list",
                        json_type_name(merges));
     struct bpe_model *m = l->m;
-    struct slice unk = slice_of(m->has_unk ? m->unk_text : "");
-    m->cut_at_marks = !m->prefix && !m->suffix && m->chars[0x2581] >= 0 && !ends_with_mark(unk);
+    m->cut_at_marks = may_cut_at_marks(m);
     struct str joined = {0};
     int status = ERR_NONE;
     for (size_t i = 0; i < json_array_size(merges) && !status; i++) {

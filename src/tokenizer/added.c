@@ -315,22 +315,29 @@ static bool stands_alone(const char *text, size_t length, size_t from, size_t to
     return !unicode_is_word(c);
 }
 
-/* The spaces that lstrip and rstrip take along. */
+/* The spaces that lstrip and rstrip take along: not those before `done`; *space_end is how far the
+ * spaces after an earlier token are known to reach (a run of them is walked once, however many
+ * tokens are found in it). */
 static void widen(const struct added_token *a, const char *text, size_t length, size_t done,
-                  size_t *from, size_t *to)
+                  size_t *space_end, size_t *from, size_t *to)
 {
     size_t start = 0;
     int32_t c;
-    while (a->lstrip && *from > 0 && unicode_is_space(last_char(text, *from, &start)))
+    while (a->lstrip && *from > done && unicode_is_space(last_char(text, *from, &start)))
         *from = start;
     if (a->lstrip && *from < done)
         *from = done;
-    while (a->rstrip && *to < length) {
+    if (!a->rstrip)
+        return;
+    if (*to < *space_end)
+        *to = *space_end;
+    while (*to < length) {
         int n = utf8_decode(text + *to, length - *to, &c);
         if (!unicode_is_space(c))
             break;
         *to += (size_t)n;
     }
+    *space_end = *to;
 }
 
 /* Tokens are looked for without regard to stripped spaces, as in the reference: one that starts
@@ -338,7 +345,7 @@ static void widen(const struct added_token *a, const char *text, size_t length, 
 int added_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
               added_piece *piece, void *context)
 {
-    size_t done = 0;
+    size_t done = 0, space_end = 0;
     int status = ERR_NONE;
     for (size_t at = 0; at < length && !status;) {
         const struct added_token *found = longest(&a->kinds[normalized], text + at, length - at);
@@ -350,7 +357,7 @@ int added_cut(const struct added_tokens *a, bool normalized, const char *text, s
         at = to;
         if (found->single_word && !stands_alone(text, length, from, to))
             continue;
-        widen(found, text, length, done, &from, &to);
+        widen(found, text, length, done, &space_end, &from, &to);
         if (from > done)
             status = piece(context, -1, text + done, done, from - done);
         if (!status && from < to) /* else nothing of it is left */

@@ -463,17 +463,18 @@ static int decompose_marked(struct points *p, enum unicode_form form, const char
         size_t n = (size_t)utf8_decode(text + at, length - at, &c);
         status = points_reserve(p, p->n + MAX_DECOMPOSED) ? ERR_NONE
                                                           : err_no_memory(err, "tokenizer", length);
-        if (!status)
-            status = decompose(&one, form, text + at, n, err);
+        at += n;
         if (!status && is_inert(c)) {
-            one.chars[0] = c;
-            one.n = 1;
+            p->classes[p->n] = 0;
+            p->chars[p->n++] = c;
+            continue;
         }
-        for (size_t i = 0; i < one.n && !status; i++) {
-            p->classes[p->n] = is_inert(c) ? 0 : combining_class(one.chars[i]);
+        if (!status)
+            status = decompose(&one, form, text + at - n, n, err);
+        for (size_t i = 0; !status && i < one.n; i++) {
+            p->classes[p->n] = combining_class(one.chars[i]);
             p->chars[p->n++] = one.chars[i] | (i ? INSERTED : 0);
         }
-        at += n;
     }
     points_free(&one);
     return status;

@@ -195,6 +195,30 @@ static void encode_to(struct ids *ids, tokenizer *t, const char *text, size_t le
         fail_msg("%s", err.message);
 }
 
+/* Words of a SentencePiece model are merged one by one, cut before each mark; not where a character
+ * between two marks vanishes, for then they are neighbours. */
+static void test_marks_become_neighbours(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct ids ids = {0};
+    tokenizer *t;
+    static const char json[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\xE2\x96\x81\":0,"
+                               "\"\xE2\x96\x81\xE2\x96\x81\":1,\"a\":2},"
+                               "\"merges\":[[\"\xE2\x96\x81\",\"\xE2\x96\x81\"]]}}";
+    assert_int_equal(tokenizer_parse(&t, json, sizeof json - 1, "x", &err), 0);
+    encode_to(&ids, t, "\xE2\x96\x81.\xE2\x96\x81", 7);
+    assert_int_equal(ids.count, 1);
+    assert_int_equal(ids.data[0], 1);
+    encode_to(&ids, t,
+              "\xE2\x96\x81"
+              "a\xE2\x96\x81",
+              7);
+    assert_int_equal(ids.count, 3);
+    ids_free(&ids);
+    tokenizer_free(t);
+}
+
 /* Settings that say nothing about ids leave them as they are. */
 static void test_accepted(void **state)
 {
@@ -428,15 +452,11 @@ static void test_pattern_translation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_accepted),
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_bad_text_and_ids),
-        cmocka_unit_test(test_long_text),
-        cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_patterns_refused),
-        cmocka_unit_test(test_pattern_translation),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_accepted),         cmocka_unit_test(test_marks_become_neighbours),
+        cmocka_unit_test(test_truncation),       cmocka_unit_test(test_bad_text_and_ids),
+        cmocka_unit_test(test_long_text),        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_patterns_refused), cmocka_unit_test(test_pattern_translation),
     };
     /* Makes jansson allocate as json.c does, whatever test runs first. */
     struct err err = {0};

@@ -151,7 +151,7 @@ long bpe_merge(const struct merge_table *t, struct bpe_scratch *s, int *symbols,
             continue;
         struct bpe_node *right = &s->nodes[left->next];
         const struct merge *m = merge_table_get(t, left->id, right->id);
-        if (!m || m->id != c.id || m->rank != c.rank)
+        if (!m || m->id != c.id) /* as in the reference: another pair may give the same */
             continue;
         left->id = m->id;
         right->id = -1;

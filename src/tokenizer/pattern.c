@@ -645,31 +645,18 @@ int pattern_create(pattern **out, const char *text, size_t length, bool literal,
     return status;
 }
 
-int pattern_create_word(pattern **out, const char *where, struct err *err)
-{
-    *out = NULL;
-    pattern *p = mem_calloc(1, sizeof *p);
-    if (!p)
-        return err_no_memory(err, where, sizeof *p);
-    struct str text = {0};
-    str_putc(&text, '[');
-    put_word_class(&text, "\\x{200c}\\x{200d}");
-    str_putc(&text, ']');
-    int status = text.failed ? err_no_memory(err, where, text.length)
-                             : compile(p, str_text(&text), text.length, PCRE2_UCP, where, err);
-    str_free(&text);
-    if (status)
-        pattern_free(p);
-    else
-        *out = p;
-    return status;
-}
-
 void pattern_free(pattern *p)
 {
     if (p)
         pcre2_code_free(p->code);
     mem_free(p);
+}
+
+bool pattern_matches_empty(const pattern *p)
+{
+    uint32_t may = 1;
+    pcre2_pattern_info(p->code, PCRE2_INFO_MATCHEMPTY, &may);
+    return may != 0;
 }
 
 matcher *matcher_create(void)
@@ -721,4 +708,50 @@ int pattern_match(const pattern *p, matcher *m, const char *text, size_t length,
         *end = range[1];
         return 1;
     }
+}
+
+int pattern_next(const pattern *p, matcher *m, struct pattern_scan *scan, const char *text,
+                 size_t length, size_t *begin, size_t *end, struct err *err)
+{
+    while (scan->at <= length) {
+        int found = pattern_match(p, m, text, length, scan->at, begin, end, err);
+        if (found <= 0)
+            return found;
+        if (*begin == *end && scan->any && *end == scan->done) {
+            int32_t c;
+            scan->at +=
+                scan->at < length ? (size_t)utf8_decode(text + scan->at, length - scan->at, &c) : 1;
+            continue;
+        }
+        scan->any = true;
+        scan->at = scan->done = *end;
+        return 1;
+    }
+    return 0;
+}
+
+int pattern_replace(const pattern *p, matcher *m, struct str *out, const char *text, size_t length,
+                    struct slice content, size_t *zero, struct err *err)
+{
+    struct pattern_scan scan = {0};
+    size_t done = 0, from, to, reach = 0, before = out->length;
+    int found = 0;
+    while (length && (found = pattern_next(p, m, &scan, text, length, &from, &to, err)) > 0) {
+        if (zero && *zero > done)
+            reach = out->length - before + (*zero < from ? *zero : from) - done;
+        str_append(out, text + done, from - done);
+        str_append(out, content.data, content.length);
+        /* What is put in belongs to the last character taken out. */
+        if (zero && *zero && to <= *zero)
+            reach = out->length - before;
+        done = to;
+    }
+    if (found < 0)
+        return ERR_INPUT;
+    if (zero && *zero > done)
+        reach = out->length - before + (*zero - done);
+    str_append(out, text + done, length - done);
+    if (zero)
+        *zero = reach;
+    return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
 }

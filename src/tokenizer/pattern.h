@@ -14,9 +14,8 @@ typedef struct matcher matcher; /* scratch of one thread */
 /* literal: the text itself, not an expression. ERR_INPUT naming what is not supported. */
 int pattern_create(pattern **out, const char *text, size_t length, bool literal, const char *where,
                    struct err *err);
-/* One word character as Rust's regex has it (Alphabetic, M, Nd, Pc, joiners), for single_word. */
-int pattern_create_word(pattern **out, const char *where, struct err *err);
 void pattern_free(pattern *p);
+bool pattern_matches_empty(const pattern *p); /* may match no character at all */
 
 matcher *matcher_create(void); /* NULL when memory is out */
 void matcher_free(matcher *m);
@@ -25,6 +24,20 @@ void matcher_free(matcher *m);
  * −1 and err when the engine gave up. */
 int pattern_match(const pattern *p, matcher *m, const char *text, size_t length, size_t from,
                   size_t *begin, size_t *end, struct err *err);
+
+/* One match after the other, as the reference's engine iterates: none overlaps the one before, and
+ * an empty one does not follow another match at once. Zero-initialise the scan. Returns as
+ * pattern_match. */
+struct pattern_scan {
+    size_t at, done;
+    bool any;
+};
+int pattern_next(const pattern *p, matcher *m, struct pattern_scan *scan, const char *text,
+                 size_t length, size_t *begin, size_t *end, struct err *err);
+
+/* Appends the text with every match replaced. zero (may be NULL): as in normalize.h, updated. */
+int pattern_replace(const pattern *p, matcher *m, struct str *out, const char *text, size_t length,
+                    struct slice content, size_t *zero, struct err *err);
 
 /* The PCRE2 form of a pattern (for tests and messages). */
 int pattern_translate(struct str *out, const char *text, size_t length, const char *where,

@@ -1,6 +1,7 @@
 /* tokenizer.h: text to ids and back, from a Hugging Face tokenizer.json. Ids equal those of the
  * reference `tokenizers` library on any text, or loading fails naming the component we do not have:
- * never a wrong id. Immutable after loading; encoding is thread-safe with one scratch per thread.
+ * never a wrong id. Immutable after loading; encoding is thread-safe: its scratch lives in the
+ * call.
  */
 #ifndef TOKENIZER_TOKENIZER_H
 #define TOKENIZER_TOKENIZER_H
@@ -8,15 +9,9 @@
 #include <stddef.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "tokenizer/ids.h"
 
 typedef struct tokenizer tokenizer;
-
-struct ids {
-    int *data;
-    size_t count, capacity;
-};
-int ids_push(struct ids *ids, int id); /* non-zero when memory is out */
-void ids_free(struct ids *ids);
 
 int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *where,
                     struct err *err);
@@ -39,15 +34,14 @@ int tokenizer_decode(const tokenizer *t, struct str *out, const int *ids, size_t
                      bool skip_special, struct err *err);
 
 /* Streaming: feed ids one at a time, get text as soon as it is final; the bytes of an unfinished
- * character are held back. All the pieces and the end's, joined, are what tokenizer_decode gives
- * for all the ids. Zero-initialise; nothing to free. */
-struct decode_stream {
-    char held[4];
-    size_t n_held;
-};
-int tokenizer_decode_next(const tokenizer *t, struct decode_stream *stream, struct str *out, int id,
-                          bool skip_special, struct err *err);
-/* What is still held back becomes U+FFFD. */
-void tokenizer_decode_end(struct decode_stream *stream, struct str *out);
+ * character, and what the tokenizer's decoder may still change, are held back. All the pieces and
+ * the end's, joined, are what tokenizer_decode gives for all the ids. The tokenizer must outlive
+ * it. An id out of range is an error that leaves the stream as it was. */
+struct decode_stream;
+int decode_stream_create(struct decode_stream **out, const tokenizer *t, bool skip_special,
+                         struct err *err);
+int decode_stream_put(struct decode_stream *s, struct str *out, int id, struct err *err);
+int decode_stream_end(struct decode_stream *s, struct str *out, struct err *err);
+void decode_stream_free(struct decode_stream *s);
 
 #endif

@@ -5,6 +5,7 @@
 #include <utf8proc.h>
 #include "base/check.h"
 #include "base/mem.h"
+#include "tokenizer/unicode_data.h"
 
 struct category_range {
     int32_t first, last;
@@ -61,21 +62,63 @@ static const struct category_range additions[] = {
 /* Digits know Unicode 17, too. */
 static const int32_t new_digits[][2] = {{0x11DE0, 0x11DE9}, {0x16FF4, 0x16FF6}};
 
-/* Code points whose combining class or composition is younger than the reference's normalizer:
- * there, they are plain characters that nothing moves across or composes with. The last line is of
- * Unicode 16, by blocks. */
+/* Code points whose combining class, composition or decomposition is younger than the reference's
+ * normalizer: there, they are plain characters that nothing moves across or composes with. The last
+ * line is of Unicode 16, by blocks. */
 static const int32_t inert[][2] = {
-    {0x7FD, 0x7FD},     {0x897, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
-    {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
-    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
-    {0x10D69, 0x10D6D}, {0x10EAB, 0x10EAC}, {0x10EFC, 0x10EFF}, {0x10F46, 0x10F50},
-    {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E},
-    {0x11839, 0x1183A}, {0x11930, 0x11930}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
-    {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99},
-    {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42},
-    {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
-    {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}, {0x1E5EE, 0x1E5EF}, {0x105C0, 0x105FF},
-    {0x11380, 0x113FF}, {0x16100, 0x1613F}, {0x16D40, 0x16D7F},
+    {0x7FD, 0x7FD},
+    {0x897, 0x89F},
+    {0x8CA, 0x8D3},
+    {0x9FE, 0x9FE},
+    {0xC3C, 0xC3C},
+    {0xD3B, 0xD3C},
+    {0xEBA, 0xEBA},
+    {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE},
+    {0x1DF6, 0x1DFA},
+    {0xA82C, 0xA82C},
+    {0x10D24, 0x10D27},
+    {0x10D69, 0x10D6D},
+    {0x10EAB, 0x10EAC},
+    {0x10EFC, 0x10EFF},
+    {0x10F46, 0x10F50},
+    {0x10F82, 0x10F85},
+    {0x11070, 0x11070},
+    {0x1133B, 0x1133B},
+    {0x1145E, 0x1145E},
+    {0x11839, 0x1183A},
+    {0x11930, 0x11930},
+    {0x1193D, 0x1193E},
+    {0x11943, 0x11943},
+    {0x119E0, 0x119E0},
+    {0x11A34, 0x11A34},
+    {0x11A47, 0x11A47},
+    {0x11A99, 0x11A99},
+    {0x11D42, 0x11D42},
+    {0x11D44, 0x11D45},
+    {0x11D97, 0x11D97},
+    {0x11F41, 0x11F42},
+    {0x16FF0, 0x16FF1},
+    {0x1E08F, 0x1E08F},
+    {0x1E130, 0x1E136},
+    {0x1E2AE, 0x1E2AE},
+    {0x1E2EC, 0x1E2EF},
+    {0x1E4EC, 0x1E4EF},
+    {0x1E5EE, 0x1E5EF},
+    {0x105C0, 0x105FF},
+    {0x11380, 0x113FF},
+    {0x16100, 0x1613F},
+    {0x16D40, 0x16D7F},
+    {0x11938, 0x11938},
+    /* compatibility mappings only */
+    {0x32FF, 0x32FF},
+    {0xA7F1, 0xA7F4},
+    {0xAB69, 0xAB69},
+    {0x10781, 0x107BA},
+    {0x1CCD6, 0x1CCF9},
+    {0x1E030, 0x1E06D},
+    {0x1F16C, 0x1F16C},
+    {0x1FBF0, 0x1FBF9},
 };
 
 static bool in_ranges(int32_t c, const int32_t (*ranges)[2], size_t n)
@@ -84,6 +127,67 @@ static bool in_ranges(int32_t c, const int32_t (*ranges)[2], size_t n)
         if (c >= ranges[i][0] && c <= ranges[i][1])
             return true;
     return false;
+}
+
+static bool in_table(const struct range_table *t, int32_t c)
+{
+    size_t low = 0, high = t->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (c > t->ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->n && c >= t->ranges[low].first;
+}
+
+bool unicode_is_word(int32_t c)
+{
+    return in_table(&unicode_word, c);
+}
+
+bool unicode_is_punctuation(int32_t c)
+{
+    return in_table(&unicode_punctuation, c);
+}
+
+bool unicode_is_mark(int32_t c)
+{
+    return in_table(&unicode_marks, c);
+}
+
+bool unicode_is_nonspacing(int32_t c)
+{
+    return in_table(&unicode_nonspacing, c);
+}
+
+bool unicode_is_removed_by_cleaning(int32_t c)
+{
+    return in_table(&unicode_removed_by_cleaning, c);
+}
+
+int unicode_to_lower(int32_t c, int32_t out[2])
+{
+    const struct case_table *t = &unicode_lowercase;
+    out[0] = c;
+    out[1] = 0x307;
+    if (c == 0x130) {
+        out[0] = 'i';
+        return 2;
+    }
+    size_t low = 0, high = t->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (c > t->ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < t->n && c >= t->ranges[low].first &&
+        (c - t->ranges[low].first) % t->ranges[low].step == 0)
+        out[0] = c + t->ranges[low].by;
+    return 1;
 }
 
 bool unicode_is_space(int32_t c)
@@ -116,7 +220,7 @@ void unicode_put_additions(struct str *out, const char *category)
                        (unsigned)additions[i].last);
 }
 
-/* --- NFC --- */
+/* --- normal forms --- */
 
 /* Marks of one run, put in order of combining class, equal classes as they stood. utf8proc's own
  * ordering swaps neighbours, which takes minutes on a long run out of order. */
@@ -137,8 +241,6 @@ static void order_run(utf8proc_int32_t *run, const uint8_t *classes, utf8proc_in
 static void order_marks(utf8proc_int32_t *chars, uint8_t *classes, utf8proc_int32_t *spare,
                         size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        classes[i] = (uint8_t)utf8proc_get_property(chars[i])->combining_class;
     for (size_t first = 0; first < n;) {
         size_t end = first + 1;
         bool ordered = true;
@@ -150,67 +252,122 @@ static void order_marks(utf8proc_int32_t *chars, uint8_t *classes, utf8proc_int3
     }
 }
 
-/* Canonical decomposition: its length, or utf8proc's (negative) error. */
-static utf8proc_ssize_t decompose(utf8proc_int32_t *chars, size_t capacity, const char *text,
-                                  size_t length)
+static uint8_t combining_class(int32_t c)
 {
-    size_t n = 0;
+    return (uint8_t)utf8proc_get_property(c)->combining_class;
+}
+
+static bool is_composed(enum unicode_form form)
+{
+    return form == UNICODE_NFC || form == UNICODE_NFKC;
+}
+
+static utf8proc_option_t options_of(enum unicode_form form)
+{
+    bool compatible = form == UNICODE_NFKC || form == UNICODE_NFKD;
+    return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
+}
+
+/* A text being normalized, as code points. */
+struct points {
+    utf8proc_int32_t *chars, *spare; /* one more place in chars, to re-encode */
+    uint8_t *classes;
+    size_t n, capacity;
+};
+
+static void points_free(struct points *p)
+{
+    mem_free(p->classes);
+    mem_free(p->spare);
+    mem_free(p->chars);
+    *p = (struct points){0};
+}
+
+static bool points_reserve(struct points *p, size_t capacity)
+{
+    if (capacity <= p->capacity)
+        return true;
+    capacity = capacity > 2 * p->capacity ? capacity : 2 * p->capacity;
+    utf8proc_int32_t *chars = mem_realloc(p->chars, (capacity + 1) * sizeof *chars);
+    if (chars)
+        p->chars = chars;
+    utf8proc_int32_t *spare = chars ? mem_realloc(p->spare, capacity * sizeof *spare) : NULL;
+    if (spare)
+        p->spare = spare;
+    uint8_t *classes = spare ? mem_realloc(p->classes, capacity) : NULL;
+    if (!classes)
+        return false;
+    p->classes = classes;
+    p->capacity = capacity;
+    return true;
+}
+
+/* At most 18 characters from one (U+FDFA). */
+enum { MAX_DECOMPOSED = 18 };
+
+static int decompose(struct points *p, enum unicode_form form, const char *text, size_t length,
+                     struct err *err)
+{
+    p->n = 0;
     for (size_t at = 0; at < length;) {
         int32_t c;
         at += (size_t)utf8_decode(text + at, length - at, &c);
-        if (c < 0)
-            return UTF8PROC_ERROR_INVALIDUTF8;
+        if (!points_reserve(p, p->n + MAX_DECOMPOSED))
+            return err_no_memory(err, "tokenizer", p->n * 9);
         utf8proc_ssize_t got =
-            utf8proc_decompose_char(c, chars + n, (utf8proc_ssize_t)(capacity - n),
-                                    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, NULL);
-        if (got < 0 || (size_t)got > capacity - n)
-            return got < 0 ? got : UTF8PROC_ERROR_OVERFLOW;
-        n += (size_t)got;
+            utf8proc_decompose_char(c, p->chars + p->n, MAX_DECOMPOSED, options_of(form), NULL);
+        if (got < 0 || got > MAX_DECOMPOSED)
+            return err_set(err, ERR_INPUT, "tokenizer", "cannot normalize: %s",
+                           utf8proc_errmsg(got < 0 ? got : UTF8PROC_ERROR_OVERFLOW));
+        p->n += (size_t)got;
     }
-    return (utf8proc_ssize_t)n;
+    return ERR_NONE;
 }
 
-static int put_normal(struct str *out, const char *text, size_t length, struct err *err)
+static int put_normal(struct str *out, enum unicode_form form, const char *text, size_t length,
+                      struct err *err)
 {
     if (!length)
         return ERR_NONE;
-    size_t capacity = 2 * length; /* at most 3 characters from 2 bytes (U+0390) */
-    utf8proc_int32_t *chars = mem_alloc((capacity + 1) * sizeof *chars); /* one more to re-encode */
-    utf8proc_int32_t *spare = mem_alloc(capacity * sizeof *spare);
-    uint8_t *classes = mem_alloc(capacity);
-    int status = ERR_NONE;
-    if (!chars || !spare || !classes) {
-        status = err_no_memory(err, "tokenizer", capacity * (2 * sizeof *chars + 1));
-    } else {
-        utf8proc_ssize_t n = decompose(chars, capacity, text, length);
-        if (n >= 0) {
-            order_marks(chars, classes, spare, (size_t)n);
-            n = utf8proc_reencode(chars, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        }
+    struct points p = {0};
+    int status = decompose(&p, form, text, length, err);
+    if (!status) {
+        for (size_t i = 0; i < p.n; i++)
+            p.classes[i] = combining_class(p.chars[i]);
+        order_marks(p.chars, p.classes, p.spare, p.n);
+        utf8proc_ssize_t n =
+            utf8proc_reencode(p.chars, (utf8proc_ssize_t)p.n,
+                              UTF8PROC_STABLE | (is_composed(form) ? UTF8PROC_COMPOSE : 0));
         if (n < 0)
             status =
                 err_set(err, ERR_INPUT, "tokenizer", "cannot normalize: %s", utf8proc_errmsg(n));
         else
-            str_append(out, (const char *)chars, (size_t)n);
+            str_append(out, (const char *)p.chars, (size_t)n);
     }
-    mem_free(classes);
-    mem_free(spare);
-    mem_free(chars);
+    points_free(&p);
     if (status)
         return status;
     return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
 }
 
-int unicode_nfc(struct str *out, const char *text, size_t length, struct err *err)
+static bool is_inert(int32_t c)
 {
+    return c >= 0x7FD && in_ranges(c, inert, ARRAY_LENGTH(inert));
+}
+
+int unicode_normalize(struct str *out, enum unicode_form form, const char *text, size_t length,
+                      struct err *err)
+{
+    /* The first code point that a form changes, alone or with its neighbours. */
+    static const int32_t first_changed[] = {0x300, 0xC0, 0xA0, 0xA0};
     size_t done = 0;
-    bool plain = true; /* everything below U+0300 is its own NFC */
+    bool plain = true;
     for (size_t at = 0; at < length;) {
         int32_t c;
         size_t n = (size_t)utf8_decode(text + at, length - at, &c);
-        plain = plain && c < 0x300;
-        if (c >= 0x7FD && in_ranges(c, inert, ARRAY_LENGTH(inert))) {
-            int status = put_normal(out, text + done, at - done, err);
+        plain = plain && c < first_changed[form];
+        if (is_inert(c)) {
+            int status = put_normal(out, form, text + done, at - done, err);
             if (status)
                 return status;
             str_append(out, text + at, n);
@@ -219,7 +376,126 @@ int unicode_nfc(struct str *out, const char *text, size_t length, struct err *er
         at += n;
     }
     if (!plain)
-        return put_normal(out, text + done, length - done, err);
+        return put_normal(out, form, text + done, length - done, err);
     str_append(out, text, length);
     return out->failed ? err_no_memory(err, "tokenizer", length) : ERR_NONE;
+}
+
+/* --- where a normal form comes from ---
+ *
+ * The reference keeps, for each byte of a normalized text, the original character it belongs to.
+ * Only one question about that decides ids: does a piece begin at the original text's first byte
+ * (Metaspace's prepend_scheme "first")? So we follow only how far the first character reaches. Its
+ * normalizer gives each character it makes with a number: 0, it takes the place of the next one
+ * read; 1, it was inserted after that; −n, it takes n more with it. The numbers of what is composed
+ * add up.
+ */
+
+enum { INSERTED = 1 << 24 }; /* in a code point: came after the first of a decomposition */
+
+struct made {
+    int32_t c;
+    int change;
+};
+
+static int32_t compose_pair(int32_t a, int32_t b)
+{
+    utf8proc_int32_t pair[3] = {a, b, 0};
+    utf8proc_ssize_t n =
+        is_inert(a) || is_inert(b)
+            ? 2
+            : utf8proc_normalize_utf32(pair, 2, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    return n == 1 ? pair[0] : -1;
+}
+
+/* The canonical composition algorithm (UAX 15) over ordered points, in the reference's manner. */
+static size_t compose_made(struct made *out, const struct points *p, bool compose)
+{
+    size_t n = 0, starter = 0;
+    int last = -1; /* class of the mark before, −1: none since the starter */
+    bool any = false;
+    for (size_t i = 0; i < p->n; i++) {
+        struct made next = {p->chars[i] & (INSERTED - 1), p->chars[i] & INSERTED ? 1 : 0};
+        int class = p->classes[i];
+        bool blocked = !any || !compose || (last >= 0 && last >= class);
+        int32_t composed = blocked ? -1 : compose_pair(out[starter].c, next.c);
+        if (composed >= 0) {
+            out[starter].c = composed;
+            out[starter].change += next.change - 1;
+            continue;
+        }
+        if (class == 0) {
+            starter = n;
+            any = true;
+        }
+        last = class == 0 || !any ? -1 : class;
+        out[n++] = next;
+    }
+    return n;
+}
+
+/* Bytes of `made` that belong to the first `zero` bytes of text. */
+static size_t reach_of(const struct made *made, size_t n, const char *text, size_t length,
+                       size_t zero)
+{
+    size_t at = 0, reach = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool inserted = made[i].change > 0;
+        if (inserted ? at > zero : at >= zero)
+            break;
+        reach += made[i].c < 0x80 ? 1 : made[i].c < 0x800 ? 2 : made[i].c < 0x10000 ? 3 : 4;
+        for (int taken = inserted ? 1 : made[i].change; taken <= 0 && at < length; taken++) {
+            int32_t c;
+            at += (size_t)utf8_decode(text + at, length - at, &c);
+        }
+    }
+    return reach;
+}
+
+static int decompose_marked(struct points *p, enum unicode_form form, const char *text,
+                            size_t length, struct err *err)
+{
+    struct points one = {0};
+    int status = ERR_NONE;
+    p->n = 0;
+    for (size_t at = 0; at < length && !status;) {
+        int32_t c;
+        size_t n = (size_t)utf8_decode(text + at, length - at, &c);
+        status = points_reserve(p, p->n + MAX_DECOMPOSED) ? ERR_NONE
+                                                          : err_no_memory(err, "tokenizer", length);
+        at += n;
+        if (!status && is_inert(c)) {
+            p->classes[p->n] = 0;
+            p->chars[p->n++] = c;
+            continue;
+        }
+        if (!status)
+            status = decompose(&one, form, text + at - n, n, err);
+        for (size_t i = 0; !status && i < one.n; i++) {
+            p->classes[p->n] = combining_class(one.chars[i]);
+            p->chars[p->n++] = one.chars[i] | (i ? INSERTED : 0);
+        }
+    }
+    points_free(&one);
+    return status;
+}
+
+int unicode_normalize_origin(size_t *out, enum unicode_form form, const char *text, size_t length,
+                             size_t zero, struct err *err)
+{
+    size_t end = zero; /* nothing moves or composes across an ASCII character */
+    while (end < length && (unsigned char)text[end] >= 0x80)
+        end++;
+    struct points p = {0};
+    int status = decompose_marked(&p, form, text, end, err);
+    struct made *made = status ? NULL : mem_alloc((p.n + 1) * sizeof *made);
+    if (!status && !made)
+        status = err_no_memory(err, "tokenizer", p.n * sizeof *made);
+    if (!status) {
+        order_marks(p.chars, p.classes, p.spare, p.n);
+        *out = reach_of(made, compose_made(made, &p, is_composed(form)), text, end, zero);
+    }
+    mem_free(made);
+    points_free(&p);
+    return status;
 }

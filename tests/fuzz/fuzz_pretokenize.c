@@ -1,11 +1,13 @@
 /* fuzz_pretokenize.c: a pattern of a Split step (first line) on a text (the rest), with and without
- * ByteLevel's own pattern after it. What is accepted cuts the text into non-empty words of whole
- * characters which, joined, are the text. */
+ * other cuts after it, and the same pattern replacing in a normalizer. What is accepted cuts the
+ * text into non-empty words of whole characters which, joined, are the text; what is replaced is
+ * valid. */
 #include <stdint.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "tokenizer/normalize.h"
 #include "tokenizer/pretokenize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,11 +38,34 @@ static void check_cut(const json_t *spec, const char *text, size_t length)
     matcher *m = matcher_create();
     struct cutting c = {text, length};
     CHECK(m);
-    status = pretokenize(p, m, text, length, take_word, &c, &err);
+    status = pretokenize(p, m, text, length, 0, take_word, &c, &err);
     CHECK(status == ERR_NONE || (status == ERR_INPUT && err.message[0]));
     CHECK(status || c.length == 0);
     matcher_free(m);
     pretokenizer_free(p);
+}
+
+static void check_replace(const json_t *spec, const char *text, size_t length)
+{
+    struct normalizer *n = NULL;
+    struct err err = {0};
+    int status = normalizer_create(&n, spec, "bytes", &err);
+    CHECK(status == ERR_NONE || (status == ERR_INPUT && err.message[0] && err.where[0]));
+    if (status)
+        return;
+    matcher *m = matcher_create();
+    struct origin_text out = {0};
+    int32_t c;
+    size_t zero = length ? (size_t)utf8_decode(text, length, &c) : 0;
+    CHECK(m);
+    status = normalize(n, m, &out, text, length, zero, &err);
+    CHECK(status == ERR_NONE || (status == ERR_INPUT && err.message[0]));
+    CHECK(status || (utf8_valid(str_text(&out.text), out.text.length) &&
+                     utf8_valid(str_text(&out.text), out.zero)));
+    CHECK(out.zero <= out.text.length);
+    str_free(&out.text);
+    matcher_free(m);
+    normalizer_free(n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,16 +82,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *spec = json_read("{}", 2, JSON_PLAIN, "spec", &err); /* sets jansson's allocator */
     json_decref(spec);
     size_t blocks = mem_stats().live_blocks;
-    for (int use_regex = 0; use_regex < 2; use_regex++) {
-        spec = json_pack("{s:s, s:[{s:s, s:{s:s%}, s:s, s:b}, {s:s, s:b, s:b}]}", "type",
-                         "Sequence", "pretokenizers", "type", "Split", "pattern", "Regex", pattern,
-                         pattern_length, "behavior", "Isolated", "invert", use_regex, "type",
-                         "ByteLevel", "add_prefix_space", 0, "use_regex", use_regex);
+    for (int other = 0; other < 2; other++) {
+        spec = json_pack("{s:s, s:[{s:s, s:{s:s%}, s:s, s:b}, {s:s, s:i}]}", "type", "Sequence",
+                         "pretokenizers", "type", "Split", "pattern", "Regex", pattern,
+                         pattern_length, "behavior", other ? "MergedWithNext" : "Isolated",
+                         "invert", other, "type", other ? "Digits" : "FixedLength", "length", 3);
         if (!spec) /* json_pack takes no NUL inside a text */
             return 0;
         check_cut(spec, text, length);
         json_decref(spec);
     }
+    spec = json_pack("{s:s, s:{s:s%}, s:s}", "type", "Replace", "pattern", "Regex", pattern,
+                     pattern_length, "content", "\xC3\xA9");
+    if (spec)
+        check_replace(spec, text, length);
+    json_decref(spec);
     CHECK(mem_stats().live_blocks == blocks);
     return 0;
 }

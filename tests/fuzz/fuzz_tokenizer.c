@@ -10,19 +10,23 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char text[] = "Ol\xC3\xA1, mundo! It's 12345  apples\r\n\t <|im_end|>"
+                           " \xE2\x96\x81"
+                           "a<0x41> SQL \xEF\xAC\x81."
                            "e\xCC\x81 \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80\xC2\xA0  x";
 
 static void check_decode(const tokenizer *t, const struct ids *ids)
 {
     struct str whole = {0}, streamed = {0};
-    struct decode_stream stream = {0};
+    struct decode_stream *stream;
     struct err err = {0};
     CHECK(tokenizer_decode(t, &whole, ids->data, ids->count, false, &err) == 0);
+    CHECK(decode_stream_create(&stream, t, false, &err) == 0);
     for (size_t i = 0; i < ids->count; i++) {
-        CHECK(tokenizer_decode_next(t, &stream, &streamed, ids->data[i], false, &err) == 0);
+        CHECK(decode_stream_put(stream, &streamed, ids->data[i], &err) == 0);
         CHECK(utf8_valid(str_text(&streamed), streamed.length));
     }
-    tokenizer_decode_end(&stream, &streamed);
+    CHECK(decode_stream_end(stream, &streamed, &err) == 0);
+    decode_stream_free(stream);
     CHECK(utf8_valid(str_text(&whole), whole.length) && whole.length == streamed.length);
     CHECK(memcmp(str_text(&whole), str_text(&streamed), whole.length) == 0);
     str_free(&whole);

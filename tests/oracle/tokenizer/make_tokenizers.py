@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small byte-level vocabularies, trained here, and what the `tokenizers` library makes of several hundred
 texts with them; how it cuts texts into words under many pre-tokenizers; and, as hashes, its character
-classes and its NFC over every code point.
+classes and its normalizers over every code point.
 
     python tests/oracle/tokenizer/make_tokenizers.py        (tokenizers 0.23.3)
 """
@@ -298,6 +298,16 @@ def word_points(points):
 CONTEXTS = ["a%s", "a\u0345%s", "a%s\u0334", "\u1100%s\u0301"]
 
 
+NORMALIZED = [("NFC", CONTEXTS), ("NFD", CONTEXTS), ("NFKC", CONTEXTS), ("NFKD", CONTEXTS), ("Lowercase", ["%sA"]),
+              ("Nmt", ["%s"]), ("BertNormalizer", ["\u4e00%s "])]
+BERT_ACCENTS = normalizers.BertNormalizer(False, False, True, False)
+BERT_CLEAN = normalizers.BertNormalizer(True, False, False, False)
+
+
+def kept_by(pre, text):
+    return "".join(piece for piece, _ in pre.pre_tokenize_str(text))
+
+
 def write_unicode():
     points = all_points()
     text = "".join(map(chr, points))
@@ -305,11 +315,18 @@ def write_unicode():
                r"\p{Lo}", r"\p{Nd}", r"\p{Han}", r"\s", r"\S", r"\w", r"[\w]", r"[^\w\s]", r"\d", r"[^\s\p{L}\p{N}]",
                r"(?i:[sdmtk])", "."]
     rows = [describe(c, members_by_split(c, text)) for c in classes]
-    rows += [describe("numeric", numeric_points(points)), describe("word", word_points(points))]
-    nfc = normalizers.NFC()
-    for context in CONTEXTS:
-        whole = nfc.normalize_str("\n".join(context % chr(c) for c in points))
-        rows.append({"context": context.replace("%s", "*"), "sha256": hashlib.sha256(whole.encode()).hexdigest()})
+    rows += [describe("numeric", numeric_points(points)), describe("word", word_points(points)),
+             describe("space", set(points) - set(map(ord, kept_by(pre_tokenizers.WhitespaceSplit(), text)))),
+             describe("punctuation", set(points) - set(map(ord, kept_by(pre_tokenizers.Punctuation("removed"), text)))),
+             describe("mark", set(points) - set(map(ord, normalizers.StripAccents().normalize_str(text)))),
+             describe("nonspacing", {c for c in points if BERT_ACCENTS.normalize_str(chr(c)) == ""}),
+             describe("cleaned", {c for c in points if BERT_CLEAN.normalize_str(chr(c)) == ""})]
+    for name, contexts in NORMALIZED:
+        normalizer = getattr(normalizers, name)()
+        for context in contexts:
+            whole = normalizer.normalize_str("\n".join(context % chr(c) for c in points))
+            rows.append({"normalizer": json.loads(normalizer.__getstate__()), "context": context.replace("%s", "*"),
+                         "sha256": hashlib.sha256(whole.encode()).hexdigest()})
     with open(HERE / "unicode.jsonl", "w") as f:
         for row in rows:
             f.write(json.dumps(row) + "\n")

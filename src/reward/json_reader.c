@@ -569,10 +569,11 @@ json_t *json_reader_value(struct json_reader *r, enum json_context context)
 {
     size_t bytes;
     int c = skip(r);
+    r->too_large |= ++r->values > JSON_REPAIR_VALUES;
+    r->too_large |= (c == '{' || c == '[') && r->depth >= JSON_REPAIR_DEPTH;
+    if (r->too_large)
+        return NULL;
     if (c == '{' || c == '[') {
-        r->too_deep |= r->depth >= JSON_REPAIR_DEPTH;
-        if (r->too_deep)
-            return NULL;
         return c == '{' ? json_reader_object(r, false) : list(r);
     }
     bool quote = json_quote_at(r, r->at, &bytes) != JSON_NO_QUOTE;

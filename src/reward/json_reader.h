@@ -11,8 +11,9 @@ struct json_reader {
     size_t length, at;
     unsigned repairs;
     int depth, arrays, objects; /* open ones */
+    int values;                 /* read so far */
     struct str buffer;          /* the string being read */
-    bool no_memory, too_deep;
+    bool no_memory, too_large;
 };
 
 /* Where a string or a bare word stands decides what may follow it. */

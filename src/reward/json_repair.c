@@ -40,7 +40,7 @@ const char *json_repair_name(enum json_repair_kind kind)
         [JSON_STRAY_TEXT] = "stray_text",
         [JSON_TEXT_AROUND] = "text_around",
         [JSON_ENCODED_STRING] = "encoded_string",
-        [JSON_TOO_DEEP] = "too_deep",
+        [JSON_TOO_LARGE] = "too_large",
     };
     return (int)kind >= 0 && kind < JSON_REPAIR_KINDS ? names[kind] : "unknown";
 }
@@ -96,7 +96,7 @@ static bool begins(struct region where, size_t at, bool sure)
  * 0: nowhere. */
 static size_t strict_end(struct region where, size_t at)
 {
-    int depth = 0;
+    int depth = 0, values = 0;
     bool string = false;
     for (size_t i = at; i < where.length; i++) {
         char c = where.text[i];
@@ -107,7 +107,8 @@ static size_t strict_end(struct region where, size_t at)
         }
         string = c == '"';
         depth += c == '{' || c == '[';
-        if (depth > JSON_REPAIR_DEPTH)
+        values += c == '{' || c == '[' || c == ',';
+        if (depth > JSON_REPAIR_DEPTH || values > JSON_REPAIR_VALUES)
             return 0;
         if ((c == '}' || c == ']') && --depth == 0)
             return i + 1;
@@ -168,8 +169,8 @@ static bool read_forgiving(struct json_repaired *out, struct region where, size_
     out->value = missing_brace ? json_reader_object(&r, true) : json_reader_value(&r, JSON_IN_ROOT);
     out->repairs |= r.repairs;
     *end = r.at;
-    if (r.too_deep && !r.no_memory) {
-        out->repairs = 1U << JSON_TOO_DEEP;
+    if (r.too_large && !r.no_memory) {
+        out->repairs = 1U << JSON_TOO_LARGE;
         *end = where.length;
     }
     bool ok = !r.no_memory && !r.buffer.failed;

@@ -7,15 +7,16 @@
  *
  * What is valid JSON as it stands is taken as it stands. Anything else goes through a reader that
  * forgives what language models break; the list of what it forgave is enum json_repair_kind.
- * Linear in time and memory on any bytes, NUL and invalid UTF-8 included; nesting beyond
- * JSON_REPAIR_DEPTH is found but not repaired. The mechanism is told in json_repair.c. */
+ * Linear in time and memory on any bytes, NUL and invalid UTF-8 included; what nests
+ * deeper than JSON_REPAIR_DEPTH or has more than about JSON_REPAIR_VALUES values is found, but not
+ * read. The mechanism is told in json_repair.c. */
 #ifndef REWARD_JSON_REPAIR_H
 #define REWARD_JSON_REPAIR_H
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { JSON_REPAIR_DEPTH = 64 };
+enum { JSON_REPAIR_DEPTH = 64, JSON_REPAIR_VALUES = 100000 };
 
 enum json_place { JSON_NOWHERE, JSON_WHOLE, JSON_FENCE, JSON_PROSE };
 
@@ -41,7 +42,7 @@ enum json_repair_kind {
     JSON_STRAY_TEXT,         /* between members, ignored */
     JSON_TEXT_AROUND,        /* before or after it (outside of a fence is no fault) */
     JSON_ENCODED_STRING,     /* JSON inside a JSON string */
-    JSON_TOO_DEEP,           /* not repaired */
+    JSON_TOO_LARGE,          /* too deep or too many values: not repaired */
     JSON_REPAIR_KINDS
 };
 const char *json_repair_name(enum json_repair_kind kind); /* "duplicate_keys" */

@@ -23,7 +23,9 @@
  * share of grammar words (salads of keywords and lists of numbers have none); original: share of
  * word quadruples that are not in the prompt, full at 0.4. Crowds earn less than their parts: more
  * than a quarter of action words or numbers, or half of words of the trade, takes away from the
- * component that they are meant for. Nothing at all is worth 0. */
+ * component that they are meant for. Points, actions and words of the trade that are not about the
+ * data are worth half: with data, those three are scaled by (1 + grounding) / 2. Nothing at all is
+ * worth 0. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,6 +384,12 @@ static void judge(struct findings *f, struct reward_result *out)
                          ramp((double)f->trade_words / words, 0.8, 0.5);
     c[INSIGHTS_GROUNDING] = grounding(f);
     c[INSIGHTS_REPETITION] = ramp(f->triples, 0.5, 0.9);
+    if (!isnan(c[INSIGHTS_GROUNDING])) { /* conclusions from nothing */
+        double held = 0.5 + 0.5 * c[INSIGHTS_GROUNDING];
+        c[INSIGHTS_STRUCTURE] *= held;
+        c[INSIGHTS_ACTIONS] *= held;
+        c[INSIGHTS_DOMAIN] *= held;
+    }
     double sum = 0, weights = 0;
     const struct reward_definition *d = reward_find("insights");
     for (int i = 0; i < d->n_components; i++) {

@@ -153,6 +153,11 @@ struct sql_found sql_find(const char *text, size_t length)
         size_t end = statement_end(t, i, &semicolon), paragraph = paragraph_end(t, i);
         if (!semicolon && end == length && paragraph < end)
             end = paragraph;
+        size_t line = i; /* EXPLAIN SELECT, INSERT INTO t SELECT: the statement begins before */
+        while (line > 0 && text[line - 1] != '\n')
+            line--;
+        line = skip_white(t, line);
+        i = line < i && statement_at(t, line) ? line : i;
         out.place = SQL_PROSE;
         out.sql = trimmed((struct slice){text + i, end - i});
         out.stacked = semicolon && statement_at(t, skip_white(t, end + 1));

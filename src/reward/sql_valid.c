@@ -26,7 +26,10 @@
 struct sql_valid {
     sqlite3 *db; /* NULL: no database was named */
     pthread_mutex_t lock;
-    bool reads; /* of the statement being compiled; under lock, like db */
+    /* Of the statement being compiled; under the lock, like db. */
+    bool reads;
+    char unsure[80]; /* read without a column, as by COUNT(*): a table, or a name of the query's own
+                      */
 };
 
 /* --- the connection --- */
@@ -38,8 +41,12 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     (void)trigger;
     switch (action) {
     case SQLITE_READ:
-        if (database && a && strncmp(a, "sqlite_", 7) != 0)
+        if (!a || strncmp(a, "sqlite_", 7) == 0)
+            return SQLITE_OK;
+        if (database)
             s->reads = true;
+        else if (!s->unsure[0])
+            snprintf(s->unsure, sizeof s->unsure, "%s", a);
         return SQLITE_OK;
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE:
@@ -162,8 +169,8 @@ static void compile(struct sql_valid *s, const struct str *sql, struct verdict *
     sqlite3_stmt *statement = NULL;
     const char *tail = "", *why = NULL;
     s->reads = false;
+    s->unsure[0] = 0;
     int status = sqlite3_prepare_v2(s->db, str_text(sql), (int)sql->length + 1, &statement, &tail);
-    v->reads = s->reads;
     v->no_memory = (status & 0xFF) == SQLITE_NOMEM;
     if (status != SQLITE_OK)
         why = sqlite3_errmsg(s->db);
@@ -179,6 +186,9 @@ static void compile(struct sql_valid *s, const struct str *sql, struct verdict *
     else if (!only_blanks(s->db, tail))
         why = "more than one statement";
     v->valid = why == NULL;
+    v->reads = s->reads || (v->valid && s->unsure[0] &&
+                            sqlite3_table_column_metadata(s->db, NULL, s->unsure, NULL, NULL, NULL,
+                                                          NULL, NULL, NULL) == SQLITE_OK);
     snprintf(v->message, sizeof v->message, "%s", why ? why : "");
     sqlite3_finalize(statement);
 }

@@ -1,6 +1,5 @@
-/* schema_default.c: schemas/review_extraction.json, byte for byte, so that the program needs no
- * file to score reviews. A test compares the two; after a change of the file it prints what to do.
- */
+/* schema_default.c: schemas/review_extraction.json, byte for byte, so that the program needs no file
+ * to score reviews. Made by tools/embed_schema.sh; a test compares the two. */
 #include "reward/schema.h"
 
 /* clang-format off */

@@ -20,7 +20,7 @@
  *   clean           ready to send: 1, 0.4, 0.15, 0 for that many of: talk about the push, a label,
  *                   markup, quotes around it, a character four times, capitals, a crowd of emoji
  *
- *   fits            1 or 0: one line of 1 to 120 characters, whatever it says. Weight 0 and not
+ *   fits            1 or 0: one line of up to 120 characters with a word in it. Weight 0 and not
  *                   scaled: a plain fact to watch while the others are optimized
  *
  * Alone, most of these are won by saying nothing, or by noise: a blank page is short and informal.
@@ -419,7 +419,7 @@ static void raw_components(const struct findings *f, double *c)
     c[PUSH_READER] = f->reader ? 1 : f->text.exclamations || f->text.signs ? 0.5 : 0;
     c[PUSH_NO_PLACEHOLDER] = f->placeholder ? 0 : 1;
     c[PUSH_CLEAN] = clean[f->flaws < 3 ? f->flaws : 3];
-    c[PUSH_FITS] = f->characters > 0 && f->characters <= CHARACTERS && f->text.lines == 1;
+    c[PUSH_FITS] = f->words > 0 && f->characters <= CHARACTERS && f->text.lines == 1;
 }
 
 static void judge(struct findings *f, struct reward_result *out)

@@ -1,5 +1,5 @@
-/* schema_default.c: schemas/review_extraction.json, byte for byte, so that the program needs no file
- * to score reviews. Made by tools/embed_schema.sh; a test compares the two. */
+/* schema_default.c: schemas/review_extraction.json, byte for byte, so that the program needs no
+ * file to score reviews. Made by tools/embed_schema.sh; a test compares the two. */
 #include "reward/schema.h"
 
 /* clang-format off */

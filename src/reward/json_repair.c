@@ -323,6 +323,13 @@ static bool search(struct json_repaired *out, struct region all, int levels)
     if (all.length == 0)
         return true;
     bool bracket = all.text[0] == '{' || all.text[0] == '[';
+    if (bracket && strict_end(all, 0) == all.length) { /* valid as a whole, whatever its keys */
+        if (!read_strict(&out->value, &out->repairs, all.text, all.length))
+            return false;
+        out->place = out->value ? JSON_WHOLE : JSON_NOWHERE;
+        if (out->value)
+            return true;
+    }
     if (bracket && begins(all, 0, false)) {
         out->place = JSON_WHOLE;
         return read_from(out, all, 0, false);

@@ -142,7 +142,7 @@ static void test_reference(void **state)
 static void test_words(void **state)
 {
     (void)state;
-    int a, b;
+    int a = -1, b = -2;
     assert_true(insights_action(slice_of("criar"), &a) && insights_action(slice_of("criem"), &b));
     assert_int_equal(a, b);
     assert_true(insights_action(slice_of("mantenha"), &a));

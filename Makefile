@@ -41,7 +41,7 @@ PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)-linux-gnu/pkgconfig:/usr/share
 EMULATOR := qemu-$(CROSS)
 endif
 
-PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
+PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto sqlite3
 # Goals that compile nothing do without the packages; for the others, say at once what is missing.
 ifneq ($(filter-out help clean format lint-layers lint-format,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PACKAGES) 2>/dev/null && echo yes),yes)

@@ -10,7 +10,7 @@
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
-       libssl-dev libcmocka-dev libsimde-dev"
+       libsqlite3-dev libssl-dev libcmocka-dev libsimde-dev"
 # libclang-rt-dev: sanitizers and libFuzzer; libomp-dev: OpenMP for clang; llvm: readable reports.
 DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev libomp-dev llvm"
 CROSS="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libgomp1:arm64

@@ -20,6 +20,9 @@
  *   clean           ready to send: 1, 0.4, 0.15, 0 for that many of: talk about the push, a label,
  *                   markup, quotes around it, a character four times, capitals, a crowd of emoji
  *
+ *   fits            1 or 0: one line of up to 120 characters with a word in it. Weight 0 and not
+ *                   scaled: a plain fact to watch while the others are optimized
+ *
  * Alone, most of these are won by saying nothing, or by noise: a blank page is short and informal.
  * So each is scaled by how much of a message there is:
  *
@@ -416,12 +419,13 @@ static void raw_components(const struct findings *f, double *c)
     c[PUSH_READER] = f->reader ? 1 : f->text.exclamations || f->text.signs ? 0.5 : 0;
     c[PUSH_NO_PLACEHOLDER] = f->placeholder ? 0 : 1;
     c[PUSH_CLEAN] = clean[f->flaws < 3 ? f->flaws : 3];
+    c[PUSH_FITS] = f->words > 0 && f->characters <= CHARACTERS && f->text.lines == 1;
 }
 
 static void judge(struct findings *f, struct reward_result *out)
 {
     /* What a component leaves of the form when it is 0. */
-    static const double floors[PUSH_COMPONENTS] = {
+    static const double floors[PUSH_FITS] = {
         [PUSH_LENGTH] = 0.5,         [PUSH_ONE_LINE] = 0.5, [PUSH_PORTUGUESE] = 0,
         [PUSH_SENTENCE] = 0.4,       [PUSH_ORIGINAL] = 0.3, [PUSH_ON_TOPIC] = 0.6,
         [PUSH_VARIED] = 0.5,         [PUSH_INFORMAL] = 0.5, [PUSH_READER] = 1,
@@ -430,12 +434,12 @@ static void judge(struct findings *f, struct reward_result *out)
     raw_components(f, c);
     f->amount = fmin(1, f->distinct_credit / ENOUGH_WORDS);
     f->form = f->amount;
-    for (int i = 0; i < PUSH_COMPONENTS; i++)
+    for (int i = 0; i < PUSH_FITS; i++)
         if (!isnan(c[i]))
             f->form *= gate(c[i], floors[i]);
     const struct reward_component *weights = reward_find("push")->components;
     double total = 0, present = 0;
-    for (int i = 0; i < PUSH_COMPONENTS; i++) {
+    for (int i = 0; i < PUSH_FITS; i++) {
         bool of_language = i == PUSH_PORTUGUESE || i == PUSH_SENTENCE || i == PUSH_ORIGINAL;
         if (isnan(c[i]))
             continue;

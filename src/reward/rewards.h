@@ -20,8 +20,28 @@ enum {
     PUSH_READER,
     PUSH_NO_PLACEHOLDER,
     PUSH_CLEAN,
+    PUSH_FITS,
     PUSH_COMPONENTS
 };
+enum {
+    EXTRACTION_STRICT,
+    EXTRACTION_VALID,
+    EXTRACTION_SCHEMA,
+    EXTRACTION_FIELDS,
+    EXTRACTION_CONSISTENCY,
+    EXTRACTION_NO_EXTRA,
+    EXTRACTION_COMPONENTS
+};
+enum {
+    INSIGHTS_STRUCTURE,
+    INSIGHTS_ACTIONS,
+    INSIGHTS_LENGTH,
+    INSIGHTS_DOMAIN,
+    INSIGHTS_GROUNDING,
+    INSIGHTS_REPETITION,
+    INSIGHTS_COMPONENTS
+};
+enum { SQL_VALID_FOUND, SQL_VALID_VALID, SQL_VALID_READS, SQL_VALID_COMPONENTS };
 
 void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                         struct str *explain_json);
@@ -35,6 +55,17 @@ int regex_configure(void **state, const json_t *params, struct err *err);
 void regex_release(void *state);
 void regex_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                     struct str *explain_json);
+
+int extraction_configure(void **state, const json_t *params, struct err *err);
+void extraction_release(void *state);
+void extraction_evaluate(const void *state, const struct reward_input *in,
+                         struct reward_result *out, struct str *explain_json);
+void insights_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                       struct str *explain_json);
+int sql_valid_configure(void **state, const json_t *params, struct err *err);
+void sql_valid_release(void *state);
+void sql_valid_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                        struct str *explain_json);
 
 /* ERR_USAGE when params is no object (NULL and null are fine) or has a key that is not in `known`;
  * the message names the key, the nearest known one and all of them. */

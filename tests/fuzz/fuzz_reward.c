@@ -1,7 +1,8 @@
-/* fuzz_reward.c: rewards on any bytes: strip_think, sql_qa_v2, push, length, and a few patterns of
- * regex, with and without an explanation. The first byte chooses; a 0xFF parts prompt and
- * completion. What must hold: no crash, a finite score in [0,1], components in [0,1], an
- * explanation that is one JSON object, and the same result twice. */
+/* fuzz_reward.c: rewards on any bytes: strip_think, sql_qa_v2, push, length, a few patterns of
+ * regex, extraction with and without a reference, insights, sql_valid; with and without an
+ * explanation. The first byte chooses; a 0xFF parts prompt and completion. What must hold: no
+ * crash, a finite score in [0,1], components in [0,1], an explanation that is one JSON object, and
+ * the same result twice. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +13,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const char review[] =
+    "{\"reference\": {\"sentimento\": \"neutro\", \"nota\": 3, \"produto\": \"mesa\", \"valor\": "
+    "4.5, \"recomenda\": null, \"resumo\": \"a mesa é boa\"}}";
+static const char figures[] =
+    "{\"reference\": {\"numbers\": {\"a\": 12, \"b\": 3.5, \"c\": 0}, \"domain\": [\"loja\"]}}";
+
 static const struct {
-    const char *name, *params;
+    const char *name, *params, *row;
 } choices[] = {
-    {"sql_qa_v2", NULL},
-    {"push", NULL},
-    {"length", "{\"min\": 3, \"max\": 20}"},
-    {"length", "{\"target\": 5, \"unit\": \"words\", \"strip_think\": false}"},
-    {"regex", "{\"pattern\": \"(\\\\w+)\\\\s*=\\\\s*(\\\\d+)?\", \"flags\": \"ignore_case\"}"},
-    {"regex", "{\"pattern\": \"^(a+|b)+$\", \"mode\": \"fullmatch\"}"},
-    {"regex", "{\"pattern\": \"(?<=\\\\p{L})\\\\X(?=.)\", \"flags\": [\"dot_all\"]}"},
-    {"regex", "{\"pattern\": \"^<think>(.*?)</think>\\\\K.\", \"strip_think\": false}"},
+    {"sql_qa_v2", NULL, NULL},
+    {"push", NULL, NULL},
+    {"length", "{\"min\": 3, \"max\": 20}", NULL},
+    {"length", "{\"target\": 5, \"unit\": \"words\", \"strip_think\": false}", NULL},
+    {"regex", "{\"pattern\": \"(\\\\w+)\\\\s*=\\\\s*(\\\\d+)?\", \"flags\": \"ignore_case\"}",
+     NULL},
+    {"regex", "{\"pattern\": \"^(a+|b)+$\", \"mode\": \"fullmatch\"}", NULL},
+    {"regex", "{\"pattern\": \"(?<=\\\\p{L})\\\\X(?=.)\", \"flags\": [\"dot_all\"]}", NULL},
+    {"regex", "{\"pattern\": \"^<think>(.*?)</think>\\\\K.\", \"strip_think\": false}", NULL},
+    {"extraction", NULL, review},
+    {"extraction", NULL, NULL},
+    {"insights", NULL, figures},
+    {"insights", NULL, NULL},
+    {"sql_valid", "{\"schema\": \"tests/reward/fixtures/shop.sql\"}", NULL},
 };
 
 static void check_strip(const uint8_t *data, size_t size)
@@ -71,6 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .prompt_length = prompt,
                               .completion = (const char *)data + (cut ? prompt + 1 : 0),
                               .completion_length = size - (cut ? prompt + 1 : 0)};
+    const char *text = choices[choice].row;
+    json_t *row = text ? json_read(text, strlen(text), 0, "", NULL) : NULL;
+    in.row = row;
     check_strip(data, size);
     json_t *params = choices[choice].params ? json_read(choices[choice].params,
                                                         strlen(choices[choice].params), 0, "", NULL)
@@ -80,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_reward(r, &in);
     reward_free(r);
     json_decref(params);
+    json_decref(row);
     CHECK(mem_stats().live_blocks == live);
     return 0;
 }

@@ -382,6 +382,22 @@ static void test_no_memory_is_failed(void **state)
     reward_free(r);
 }
 
+/* The plain fact to watch: unscaled, and without weight. */
+static void test_fits(void **state)
+{
+    (void)state;
+    reward *r = make_reward("push", NULL);
+    char text[130];
+    memset(text, 'a', sizeof text);
+    assert_true(evaluate(r, "", text, 120).components[PUSH_FITS] == 1);
+    assert_true(evaluate(r, "", text, 121).components[PUSH_FITS] == 0);
+    assert_true(evaluate(r, "", "Oi\ntu", 5).components[PUSH_FITS] == 0);
+    assert_true(evaluate(r, "", "\nOi, tu\n", 8).components[PUSH_FITS] == 1);
+    assert_true(evaluate(r, "", "", 0).components[PUSH_FITS] == 0);
+    assert_true(reward_definition(r)->components[PUSH_FITS].weight == 0);
+    reward_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_components_are_shares),
         cmocka_unit_test(test_hostile_texts_are_linear),
+        cmocka_unit_test(test_fits),
         cmocka_unit_test(test_no_memory_is_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,374 @@
+/* json_repair.c: where the JSON is in a text, and whether it needs repair at all; see
+ * json_repair.h. The repairs themselves are in json_reader.c and json_string.c.
+ *
+ * The search knows a beginning when it sees one: a brace with a key and a colon behind it (or a
+ * closing brace), a bracket with a value behind it. So a text may talk of {produto} and [1] before
+ * it comes to the point. From the beginning a scan that knows only strings and brackets finds where
+ * it would end if it were valid, and what jansson accepts there is taken as it stands: valid JSON
+ * is never touched by a heuristic. Only the rest goes to the forgiving reader.
+ *
+ * Every stage walks forward through the text once, with looks ahead of bounded or amortised length,
+ * and none goes back by more than it has read since the last time: linear. */
+#include "reward/json_repair.h"
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "reward/json_reader.h"
+#include "reward/rewards.h"
+
+const char *json_repair_name(enum json_repair_kind kind)
+{
+    static const char *const names[] = {
+        [JSON_QUOTES] = "quotes",
+        [JSON_ESCAPED_QUOTES] = "escaped_quotes",
+        [JSON_UNQUOTED_KEYS] = "unquoted_keys",
+        [JSON_UNQUOTED_STRINGS] = "unquoted_strings",
+        [JSON_COMMAS] = "commas",
+        [JSON_COLONS] = "colons",
+        [JSON_BRACKETS] = "brackets",
+        [JSON_TRUNCATED] = "truncated",
+        [JSON_COMMENTS] = "comments",
+        [JSON_LITERALS] = "literals",
+        [JSON_NUMBERS] = "numbers",
+        [JSON_NUMBER_RANGE] = "number_range",
+        [JSON_MISSING_VALUES] = "missing_values",
+        [JSON_CONTROL_CHARACTERS] = "control_characters",
+        [JSON_ESCAPES] = "escapes",
+        [JSON_ENCODING] = "encoding",
+        [JSON_DUPLICATE_KEYS] = "duplicate_keys",
+        [JSON_CONCATENATED] = "concatenated",
+        [JSON_STRAY_TEXT] = "stray_text",
+        [JSON_TEXT_AROUND] = "text_around",
+        [JSON_ENCODED_STRING] = "encoded_string",
+        [JSON_TOO_LARGE] = "too_large",
+    };
+    return (int)kind >= 0 && kind < JSON_REPAIR_KINDS ? names[kind] : "unknown";
+}
+
+const char *json_place_name(enum json_place place)
+{
+    static const char *const names[] = {"nowhere", "whole", "fence", "prose"};
+    return names[place];
+}
+
+/* A part of the text to look in. */
+struct region {
+    const char *text;
+    size_t length;
+};
+
+static struct json_reader reader_of(struct region where, size_t at)
+{
+    return (struct json_reader){.text = where.text, .length = where.length, .at = at};
+}
+
+/* --- beginnings --- */
+
+/* What stands at `at` begins an object or a list. sure: prose is around, be strict. */
+static bool begins(struct region where, size_t at, bool sure)
+{
+    size_t bytes;
+    struct json_reader r = reader_of(where, at);
+    int c = json_byte(&r, at);
+    size_t next = json_skip(&r, at + 1, NULL);
+    int first = json_byte(&r, next);
+    if (c == '{')
+        return first == '}' || json_key_at(&r, next, false) ||
+               (first == '{' && !sure && json_key_at(&r, next + 1, false));
+    if (c != '[')
+        return false;
+    if (first == '{')
+        return begins(where, next, false);
+    bool value = first == '[' || json_quote_at(&r, next, &bytes) || json_escaped_quote_at(&r, next);
+    if (sure && (first == '-' || (first >= '0' && first <= '9'))) {
+        size_t i = next; /* [1] is a footnote, [1, 2] a list */
+        while (i - next < 40 && i < r.length && strchr("-+.0123456789eE", r.text[i]))
+            i++;
+        return json_byte(&r, json_skip(&r, i, NULL)) == ',';
+    }
+    if (sure)
+        return value;
+    return value || first == '-' || first == ']' || (first >= '0' && first <= '9') || first < 0 ||
+           strchr("tfnTFN", first);
+}
+
+/* Where valid JSON that begins at `at` with a bracket would end: behind the bracket that closes it.
+ * 0: nowhere. */
+static size_t strict_end(struct region where, size_t at)
+{
+    int depth = 0, values = 0;
+    bool string = false;
+    for (size_t i = at; i < where.length; i++) {
+        char c = where.text[i];
+        if (string) {
+            i += c == '\\';
+            string = c != '"';
+            continue;
+        }
+        string = c == '"';
+        depth += c == '{' || c == '[';
+        values += c == '{' || c == '[' || c == ',';
+        if (depth > JSON_REPAIR_DEPTH || values > JSON_REPAIR_VALUES)
+            return 0;
+        if ((c == '}' || c == ']') && --depth == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* --- reading at a beginning --- */
+
+/* Valid JSON as it stands. false: memory is out. */
+static bool read_strict(json_t **value, unsigned *repairs, const char *text, size_t length)
+{
+    struct err err = {0};
+    *value =
+        json_read(text, length, JSON_UNIQUE_KEYS | JSON_ANY_VALUE | JSON_NUL_ALLOWED, "", &err);
+    if (*value || err.code == ERR_MACHINE)
+        return *value != NULL;
+    *value = json_read(text, length, JSON_ANY_VALUE | JSON_NUL_ALLOWED, "", &err);
+    if (*value)
+        *repairs |= 1U << JSON_DUPLICATE_KEYS;
+    return *value || err.code != ERR_MACHINE;
+}
+
+/* What stands behind the value in its region. */
+static unsigned rest_of(struct region where, size_t at, bool prose)
+{
+    struct json_reader r = reader_of(where, at);
+    size_t i = json_skip(&r, at, NULL);
+    bool brackets = false;
+    while (json_byte(&r, i) == '}' || json_byte(&r, i) == ']') {
+        brackets = true;
+        i = json_skip(&r, i + 1, NULL);
+    }
+    unsigned found = brackets ? 1U << JSON_BRACKETS : 0;
+    if (json_byte(&r, i) == ',')
+        i = json_skip(&r, i + 1, NULL);
+    if (i < r.length && begins(where, i, true))
+        found |= 1U << JSON_CONCATENATED;
+    else if (i < r.length && !prose)
+        found |= 1U << JSON_TEXT_AROUND;
+    else if (i > at && reward_trim(where.text + at, i - at).length && !brackets)
+        found |= 1U << JSON_COMMENTS;
+    return found;
+}
+
+/* Whether the object that ends at `end` goes on: {"a": 1}, "b": 2} */
+static bool ends_too_early(struct region where, size_t end)
+{
+    struct json_reader r = reader_of(where, end);
+    size_t i = json_skip(&r, end, NULL);
+    return json_byte(&r, i) == ',' && json_key_at(&r, i + 1, true);
+}
+
+static bool read_forgiving(struct json_repaired *out, struct region where, size_t at, size_t *end,
+                           bool missing_brace)
+{
+    struct json_reader r = reader_of(where, at);
+    out->value = missing_brace ? json_reader_object(&r, true) : json_reader_value(&r, JSON_IN_ROOT);
+    out->repairs |= r.repairs;
+    *end = r.at;
+    if (r.too_large && !r.no_memory) {
+        out->repairs = 1U << JSON_TOO_LARGE;
+        *end = where.length;
+    }
+    bool ok = !r.no_memory && !r.buffer.failed;
+    str_free(&r.buffer);
+    return ok;
+}
+
+/* Reads what begins at `at`, and the next one if this is an empty object. */
+static bool read_from(struct json_repaired *out, struct region where, size_t at, bool missing_brace)
+{
+    enum { EMPTY = 16 }; /* a scan to the end for each of many would not be linear */
+    bool prose = out->place == JSON_PROSE;
+    for (int i = 0; i < EMPTY; i++) {
+        size_t end = missing_brace ? 0 : strict_end(where, at);
+        json_decref(out->value);
+        out->value = NULL;
+        if (end && !ends_too_early(where, end) &&
+            !read_strict(&out->value, &out->repairs, where.text + at, end - at))
+            return false;
+        if (!out->value && !read_forgiving(out, where, at, &end, missing_brace))
+            return false;
+        unsigned rest = out->value ? rest_of(where, end, prose) : 0;
+        out->repairs |= rest;
+        if (!(rest & 1U << JSON_CONCATENATED) || !json_is_object(out->value) ||
+            json_object_size(out->value))
+            return true;
+        at = end;
+        while (at < where.length && !begins(where, at, true))
+            at++;
+        if (at == where.length || where.text[at] != '{')
+            return true;
+    }
+    return true;
+}
+
+/* --- the search --- */
+
+/* Moves *at to the next line of ``` and returns the region of the fence, *at behind it; length 0:
+ * no more. */
+static struct region next_fence(struct region all, size_t *at)
+{
+    const char *end = all.text + all.length, *open, *close;
+    while ((open = memmem(all.text + *at, all.length - *at, "```", 3)) != NULL) {
+        const char *from = open + 3;
+        while (from < end && ((*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
+                              (*from >= '0' && *from <= '9') || *from == '`'))
+            from++; /* its language */
+        close = memmem(from, (size_t)(end - from), "```", 3);
+        *at = close ? (size_t)(close + 3 - all.text) : all.length;
+        close = close ? close : end;
+        struct slice inside = reward_trim(from, (size_t)(close - from));
+        if (inside.length)
+            return (struct region){inside.data, inside.length};
+    }
+    return (struct region){0};
+}
+
+/* A key in quotes at the very beginning: an object whose { is missing. */
+static bool lacks_brace(struct region where)
+{
+    struct json_reader r = reader_of(where, 0);
+    size_t bytes;
+    return (json_quote_at(&r, 0, &bytes) || json_escaped_quote_at(&r, 0)) &&
+           json_key_at(&r, 0, true);
+}
+
+static bool search_fences(struct json_repaired *out, struct region all)
+{
+    size_t at = 0;
+    struct region fence;
+    while ((fence = next_fence(all, &at)).length) {
+        size_t from = 0;
+        struct json_reader r = reader_of(fence, 0);
+        if (json_comment_at(&r, 0))
+            from = json_skip(&r, 0, NULL);
+        bool brace = from < fence.length && begins(fence, from, false);
+        if (!brace && !lacks_brace(fence))
+            continue;
+        out->place = JSON_FENCE;
+        if (from)
+            out->repairs |= 1U << JSON_COMMENTS;
+        return read_from(out, fence, from, !brace);
+    }
+    return true;
+}
+
+static bool search_prose(struct json_repaired *out, struct region all)
+{
+    for (size_t i = 0; i < all.length; i++)
+        if ((all.text[i] == '{' || all.text[i] == '[') && begins(all, i, true)) {
+            out->place = JSON_PROSE;
+            out->repairs |= 1U << JSON_TEXT_AROUND;
+            return read_from(out, all, i, false);
+        }
+    return true;
+}
+
+/* A text that is one string, number or literal. */
+static bool read_scalar(struct json_repaired *out, struct region all)
+{
+    enum { LONGEST = 64 };
+    struct json_reader r = reader_of(all, 0);
+    int c = json_byte(&r, 0);
+    if (c != '"' && all.length > LONGEST)
+        return true;
+    if (!read_strict(&out->value, &out->repairs, all.text, all.length))
+        return false;
+    if (!out->value && c != '"') { /* True, 4,5: but a word of prose is no JSON */
+        size_t unused;
+        if (!read_forgiving(out, all, 0, &unused, false))
+            return false;
+        if (json_is_string(out->value) || json_is_null(out->value) || unused != all.length) {
+            bool null = json_is_null(out->value) && unused == all.length;
+            if (!null) {
+                json_decref(out->value);
+                out->value = NULL;
+                out->repairs = 0;
+            }
+        }
+    }
+    if (out->value)
+        out->place = JSON_WHOLE;
+    return true;
+}
+
+static bool search(struct json_repaired *out, struct region all, int levels);
+
+/* "{\"a\": 1}": the value is a string that holds the object. */
+static bool open_string(struct json_repaired *out, int levels)
+{
+    struct json_repaired inner = {0};
+    const char *text = json_string_value(out->value);
+    struct slice t = reward_trim(text, json_string_length(out->value));
+    struct region where = {t.data, t.length};
+    if (levels == 0 || t.length == 0 || (t.data[0] != '{' && t.data[0] != '['))
+        return true;
+    bool ok = search(&inner, where, levels - 1);
+    if (ok && (json_is_object(inner.value) || json_is_array(inner.value))) {
+        json_decref(out->value);
+        out->value = inner.value;
+        out->repairs |= inner.repairs | 1U << JSON_ENCODED_STRING;
+        return true;
+    }
+    json_decref(inner.value);
+    return ok;
+}
+
+static bool search(struct json_repaired *out, struct region all, int levels)
+{
+    if (all.length == 0)
+        return true;
+    bool bracket = all.text[0] == '{' || all.text[0] == '[';
+    if (bracket && strict_end(all, 0) == all.length) { /* valid as a whole, whatever its keys */
+        if (!read_strict(&out->value, &out->repairs, all.text, all.length))
+            return false;
+        out->place = out->value ? JSON_WHOLE : JSON_NOWHERE;
+        if (out->value)
+            return true;
+    }
+    if (bracket && begins(all, 0, false)) {
+        out->place = JSON_WHOLE;
+        return read_from(out, all, 0, false);
+    }
+    if (!bracket && !read_scalar(out, all))
+        return false;
+    if (out->value)
+        return !json_is_string(out->value) || open_string(out, levels);
+    if (lacks_brace(all)) {
+        out->place = JSON_WHOLE;
+        return read_from(out, all, 0, true);
+    }
+    if (!search_fences(out, all) || (!out->place && !search_prose(out, all)))
+        return false;
+    if (!out->place && bracket &&
+        all.text[0] == '{') { /* nothing better: {"a, cut off in its first key */
+        out->place = JSON_WHOLE;
+        return read_from(out, all, 0, false);
+    }
+    return true;
+}
+
+bool json_repair(struct json_repaired *out, const char *text, size_t length)
+{
+    *out = (struct json_repaired){0};
+    size_t failed = mem_stats().failed_calls;
+    struct slice t = reward_trim(text, length);
+    bool ok = search(out, (struct region){t.data, t.length}, 1);
+    /* jansson's allocations never fail it (base/json.c): ask whether one should have. */
+    if (!ok || mem_stats().failed_calls != failed) {
+        json_repaired_free(out);
+        return false;
+    }
+    out->strict = out->value && out->repairs == 0;
+    return true;
+}
+
+void json_repaired_free(struct json_repaired *r)
+{
+    json_decref(r->value);
+    *r = (struct json_repaired){0};
+}

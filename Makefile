@@ -31,7 +31,7 @@ CC := gcc
 endif
 BUILD := build/$(CONFIG)$(if $(filter-out fuzz,$(CONFIG)),$(if $(findstring clang,$(CC)),-clang))
 
-PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
+PACKAGES := jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto sqlite3
 # Goals that compile nothing do without the packages; for the others, say at once what is missing.
 ifneq ($(filter-out help clean format lint-layers lint-format,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell pkg-config --exists $(PACKAGES) 2>/dev/null && echo yes),yes)

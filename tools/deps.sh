@@ -8,7 +8,7 @@
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
-       libssl-dev libcmocka-dev libsimde-dev"
+       libsqlite3-dev libssl-dev libcmocka-dev libsimde-dev"
 # libclang-rt-dev: sanitizers and libFuzzer; libomp-dev: OpenMP for clang; llvm: readable reports.
 DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev libomp-dev llvm"
 

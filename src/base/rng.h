@@ -12,6 +12,7 @@ enum rng_purpose {
     RNG_SHUFFLE = 2,  /* order of prompts in an epoch */
     RNG_INIT = 3,     /* initial adapter weights */
     RNG_SPLIT = 4,    /* data split */
+    RNG_SYNTH = 8,    /* the synthetic shop */
     RNG_BOOTSTRAP = 5 /* resampling in stats */
 };
 

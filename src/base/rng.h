@@ -13,7 +13,8 @@ enum rng_purpose {
     RNG_INIT = 3,      /* initial adapter weights */
     RNG_SPLIT = 4,     /* data split */
     RNG_BOOTSTRAP = 5, /* resampling in stats */
-    RNG_TASK_PLAN = 6  /* order of tasks within a stretch */
+    RNG_TASK_PLAN = 6, /* order of tasks within a stretch */
+    RNG_SYNTH = 8      /* the synthetic shop */
 };
 
 struct rng_key {

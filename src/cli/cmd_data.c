@@ -1,4 +1,5 @@
-/* cmd_data.c: `grpo data split`, the fixed stratified evaluation set. */
+/* cmd_data.c: `grpo data split`, the fixed stratified evaluation set, and the options of `grpo data
+ * synth`, which cmd_data_synth.c runs. Each part refuses the options of the other. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "cli/cmd_data_synth.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "data/split.h"
@@ -14,6 +16,7 @@ struct data_options {
     const char *data, *eval_out, *test_out, *train_out;
     struct arg_texts counts;
     uint64_t seed;
+    struct synth_arguments synth;
 };
 
 /* A number of prompts, digits only; moves *text past it. */
@@ -137,17 +140,40 @@ static int split(const struct common *common, const struct data_options *o, stru
     return status;
 }
 
+/* An option of the other part is an error, not ignored. */
+static int refuse_others(const struct common *common, const char *what, struct err *err)
+{
+    static const char *const of_split[] = {"data", "count", "eval-out", "test-out", "train-out"};
+    static const char *const of_synth[] = {"out", "train", "eval", "test", "corpus"};
+    bool synth = strcmp(what, "synth") == 0;
+    if (!synth && strcmp(what, "split") != 0)
+        return ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(of_split); i++) {
+        const char *name = synth ? of_split[i] : of_synth[i];
+        if (args_given(&command_data, common, name))
+            return err_set(err, ERR_USAGE, "data", "--%s is an option of `grpo data %s`", name,
+                           synth ? "split" : "synth");
+    }
+    return ERR_NONE;
+}
+
 static int run(const struct common *common, const void *options, struct err *err)
 {
-    static const char *const later[] = {"prepare", "synth", "stats"};
+    static const char *const later[] = {"prepare", "stats"};
+    const struct data_options *o = options;
     const char *what = common->n_positional ? common->positional[0] : "";
+    int status = refuse_others(common, what, err);
+    if (status)
+        return status;
     if (strcmp(what, "split") == 0)
-        return split(common, options, err);
+        return split(common, o, err);
+    if (strcmp(what, "synth") == 0)
+        return cmd_data_synth(common, &o->synth, o->seed, err);
     for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
         if (strcmp(what, later[i]) == 0)
             return err_set(err, ERR_USAGE, "data", "`grpo data %s` is not built yet", what);
-    return err_set(err, ERR_USAGE, "data", "%s%.60s%s known: split", *what ? "what is \"" : "",
-                   *what ? what : "which part?", *what ? "\";" : "");
+    return err_set(err, ERR_USAGE, "data", "%s%.60s%s known: split, synth",
+                   *what ? "what is \"" : "", *what ? what : "which part?", *what ? "\";" : "");
 }
 
 #define AT(field) offsetof(struct data_options, field)
@@ -160,15 +186,34 @@ static const struct arg args[] = {
     {"test-out", ARG_TEXT, AT(test_out), 0, 0, NULL, NULL, "FILE",
      "Where test rows go: used for nothing but the headline."},
     {"train-out", ARG_TEXT, AT(train_out), 0, 0, NULL, NULL, "FILE", "Where all other rows go."},
-    {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the choice."},
+    {"out", ARG_TEXT, AT(synth.out), 0, 0, NULL, NULL, "DIR",
+     "synth: folder for shop.sqlite, schema.sql and the JSONL files."},
+    {"train", ARG_INT, AT(synth.train), 1, 100000, NULL, "300", "N",
+     "synth: training rows of each task."},
+    {"eval", ARG_INT, AT(synth.eval), 1, 100000, NULL, "30", "N",
+     "synth: evaluation rows of each task."},
+    {"test", ARG_INT, AT(synth.test), 1, 100000, NULL, "60", "N", "synth: test rows of each task."},
+    {"corpus", ARG_INT, AT(synth.corpus), 0, 1000000, NULL, "0", "N",
+     "synth: lines of corpus.jsonl over all tasks, to pretrain a tiny model on; 0: no such file."},
+    {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the choice, or of the shop."},
 };
 
 const struct command command_data = {
     .name = "data",
-    .summary = "split: the fixed stratified evaluation set, a disjoint test set, the rest",
-    .usage = "split",
-    .details = "Written once: the same rows, counts and seed give the same files, and a file with "
-               "other\ncontent is never replaced (exit 1).",
+    .summary = "split: fixed evaluation, test and training sets; synth: a synthetic shop",
+    .usage = "split|synth",
+    .details =
+        "split: --data, --count, --eval-out and what else is to be written. Written once: the same "
+        "rows,\ncounts and seed give the same files, and a file with other content is never "
+        "replaced (exit 1).\n\n"
+        "synth --out DIR: an invented Brazilian shop. Writes, replacing what is there, shop.sqlite "
+        "(tables\nclientes, produtos, pedidos, itens, avaliacoes), schema.sql, and rows of the "
+        "tasks extraction,\nsql_qa, insights and push in train.jsonl, eval.jsonl and test.jsonl, "
+        "which share no prompt and no\ncontent; with --corpus also corpus.jsonl, lines "
+        "{\"prompt\", \"completion\"} with answers of mixed\nquality to other prompts. "
+        "References: extraction the ten fields; sql_qa database, sql, answer, level;\ninsights "
+        "numbers, domain; push product, reason. The same seed gives the same bytes (of "
+        "shop.sqlite:\nwith the same version of SQLite).",
     .args = args,
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct data_options),

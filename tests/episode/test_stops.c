@@ -137,6 +137,10 @@ static void test_several(void **state)
             ids.data[i] = tokenizer_vocab_size(codec.tokenizer) + 3;
     assert_int_equal(watched_hit(&codec, &stops, &ids), 0);
     stop_strings_free(&stops);
+    static const char *const stale[] = {"xOferta"}; /* x: held back by an earlier completion */
+    assert_int_equal(stop_strings_create(&stops, &codec, stale, 1, "--stop", &err), 0);
+    assert_int_equal(watched_hit(&codec, &stops, &ids), 0);
+    stop_strings_free(&stops);
     static const char *const across[] = {"novo\nmais"};
     assert_int_equal(stop_strings_create(&stops, &codec, across, 1, "--stop", &err), 0);
     assert_int_equal(watched_hit(&codec, &stops, &ids), (int)ids.count);

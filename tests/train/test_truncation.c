@@ -21,7 +21,7 @@ static struct train_run run_of(char *yaml, char *run, const char *folder, const 
     snprintf(yaml, 600, "%s/%s.yaml", folder, name);
     snprintf(run, 600, "%s/%s", folder, name);
     write_text(yaml, text);
-    return (struct train_run){.yaml = yaml, .run = run};
+    return (struct train_run){.recipe = yaml, .run = run};
 }
 
 /* One line of samples.jsonl; returns whether a stop string ended it. */

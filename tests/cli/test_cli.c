@@ -490,6 +490,26 @@ static void test_stop(void **state)
     release(&e);
 }
 
+/* A stop string does not reach from one completion into the next that takes its place. */
+static void test_stop_between_completions(void **state)
+{
+    (void)state;
+    static const char twice[] = "{\"prompt\": \"oi\"}\n{\"prompt\": \"oi\"}\n";
+    char arguments[300];
+    const char *how = "generate --model " MODEL " --temperature 0 --max-tokens 12 --batch 1";
+    struct output o = run_lines(twice, how);
+    assert_int_equal(o.n, 2);
+    const char *text = text_of(o.lines[0], "text");
+    char seam[3] = {text[strlen(text) - 1], text[0], 0};
+    assert_true(seam[0] > ' ' && seam[1] > ' ' && seam[0] != '\'' && seam[1] != '\'');
+    assert_null(strstr(text, seam));
+    snprintf(arguments, sizeof arguments, "%s --stop '%s'", how, seam);
+    struct output s = run_lines(twice, arguments);
+    assert_string_equal(str_text(&o.out), str_text(&s.out));
+    release(&o);
+    release(&s);
+}
+
 /* Starts `grpo ARGUMENTS` with a pipe that stays open as its input and the file as its output,
  * sends SIGINT once the file or the clock says that work has begun, and returns the exit status. */
 static int interrupt_program(const char *input, char *const *words, const char *out)
@@ -879,6 +899,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_generate_truncated),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_between_completions),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_draws_by_line_number),
         cmocka_unit_test(test_logprob),

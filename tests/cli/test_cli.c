@@ -494,7 +494,8 @@ static void test_stop(void **state)
 static void test_stop_between_completions(void **state)
 {
     (void)state;
-    static const char twice[] = "{\"prompt\": \"oi\"}\n{\"prompt\": \"oi\"}\n";
+#define ONE "{\"prompt\": [{\"role\": \"user\", \"content\": \"oi\"}]}\n"
+    static const char twice[] = ONE ONE;
     char arguments[300];
     const char *how = "generate --model " MODEL " --temperature 0 --max-tokens 12 --batch 1";
     struct output o = run_lines(twice, how);

@@ -51,6 +51,7 @@ typedef struct rollout rollout; /* caches and scratch for up to max_sequences at
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
                    int max_prompt_tokens, int max_new_tokens, struct err *err);
 void rollout_free(rollout *r);
+/* Without what a repetition penalty adds when it is first used: max_sequences · vocabulary / 8. */
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens);

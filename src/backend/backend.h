@@ -67,6 +67,33 @@ struct adamw_params {
     int step; /* 1-based, for bias correction */
 };
 
+/* What bends the distribution before a token is drawn, in the order of transformers' `generate`:
+ * the penalty on ids that the sequence holds (logits < 0 times the penalty, others divided by it),
+ * the temperature, then three cuts, each on what the one before has left, renormalised:
+ *  - top_k: logits below the k-th largest go; all that equal it stay;
+ *  - top_p: in ascending order (equal logits: lower id first), ids go as long as the cumulative
+ *    probability is ≤ 1 − top_p; the last one always stays;
+ *  - min_p: ids whose probability is below min_p times the largest go. */
+struct warpers {
+    double repetition_penalty; /* 1: none */
+    int top_k;                 /* 0: none */
+    double top_p;              /* 1: none */
+    double min_p;              /* 0: none */
+};
+
+static inline bool warpers_neutral(const struct warpers *w)
+{
+    return w->repetition_penalty == 1 && w->top_k == 0 && w->top_p == 1 && w->min_p == 0;
+}
+
+/* Warpers for the rows of one next_token. */
+struct warp {
+    struct warpers how;
+    const uint32_t *const *seen; /* host (R): bit v of row r: the sequence holds id v; may be NULL
+                                    when the penalty is 1 */
+    float *logp;                 /* host (R), out: of the bent, renormalised distribution */
+};
+
 struct device;
 
 struct backend {
@@ -131,9 +158,12 @@ struct backend {
     /* Next token of each row by inverse CDF in id order: the first id whose cumulative probability
      * exceeds uniforms[r] (host, in [0, 1)); temperature 0: the largest logit, ties to the lower
      * id, and logp of the T = 1 distribution. host ids (R), host logp (R): the same bits as
-     * `logprob` gives for that token. A row with a NaN logit gives id −1 and logp NaN. */
+     * `logprob` gives for that token. A row with a NaN logit gives id −1 and logp NaN.
+     * warp (NULL: the whole distribution) chooses what is drawn from; logp stays that of the whole
+     * one. At temperature 0 only its penalty counts, and its logp is of T = 1. */
     void (*next_token)(struct device *d, int *ids, float *logp, const float *hidden,
-                       const weight *head, const double *uniforms, float temperature, int R);
+                       const weight *head, const double *uniforms, float temperature,
+                       const struct warp *warp, int R);
     /* logits (R, N) = hidden·Wᵀ, for oracles and inspection. */
     void (*logits)(struct device *d, float *logits, const float *hidden, const weight *head, int R);
 

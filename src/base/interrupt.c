@@ -15,12 +15,22 @@ static void on_signal(int number)
     requested = 1;
 }
 
-void interrupt_catch(void)
+static void install(int flags)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+void interrupt_catch(void)
+{
+    install(SA_RESTART);
+}
+
+void interrupt_catch_reading(void)
+{
+    install(0);
 }
 
 bool interrupt_requested(void)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
@@ -22,6 +23,7 @@ struct eval_options {
     double temperature;
     uint64_t seed;
     bool compare, rows;
+    struct arg_texts stop;
 };
 
 struct evaluating {
@@ -32,6 +34,7 @@ struct evaluating {
     struct dataset data;
     struct reward_set rewards;
     struct session s;
+    struct stop_strings stops;
     rollout *rollout;
     struct eval_result result;
 };
@@ -143,6 +146,18 @@ static int open_rewards(struct evaluating *e, struct err *err)
 
 /* --- running --- */
 
+/* --stop, else the recipe's. */
+static int open_stops(struct evaluating *e, struct err *err)
+{
+    bool given = e->o.stop.count || !e->recipe;
+    const char *const *texts = given ? e->o.stop.items : e->from.stop_strings.items;
+    size_t n = given ? (size_t)e->o.stop.count : e->from.stop_strings.count;
+    int status = session_codec(&e->s, err);
+    return status ? status
+                  : stop_strings_create(&e->stops, &e->s.codec, texts, n,
+                                        given ? "--stop" : "stop_strings", err);
+}
+
 /* Sizes for the longest prompt; what does not fit the model's context is an error naming the row.
  */
 static int plan(struct evaluating *e, int *sequences, int *prompt_room, struct err *err)
@@ -177,7 +192,11 @@ static int evaluate(struct evaluating *e, struct err *err)
                                 prompt_room, e->o.max_tokens, err);
     if (status)
         return status;
-    struct episode episode = {.codec = &e->s.codec, .rewards = &e->rewards, .rollout = e->rollout};
+    struct episode episode = {.codec = &e->s.codec,
+                              .rewards = &e->rewards,
+                              .rollout = e->rollout,
+                              .stop = interrupt_requested,
+                              .stops = &e->stops};
     struct eval_request q = {.episode = &episode,
                              .adapter = e->s.adapter,
                              .data = &e->data,
@@ -274,6 +293,7 @@ static int run(const struct common *common, const void *options, struct err *err
     if (common->n_positional)
         return err_set(err, ERR_USAGE, "eval", "what is \"%.100s\"? Only --compare takes files",
                        common->positional[0]);
+    interrupt_catch();
     status = read_recipe(&e, err);
     if (!status && !e.o.data)
         status = err_set(err, ERR_USAGE, "--data", "is required: the rows to evaluate on (JSONL)");
@@ -287,11 +307,14 @@ static int run(const struct common *common, const void *options, struct err *err
     if (!status)
         status = session_open(&e.s, &e.o.session, &e.common, err);
     if (!status)
+        status = open_stops(&e, err);
+    if (!status)
         status = evaluate(&e, err);
     if (!status)
         status = report(&e, err);
     eval_free(&e.result);
     rollout_free(e.rollout);
+    stop_strings_free(&e.stops);
     session_close(&e.s);
     reward_set_free(&e.rewards);
     dataset_close(&e.data);
@@ -308,12 +331,15 @@ static const struct arg args[] = {
      "by the reward of its name."},
     {"recipe", ARG_TEXT, AT(recipe), 0, 0, NULL, NULL, "FILE",
      "Take model, chat_template, precision, eval_data, rewards, max_completion_length, "
-     "eval_temperature, eval_num_generations and seed from a recipe where not given here."},
+     "eval_temperature, eval_num_generations, stop_strings and seed from a recipe where not given "
+     "here."},
     {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
      "Tokens of a completion at most. [512, or what the context leaves]"},
     {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "0", "T", "0 is greedy."},
     {"n", ARG_INT, AT(n), 1, 4096, NULL, "1", "N",
      "Completions of a row; its value is their mean."},
+    {"stop", ARG_TEXTS, AT(stop), 0, 0, NULL, NULL, "TEXT",
+     "End a completion that holds TEXT, which stays in it; may be given several times."},
     {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the draws."},
     {"batch", ARG_INT, AT(batch), 0, 65536, NULL, "0", "N",
      "Sequences that decode side by side; 0: as many as 1 GiB of cache holds. Changes no result."},

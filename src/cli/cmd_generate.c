@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/check.h"
+#include "base/interrupt.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
@@ -16,6 +17,8 @@ struct generate_options {
     struct session_options session;
     int n, max_tokens, batch;
     double temperature;
+    struct warpers warpers;
+    struct arg_texts stop;
     uint64_t seed;
     const char *prompt;
 };
@@ -32,6 +35,7 @@ struct waiting {
 struct generating {
     const struct generate_options *o;
     struct session s;
+    struct stop_strings stops;
     struct lines l;
     rollout *rollout;
     int max_tokens, sequences, prompt_room;
@@ -47,6 +51,9 @@ static int begin(struct generating *g, const struct common *common, struct err *
     /* The tokenizer adds to the EOS set, so where there is one it is always read. */
     if (!status)
         status = session_codec(&g->s, err);
+    if (!status)
+        status = stop_strings_create(&g->stops, &g->s.codec, o->stop.items, (size_t)o->stop.count,
+                                     "--stop", err);
     if (status)
         return status;
     int context = model_max_context(g->s.model);
@@ -68,6 +75,7 @@ static void end(struct generating *g)
     if (g->batch.storage)
         episode_batch_free(&g->batch);
     rollout_free(g->rollout);
+    stop_strings_free(&g->stops);
     session_close(&g->s);
 }
 
@@ -146,6 +154,8 @@ static void put_sample(struct generating *g, long line, int sample, const struct
     else
         jw_null(w);
     put_floats(w, "logprobs", s->completion.logprobs, n);
+    if (g->batch.warped)
+        put_floats(w, "sampling_logprobs", s->completion.sampling_logprobs, n);
     jw_key(w, "stop_reason");
     jw_text(w, stop_reason_name(s->completion.stop));
     lines_end(&g->l);
@@ -158,9 +168,13 @@ static int sample_batch(struct generating *g, struct err *err)
     struct rollout_options how = {.max_new_tokens = g->max_tokens,
                                   .temperature = g->o->temperature,
                                   .eos = g->s.codec.eos,
-                                  .n_eos = g->s.codec.n_eos};
+                                  .n_eos = g->s.codec.n_eos,
+                                  .warpers = &g->o->warpers};
     int status = make_room(g, err);
-    struct episode e = {.codec = &g->s.codec, .rollout = g->rollout};
+    struct episode e = {.codec = &g->s.codec,
+                        .rollout = g->rollout,
+                        .stop = interrupt_requested,
+                        .stops = &g->stops};
     return status ? status : episode_run(&e, g->s.adapter, &how, &g->batch, err);
 }
 
@@ -251,13 +265,37 @@ static int generate_one(struct generating *g, const struct common *common, struc
     return status;
 }
 
+/* Greedy has nothing to cut: an option that would be passed over in silence is a mistake. */
+static int check_options(const struct generate_options *o, const struct common *common,
+                         struct err *err)
+{
+    static const char *const cuts[] = {"top-k", "top-p", "min-p"};
+    for (size_t i = 0; o->temperature == 0 && i < ARRAY_LENGTH(cuts); i++) {
+        if (!args_given(&command_generate, common, cuts[i]))
+            continue;
+        char where[16];
+        snprintf(where, sizeof where, "--%s", cuts[i]);
+        return err_set(err, ERR_USAGE, where,
+                       "has no use with --temperature 0, which takes the most probable token; "
+                       "remove one of them");
+    }
+    return ERR_NONE;
+}
+
 static int run(const struct common *common, const void *options, struct err *err)
 {
     struct generating g = {.o = options};
-    int status = begin(&g, common, err);
+    int status = check_options(g.o, common, err);
+    if (status)
+        return status;
+    interrupt_catch_reading();
+    status = begin(&g, common, err);
     if (!status)
         status = g.o->prompt ? generate_one(&g, common, err) : generate_lines(&g, common, err);
     end(&g);
+    if (status && interrupt_requested()) /* a read or write that the signal has cut, too */
+        status =
+            err_set(err, ERR_INTERRUPTED, "generate", "interrupted; what is answered is written");
     return status;
 }
 
@@ -268,6 +306,16 @@ static const struct arg args[] = {
     {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
      "Tokens of a completion at most, EOS included. [256, or half a shorter context]"},
     {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "1", "T", "0 is greedy."},
+    {"top-k", ARG_INT, AT(warpers.top_k), 0, 1 << 30, NULL, "0", "K",
+     "Draw from the K most probable tokens (and those as probable as the last of them); 0: all."},
+    {"top-p", ARG_FLOAT, AT(warpers.top_p), 0, 1, NULL, "1", "P",
+     "Draw from the fewest most probable tokens that together have probability P."},
+    {"min-p", ARG_FLOAT, AT(warpers.min_p), 0, 1, NULL, "0", "P",
+     "Draw from tokens that have at least P times the probability of the most probable one."},
+    {"repetition-penalty", ARG_FLOAT, AT(warpers.repetition_penalty), 1e-3, 1e3, NULL, "1", "X",
+     "Divide the positive logits of tokens in prompt and completion by X, multiply the others."},
+    {"stop", ARG_TEXTS, AT(stop), 0, 0, NULL, NULL, "TEXT",
+     "End a completion that holds TEXT, which stays in it; may be given several times."},
     {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the draws."},
     {"prompt", ARG_TEXT, AT(prompt), 0, 0, NULL, NULL, "TEXT",
      "One prompt from the command line (a user message where the model has a chat template)."},
@@ -279,12 +327,20 @@ const struct command command_generate = {
     .name = "generate",
     .summary = "sample completions for prompts (JSONL or --prompt), with log-probabilities",
     .usage = "",
-    .details = "In, one a line:    {\"prompt_ids\"} or {\"prompt\": text or messages}; an \"id\" "
-               "keys the draws,\n                   without one the line number does\nOut, one a "
-               "sample: {\"prompt\", \"sample\", \"ids\", \"text\", \"logprobs\", "
-               "\"stop_reason\"};\n                   \"prompt\" is the input line from 0, "
-               "\"ids\" include the EOS, \"text\" leaves out\n                   special tokens "
-               "(null without a tokenizer)",
+    .details =
+        "In, one a line:    {\"prompt_ids\"} or {\"prompt\": text or messages}; an \"id\" keys the "
+        "draws,\n                   without one the line number does\nOut, one a sample: "
+        "{\"prompt\", \"sample\", \"ids\", \"text\", \"logprobs\", "
+        "\"stop_reason\"};\n                   \"prompt\" is the input line from 0, \"ids\" "
+        "include "
+        "the EOS, \"text\" leaves out\n                   special tokens (null without a "
+        "tokenizer). "
+        "\"logprobs\" are of the whole\n                   distribution; with --top-k, --top-p, "
+        "--min-p or --repetition-penalty\n                   \"sampling_logprobs\" are of the one "
+        "that was drawn from. \"stop_reason\" is\n                   eos, length, or stop: a stop "
+        "string, which ids and text keep. An interrupted\n                   run exits 130, with "
+        "the "
+        "answers that were ready written",
     .args = args,
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct generate_options),

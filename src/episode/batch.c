@@ -6,11 +6,15 @@
 struct storage {
     struct episode_sample *samples; /* (capacity · per_group) */
     int *ids;                       /* (capacity · per_group · max_new_tokens) */
-    float *logprobs;
+    float *logprobs, *sampling_logprobs;
     double *values; /* (capacity · per_group · rewards) */
     struct reward_result *results;
     struct group_request *requests; /* (capacity) */
     struct completion *out;         /* (capacity · per_group) */
+    struct stop_watch *watches;     /* (capacity · per_group), made when stop strings come */
+    int *matched;                   /* (capacity · per_group · stop strings) */
+    int n_matched;                  /* stop strings that matched has room for */
+    struct str piece;
 };
 
 static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size_t tokens,
@@ -19,11 +23,13 @@ static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size
     s->samples = mem_calloc(samples, sizeof *s->samples);
     s->ids = mem_calloc(tokens, sizeof *s->ids);
     s->logprobs = mem_calloc(tokens, sizeof *s->logprobs);
+    s->sampling_logprobs = mem_calloc(tokens, sizeof *s->sampling_logprobs);
     s->values = mem_calloc(samples * rewards + 1, sizeof *s->values);
     s->results = mem_calloc(samples * rewards + 1, sizeof *s->results);
     s->requests = mem_calloc(groups, sizeof *s->requests);
     s->out = mem_calloc(samples, sizeof *s->out);
-    return s->samples && s->ids && s->logprobs && s->values && s->results && s->requests && s->out;
+    return s->samples && s->ids && s->logprobs && s->sampling_logprobs && s->values && s->results &&
+           s->requests && s->out;
 }
 
 int episode_batch_create(struct episode_batch *b, int groups, int per_group, int max_new_tokens,
@@ -39,11 +45,13 @@ int episode_batch_create(struct episode_batch *b, int groups, int per_group, int
     b->groups = mem_calloc((size_t)groups, sizeof *b->groups);
     if (!s || !b->groups || !storage_alloc(s, (size_t)groups, samples, tokens, n_rewards)) {
         episode_batch_free(b);
-        return err_no_memory(err, "a batch of completions", tokens * 8);
+        return err_no_memory(err, "a batch of completions", tokens * 12);
     }
     for (size_t i = 0; i < samples; i++) {
         s->samples[i].completion.ids = s->ids + i * (size_t)max_new_tokens;
         s->samples[i].completion.logprobs = s->logprobs + i * (size_t)max_new_tokens;
+        s->samples[i].completion.sampling_logprobs =
+            s->sampling_logprobs + i * (size_t)max_new_tokens;
         s->samples[i].scored.values = s->values + i * n_rewards;
         s->samples[i].scored.results = s->results + i * n_rewards;
     }
@@ -64,10 +72,14 @@ void episode_batch_free(struct episode_batch *b)
         mem_free(s->samples);
         mem_free(s->ids);
         mem_free(s->logprobs);
+        mem_free(s->sampling_logprobs);
         mem_free(s->values);
         mem_free(s->results);
         mem_free(s->requests);
         mem_free(s->out);
+        mem_free(s->watches);
+        mem_free(s->matched);
+        str_free(&s->piece);
     }
     mem_free(s);
     mem_free(b->groups);
@@ -132,6 +144,67 @@ int episode_judge(const struct episode *e, struct episode_batch *b, struct err *
     return ERR_NONE;
 }
 
+/* --- stop strings --- */
+
+/* What the rollout's callback needs, and what went wrong in it. */
+struct watching {
+    const struct episode *e;
+    const struct episode_batch *b;
+    struct err err;
+    int status;
+};
+
+static bool watch_token(void *user, int group, int sample, const int *ids, int n)
+{
+    struct watching *w = user;
+    struct storage *s = w->b->storage;
+    struct stop_watch *watch = &s->watches[group * w->b->per_group + sample];
+    bool hit = false;
+    if (!w->status)
+        w->status =
+            stop_watch_next(watch, w->e->stops, w->e->codec, ids[n - 1], &s->piece, &hit, &w->err);
+    return hit || w->status; /* after an error every completion ends, and with them the rollout */
+}
+
+static int begin_watching(const struct episode *e, struct episode_batch *b, struct err *err)
+{
+    struct storage *s = b->storage;
+    size_t n = (size_t)b->capacity * (size_t)b->per_group, count = (size_t)e->stops->count;
+    if (!s->watches)
+        s->watches = mem_calloc(n, sizeof *s->watches);
+    if (s->n_matched < e->stops->count) {
+        mem_free(s->matched);
+        s->matched = mem_calloc(n * count, sizeof *s->matched);
+        s->n_matched = s->matched ? e->stops->count : 0;
+    }
+    if (!s->watches || !s->matched)
+        return err_no_memory(err, "the stop strings", n * count * sizeof *s->matched);
+    for (size_t i = 0; i < n; i++) {
+        s->watches[i].matched = s->matched + i * count;
+        stop_watch_reset(&s->watches[i], e->stops);
+    }
+    return ERR_NONE;
+}
+
+static int roll_out(const struct episode *e, const adapter *a,
+                    const struct rollout_options *options, struct episode_batch *b, struct err *err)
+{
+    struct storage *s = b->storage;
+    struct rollout_options watched = *options;
+    struct watching w = {.e = e, .b = b};
+    int status = ERR_NONE;
+    if (e->stops && e->stops->count) {
+        status = begin_watching(e, b, err);
+        watched.finished = watch_token;
+        watched.user = &w;
+    }
+    if (!status)
+        status = rollout_run(e->rollout, a, &watched, s->requests, b->count, e->stop, err);
+    if (!status && w.status && err)
+        *err = w.err;
+    return status ? status : w.status;
+}
+
 int episode_run(const struct episode *e, const adapter *a, const struct rollout_options *options,
                 struct episode_batch *b, struct err *err)
 {
@@ -150,7 +223,8 @@ int episode_run(const struct episode *e, const adapter *a, const struct rollout_
                                                 .first_sample = group->first_sample,
                                                 .out = out};
     }
-    int status = rollout_run(e->rollout, a, options, s->requests, b->count, e->stop, err);
+    b->warped = options->warpers && !warpers_neutral(options->warpers);
+    int status = roll_out(e, a, options, b, err);
     if (status)
         return status;
     for (int g = 0; g < b->count; g++)

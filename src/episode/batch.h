@@ -6,9 +6,10 @@
 #ifndef EPISODE_BATCH_H
 #define EPISODE_BATCH_H
 #include "episode/episode.h"
+#include "episode/stops.h"
 
 struct episode_sample {
-    struct completion completion; /* ids, logprobs: point into the batch's blocks */
+    struct completion completion; /* its arrays point into the batch's blocks */
     struct str text;              /* special tokens left out; empty without a tokenizer */
     struct scored scored;         /* valid only when the episode has rewards */
 };
@@ -25,7 +26,8 @@ struct episode_group {
 struct episode_batch {
     struct episode_group *groups; /* (capacity) */
     int capacity, per_group, max_new_tokens;
-    int count; /* groups in use */
+    int count;   /* groups in use */
+    bool warped; /* the completions were drawn under warpers: sampling_logprobs are valid */
     void *storage;
 };
 
@@ -39,13 +41,16 @@ struct episode {                      /* who samples and scores; all borrowed */
     const struct reward_set *rewards; /* NULL: no scores */
     rollout *rollout;
     bool (*stop)(void); /* polled between tokens, may be NULL: true aborts with ERR_INTERRUPTED */
+    const struct stop_strings *stops; /* texts that end a completion; NULL: none */
 };
 
 /* Encodes the prompts of b->groups[0 … count). An over-long prompt is ERR_INPUT naming the row:
  * nothing is ever cut. max_prompt_tokens: the rollout's. */
 int episode_encode(const struct episode *e, struct episode_batch *b, int max_prompt_tokens,
                    struct err *err);
-/* Samples and scores b->groups[0 … count), whose prompts are encoded. */
+/* Samples and scores b->groups[0 … count), whose prompts are encoded. options->finished and user
+ * are the episode's to set: it watches for stop strings. The first call with stop strings makes
+ * room for the watching, later ones reuse it. */
 int episode_run(const struct episode *e, const adapter *a, const struct rollout_options *options,
                 struct episode_batch *b, struct err *err);
 /* Text and scores of completions that are already there (replay). */

@@ -18,6 +18,7 @@ enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep t
 
 struct sequence {
     int group, sample; /* index into the requests, and within the group */
+    int slot;          /* of the wave: its stretch of cache rows, its set of seen ids */
     int prefix_row, prefix_len, own_row;
     int length; /* tokens drawn */
     int last;   /* the token to feed next */
@@ -35,6 +36,11 @@ struct rollout {
     float *logp, *entropy;
     double *uniforms;
     struct sequence *live; /* (max_sequences) */
+    /* Under warpers; the sets are made when a penalty is first asked for. */
+    float *sampling_logp;     /* (pass_rows) */
+    const uint32_t **seen_of; /* (pass_rows): the row's set */
+    uint32_t *seen;           /* (max_sequences, seen_words): bit v: the sequence holds id v */
+    size_t seen_words;
 };
 
 const char *stop_reason_name(enum stop_reason reason)
@@ -89,9 +95,11 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
     r->entropy = mem_alloc(n * sizeof *r->entropy);
     r->uniforms = mem_alloc(n * sizeof *r->uniforms);
     r->live = mem_alloc((size_t)max_sequences * sizeof *r->live);
+    r->sampling_logp = mem_alloc(n * sizeof *r->sampling_logp);
+    r->seen_of = mem_alloc(n * sizeof *r->seen_of);
     int status = ERR_NONE;
     if (!r->ids || !r->positions || !r->kv_rows || !r->targets || !r->spans || !r->logp ||
-        !r->entropy || !r->uniforms || !r->live)
+        !r->entropy || !r->uniforms || !r->live || !r->sampling_logp || !r->seen_of)
         status = err_no_memory(err, "the rollout", n);
     if (!status)
         status = kv_cache_create(
@@ -127,6 +135,9 @@ void rollout_free(rollout *r)
     mem_free(r->entropy);
     mem_free(r->uniforms);
     mem_free(r->live);
+    mem_free(r->sampling_logp);
+    mem_free(r->seen_of);
+    mem_free(r->seen);
     mem_free(r);
 }
 
@@ -176,11 +187,44 @@ static bool is_eos(const struct rollout_options *o, int id)
     return false;
 }
 
-/* One pass: feeds each live sequence's last token, draws its next, and drops those that end. */
-static int decode_pass(rollout *r, const adapter *a, const struct rollout_options *o,
-                       struct group_request *groups, int *n_live, struct err *err)
+/* Whether tokens are drawn from something else than the whole distribution. */
+static bool is_warped(const struct rollout_options *o)
 {
-    int n = *n_live;
+    return o->warpers && !warpers_neutral(o->warpers);
+}
+
+static bool has_penalty(const struct rollout_options *o)
+{
+    return o->warpers && o->warpers->repetition_penalty != 1;
+}
+
+static void see(rollout *r, int slot, int id)
+{
+    r->seen[(size_t)slot * r->seen_words + (size_t)id / 32] |= 1u << (id % 32);
+}
+
+/* The set of a new sequence: its prompt's ids. */
+static void see_prompt(rollout *r, int slot, const struct group_request *g)
+{
+    memset(r->seen + (size_t)slot * r->seen_words, 0, r->seen_words * sizeof *r->seen);
+    for (int i = 0; i < g->prompt_len; i++)
+        see(r, slot, g->prompt_ids[i]);
+}
+
+static int make_seen(rollout *r, const struct rollout_options *o, struct err *err)
+{
+    if (!has_penalty(o) || r->seen)
+        return ERR_NONE;
+    r->seen_words = ((size_t)model_config(r->m)->vocab_size + 31) / 32;
+    size_t bytes = (size_t)r->max_sequences * r->seen_words * sizeof *r->seen;
+    r->seen = mem_alloc(bytes);
+    return r->seen ? ERR_NONE : err_no_memory(err, "the ids that sequences hold", bytes);
+}
+
+/* Feeds each live sequence's last token and draws its next, into targets and logp. */
+static void draw_pass(rollout *r, const adapter *a, const struct rollout_options *o,
+                      const struct group_request *groups, int n)
+{
     for (int i = 0; i < n; i++) {
         const struct sequence *s = &r->live[i];
         r->ids[i] = s->last;
@@ -190,33 +234,59 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
         struct rng_key key = groups[s->group].key;
         key.sample = (uint64_t)groups[s->group].first_sample + (uint64_t)s->sample;
         r->uniforms[i] = rng_uniform(&key, (uint64_t)s->length);
+        r->seen_of[i] = has_penalty(o) ? r->seen + (size_t)s->slot * r->seen_words : NULL;
     }
     struct batch batch = {n, r->ids, r->positions, r->kv_rows, r->spans, n};
     struct device *d = model_device(r->m);
     model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
+    struct warp warp = {.seen = r->seen_of, .logp = r->sampling_logp};
+    if (is_warped(o))
+        warp.how = *o->warpers;
     d->ops->next_token(d, r->targets, r->logp, r->hidden, model_head(r->m), r->uniforms,
-                       (float)o->temperature, n);
-    int kept = 0;
+                       (float)o->temperature, is_warped(o) ? &warp : NULL, n);
+}
+
+/* Appends row i's draw to its completion; true when that has ended. */
+static bool take_draw(rollout *r, const struct rollout_options *o, struct group_request *groups,
+                      struct sequence *s, int i)
+{
+    struct completion *c = &groups[s->group].out[s->sample];
+    int id = r->targets[i];
+    c->ids[s->length] = id;
+    c->logprobs[s->length] = r->logp[i];
+    if (c->sampling_logprobs && is_warped(o))
+        c->sampling_logprobs[s->length] = r->sampling_logp[i];
+    if (has_penalty(o))
+        see(r, s->slot, id);
+    s->length++;
+    s->last = id;
+    if (is_eos(o, id))
+        c->stop = STOP_EOS;
+    else if (o->finished && o->finished(o->user, s->group, s->sample, c->ids, s->length))
+        c->stop = STOP_STRING;
+    else if (s->length == o->max_new_tokens)
+        c->stop = STOP_LENGTH;
+    else
+        return false;
+    c->length = s->length;
+    return true;
+}
+
+/* One pass: feeds each live sequence's last token, draws its next, and drops those that end. */
+static int decode_pass(rollout *r, const adapter *a, const struct rollout_options *o,
+                       struct group_request *groups, int *n_live, struct err *err)
+{
+    int n = *n_live, kept = 0;
+    draw_pass(r, a, o, groups, n);
     for (int i = 0; i < n; i++) {
         struct sequence s = r->live[i];
-        int id = r->targets[i];
-        if (id < 0 || !isfinite(r->logp[i]))
+        if (r->targets[i] < 0 || !isfinite(r->logp[i]))
             return err_set(err, ERR_MACHINE, "rollout",
                            "logits are not finite at token %d of sample %d (row key %016llx): "
                            "the weights or the adapter have diverged",
                            s.length, s.sample, (unsigned long long)groups[s.group].key.row);
-        struct completion *c = &groups[s.group].out[s.sample];
-        c->ids[s.length] = id;
-        c->logprobs[s.length] = r->logp[i];
-        s.length++;
-        s.last = id;
-        bool eos = is_eos(o, id);
-        if (eos || s.length == o->max_new_tokens) {
-            c->length = s.length;
-            c->stop = eos ? STOP_EOS : STOP_LENGTH;
-        } else {
+        if (!take_draw(r, o, groups, &s, i))
             r->live[kept++] = s;
-        }
     }
     *n_live = kept;
     return ERR_NONE;
@@ -228,8 +298,8 @@ struct cursor {
 };
 
 /* Fills the live table from the cursor on, computing each group's prefix; returns the number. */
-static int begin_wave(rollout *r, const adapter *a, struct group_request *groups, int n_groups,
-                      struct cursor *at)
+static int begin_wave(rollout *r, const adapter *a, const struct rollout_options *o,
+                      struct group_request *groups, int n_groups, struct cursor *at)
 {
     int n = 0, prompt_rows = 0;
     while (at->group < n_groups && n < r->max_sequences) {
@@ -239,7 +309,10 @@ static int begin_wave(rollout *r, const adapter *a, struct group_request *groups
             break;
         prefill(r, a, g->prompt_ids, prefix_len, prompt_rows);
         while (at->sample < g->n && n < r->max_sequences) {
+            if (has_penalty(o))
+                see_prompt(r, n, g);
             r->live[n] = (struct sequence){.group = at->group,
+                                           .slot = n,
                                            .sample = at->sample++,
                                            .prefix_row = prompt_rows,
                                            .prefix_len = prefix_len,
@@ -264,13 +337,16 @@ int rollout_run(rollout *r, const adapter *a, const struct rollout_options *opti
         if (status)
             return status;
     }
+    int status = make_seen(r, options, err);
+    if (status)
+        return status;
     struct cursor at = {0, 0};
     while (at.group < n_groups) {
-        int n_live = begin_wave(r, a, groups, n_groups, &at);
+        int n_live = begin_wave(r, a, options, groups, n_groups, &at);
         while (n_live > 0) {
             if (stop && stop())
                 return err_set(err, ERR_INTERRUPTED, "rollout", "interrupted");
-            int status = decode_pass(r, a, options, groups, &n_live, err);
+            status = decode_pass(r, a, options, groups, &n_live, err);
             if (status)
                 return status;
         }

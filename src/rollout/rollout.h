@@ -20,11 +20,20 @@ struct rollout_options {
     double temperature; /* 0: greedy */
     const int *eos;     /* set of ids that end a completion; the id is kept in it */
     int n_eos;
+    /* What tokens are drawn from (NULL, or all neutral: the whole distribution). The penalty's
+     * history is the prompt and the tokens drawn so far. */
+    const struct warpers *warpers;
+    /* Called after every token that is no EOS (NULL: never), in a fixed order and from one thread:
+     * true ends the completion (STOP_STRING), whose last token it keeps. ids: the n so far. */
+    bool (*finished)(void *user, int group, int sample, const int *ids, int n);
+    void *user;
 };
 
 struct completion {
     int *ids;        /* (length), EOS included */
     float *logprobs; /* (length), of the temperature-scaled distribution */
+    /* (length), of what was drawn from under warpers; untouched without. May be NULL. */
+    float *sampling_logprobs;
     int length;
     enum stop_reason stop;
 };
@@ -35,13 +44,14 @@ struct group_request {
     int n;              /* completions */
     struct rng_key key; /* .sample is set by the rollout: first_sample + 0 … n−1 */
     int first_sample;
-    struct completion *out; /* (n): ids and logprobs point to caller's max_new_tokens each */
+    struct completion *out; /* (n): its arrays are the caller's, max_new_tokens each */
 };
 
 typedef struct rollout rollout; /* caches and scratch for up to max_sequences at a time */
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
                    int max_prompt_tokens, int max_new_tokens, struct err *err);
 void rollout_free(rollout *r);
+/* Without what a repetition penalty adds when it is first used: max_sequences · vocabulary / 8. */
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens);

@@ -5,8 +5,8 @@
 size_t generation_bytes(int groups, int per_group, int max_completion_length)
 {
     size_t completions = (size_t)groups * (size_t)per_group;
-    /* ids and sampler log-probs of the batch, then old, ref, logp, entropy, dlogp */
-    return completions * (size_t)max_completion_length * 7 * sizeof(float) +
+    /* ids and the sampler's two log-probs of the batch, then old, ref, logp, entropy, dlogp */
+    return completions * (size_t)max_completion_length * 8 * sizeof(float) +
            completions *
                (sizeof(double) + sizeof(bool) + sizeof(float) + sizeof(struct episode_sample));
 }

@@ -94,7 +94,12 @@ static int score_reference(struct grpo *g, struct err *err)
 
 static int sample_completions(struct grpo *g, int step, struct err *err)
 {
+    struct warpers warpers = {.repetition_penalty = g->o->repetition_penalty,
+                              .top_k = g->o->top_k,
+                              .top_p = g->o->top_p,
+                              .min_p = g->o->min_p};
     struct rollout_options options = {.max_new_tokens = g->o->max_completion_length,
+                                      .warpers = &warpers,
                                       .temperature = g->o->temperature,
                                       .eos = g->episode.codec->eos,
                                       .n_eos = g->episode.codec->n_eos};
@@ -265,6 +270,24 @@ static int check_sampler(struct grpo *g, struct err *err)
     return ERR_NONE;
 }
 
+/* How far what was drawn from lies from what is trained, on the tokens drawn: log-probability of
+ * the truncated distribution minus that of the whole one, 0 or more. */
+static void truncation_metrics(struct grpo *g)
+{
+    double sum = 0, max = 0;
+    long n = 0;
+    for (int i = 0; i < generation_count(&g->gen); i++) {
+        const struct completion *c = &generation_sample(&g->gen, i)->completion;
+        for (int t = 0; t < c->length; t++, n++) {
+            double difference = (double)c->sampling_logprobs[t] - (double)c->logprobs[t];
+            sum += difference;
+            max = difference > max ? difference : max;
+        }
+    }
+    metrics_add(&g->metrics, sum / (double)n, "sampling/truncation_logp_difference/mean");
+    metrics_add(&g->metrics, max, "sampling/truncation_logp_difference/max");
+}
+
 /* Shares of the ratios (of tokens or of completions) where the clip took the gradient away. */
 static void clip_metrics(struct grpo *g, const struct loss_sums *sums)
 {
@@ -309,6 +332,8 @@ static int compute_gradient(struct grpo *g, int step, float **total, struct err 
         loss_metrics(g, &sums);
     if (!status && compare)
         status = check_sampler(g, err);
+    if (!status && compare && g->gen.batch.warped)
+        truncation_metrics(g);
     g->times.gradient = clock_seconds() - started;
     return status;
 }

@@ -47,6 +47,23 @@ static const struct option top_options[] = {
     {"temperature", NULL, OPTION_FLOAT, TOP(temperature), 1e-6, 1e6, NULL, "1.0",
      "Sampling temperature; log-probabilities are of the tempered distribution."},
 
+    {"top_k", NULL, OPTION_INT, TOP(top_k), 0, 1 << 30, NULL, "0",
+     "Sample from the k most probable tokens; 0: from all. Needs allow_truncated_sampling."},
+    {"top_p", NULL, OPTION_FLOAT, TOP(top_p), 0, 1, NULL, "1.0",
+     "Sample from the fewest most probable tokens that hold this much; needs "
+     "allow_truncated_sampling."},
+    {"min_p", NULL, OPTION_FLOAT, TOP(min_p), 0, 1, NULL, "0.0",
+     "Sample from tokens at least this probable, as a share of the most probable one; needs "
+     "allow_truncated_sampling."},
+    {"repetition_penalty", NULL, OPTION_FLOAT, TOP(repetition_penalty), 0, 1e6, NULL, "1.0",
+     "Must be 1: the loss knows no policy whose probabilities depend on what was said."},
+    {"allow_truncated_sampling", NULL, OPTION_BOOL, TOP(allow_truncated_sampling), 0, 0, NULL,
+     "false",
+     "Train on completions from top_k, top_p or min_p although the gradient is that of the whole "
+     "distribution; sampling/truncation_logp_difference says how far apart they are."},
+    {"stop_strings", NULL, OPTION_STRINGS, TOP(stop_strings), 0, 0, NULL, NULL,
+     "Texts that end a completion, as its EOS does; the token that completes one stays in it."},
+
     {"loss_type", NULL, OPTION_CHOICE, TOP(loss_type), 0, 0, loss_type_names, "dapo",
      "How token losses are averaged; cispo: as dapo, each weighted by its clipped ratio."},
     {"scale_rewards", NULL, OPTION_CHOICE, TOP(scale_rewards), 0, 0, scale_rewards_names, "group",
@@ -154,10 +171,6 @@ const struct recipe_reserved train_reserved[] = {
     {"task_sampler",
      "task_weights gives a fixed mix; samplers that change it come with the protocol"},
     {"seeds", "one seed a run; several come with `grpo run`"},
-    {"top_p", "sampling is from the whole distribution"},
-    {"top_k", "sampling is from the whole distribution"},
-    {"min_p", "sampling is from the whole distribution"},
-    {"repetition_penalty", "sampling is from the model's own distribution"},
     {"top_entropy_quantile", "every token counts"},
     {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},
@@ -339,6 +352,28 @@ static int check_clipping(const recipe *r, struct train_options *o, struct err *
     return ERR_NONE;
 }
 
+/* A truncated distribution is not the one whose gradient is taken: only on request. */
+static int check_sampling(const recipe *r, const struct train_options *o, struct err *err)
+{
+    const char *cut = o->top_k ? "top_k" : o->top_p < 1 ? "top_p" : o->min_p > 0 ? "min_p" : NULL;
+    if (o->repetition_penalty != 1)
+        return complain(r, "repetition_penalty", err,
+                        "must be 1 in training: under a penalty a token's probability depends on "
+                        "the tokens before it in a way that the loss, which scores the model's own "
+                        "distribution, does not see; `grpo generate` has it");
+    if (cut && !o->allow_truncated_sampling)
+        return complain(r, cut, err,
+                        "cuts the distribution that completions are drawn from, but the gradient "
+                        "taken is that of the whole one: the update is biased, tokens that were "
+                        "cut are never tried, and their probability is pushed up or down unseen. "
+                        "Remove it, or set allow_truncated_sampling: true to train so all the "
+                        "same");
+    if (!cut && o->allow_truncated_sampling)
+        return complain(r, "allow_truncated_sampling", err,
+                        "has no effect: top_k, top_p and min_p cut nothing; remove it");
+    return ERR_NONE;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -348,7 +383,7 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
         (status = train_schedule_check(r, o, err)) || (status = refuse_idle(r, o, err)) ||
-        (status = check_clipping(r, o, err)))
+        (status = check_clipping(r, o, err)) || (status = check_sampling(r, o, err)))
         return status;
     if (!replay && !o->max_steps && o->num_train_epochs <= 0)
         return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");

@@ -28,7 +28,10 @@ struct train_options {
     struct lora_options lora;
     /* sampling */
     int num_generations, prompts_per_step, max_completion_length, max_prompt_length;
-    double temperature;
+    double temperature, top_p, min_p, repetition_penalty;
+    int top_k;
+    bool allow_truncated_sampling;
+    struct string_list stop_strings;
     /* objective */
     int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
     int importance_sampling_level;             /* enum sampling_level */

@@ -65,6 +65,13 @@ void samples_write(struct str *out, const struct generation *gen, int i,
     for (int t = 0; t < s->completion.length; t++)
         jw_float(&w, gen->old[generation_token(gen, i) + (size_t)t]);
     jw_array_end(&w);
+    if (gen->batch.warped) {
+        jw_key(&w, "sampling_logprobs");
+        jw_array_begin(&w);
+        for (int t = 0; t < s->completion.length; t++)
+            jw_float(&w, s->completion.sampling_logprobs[t]);
+        jw_array_end(&w);
+    }
     jw_key(&w, "stop_reason");
     jw_text(&w, stop_reason_name(s->completion.stop));
     jw_key(&w, "components");
@@ -165,6 +172,19 @@ static int read_name(const struct reading *in, const json_t *o, const char *key,
     return *out ? ERR_NONE : err_no_memory(in->err, in->where, 0);
 }
 
+/* EOS is seen from the ids and the length limit is what remains; only a stop string must be told.
+ */
+static int read_stop_reason(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    const json_t *value = json_object_get(o, "stop_reason");
+    if (value && !json_is_string(value) && !json_is_null(value))
+        return err_set(in->err, ERR_INPUT, in->where, "\"stop_reason\" is %s; expected text",
+                       json_type_name(value));
+    const char *text = json_string_value(value);
+    line->stop_string = text && strcmp(text, stop_reason_name(STOP_STRING)) == 0;
+    return ERR_NONE;
+}
+
 static int read_line(const struct reading *in, const json_t *o, struct replay_line *line)
 {
     long long step = 0;
@@ -183,6 +203,8 @@ static int read_line(const struct reading *in, const json_t *o, struct replay_li
         status = read_ids(in, o, "ids", true, &line->ids, &line->n_ids);
     if (!status)
         status = read_logprobs(in, o, line);
+    if (!status)
+        status = read_stop_reason(in, o, line);
     return status ? status : read_reward(in, o, line);
 }
 
@@ -381,7 +403,9 @@ static int take_line(const struct replay *r, const struct replay_line *line,
     size_t bytes = (size_t)line->n_ids * sizeof(float);
     memcpy(c->ids, line->ids, (size_t)line->n_ids * sizeof *c->ids);
     c->length = line->n_ids;
-    c->stop = is_eos(e, line->ids[line->n_ids - 1]) ? STOP_EOS : STOP_LENGTH;
+    c->stop = is_eos(e, line->ids[line->n_ids - 1]) ? STOP_EOS
+              : line->stop_string                   ? STOP_STRING
+                                                    : STOP_LENGTH;
     if (line->logprobs)
         memcpy(gen->old + generation_token(gen, i), line->logprobs, bytes);
     gen->has_old = gen->has_old && line->logprobs;
@@ -396,6 +420,7 @@ int replay_load(const struct replay *r, long step, const struct episode *e,
 {
     struct grouping grouping = {0};
     gen->batch.count = 0;
+    gen->batch.warped = false;
     gen->first_step = (int)step;
     gen->has_old = true;
     const struct replay_line *last = NULL;

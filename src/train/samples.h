@@ -3,7 +3,8 @@
  *
  * {"step","task","prompt_id","sample","prompt_ids","ids","text","logprobs","stop_reason","components",
  *  "reward","advantage","policy_version"}; step: the optimizer step it was sampled for (1-based);
- * reward null: the machinery failed. All values are deterministic. */
+ * reward null: the machinery failed. Under truncated sampling "sampling_logprobs", of what was
+ * drawn from, follow "logprobs". All values are deterministic. */
 #ifndef TRAIN_SAMPLES_H
 #define TRAIN_SAMPLES_H
 #include "train/generation.h"
@@ -19,8 +20,9 @@ struct replay_line {
     const char *prompt_id, *task;
     int *prompt_ids, n_prompt_ids; /* n 0: not given */
     int *ids, n_ids;
-    float *logprobs; /* (n_ids), or NULL */
-    double reward;   /* NaN: failed */
+    float *logprobs;  /* (n_ids), or NULL */
+    double reward;    /* NaN: failed */
+    bool stop_string; /* ended by one */
 };
 struct replay {
     char *path;

@@ -28,6 +28,7 @@ struct trainer {
     struct hf_config config;
     struct peft_config lora;
     struct text_codec codec;
+    struct stop_strings stops;
     struct reward_set rewards;
     bool has_rewards;
     struct dataset data, eval_data;
@@ -115,6 +116,10 @@ static int open_texts(struct trainer *t, struct err *err)
     int status = hf_config_open(&t->config, t->o->model, ignored, sizeof ignored, err);
     if (!status)
         status = text_codec_open_ids(&t->codec, t->o->model, t->o->chat_template, &t->config, err);
+    if (!status)
+        status = stop_strings_create(&t->stops, &t->codec, t->o->stop_strings.items,
+                                     t->o->stop_strings.count,
+                                     recipe_where(t->spec->recipe, NULL, "stop_strings"), err);
     if (!status)
         status = open_data(t, err);
     if (!status)
@@ -294,6 +299,7 @@ static int open_engine(struct trainer *t, struct err *err)
     g->max_prompt_tokens = plan->gradient.max_prompt_length;
     g->episode.codec = &t->codec;
     g->episode.stop = interrupt_requested;
+    g->episode.stops = &t->stops;
     t->eval_episode = g->episode;
     t->eval_episode.rewards = t->has_rewards ? &t->rewards : NULL;
     if (!t->has_replay)
@@ -719,6 +725,7 @@ static void close_all(struct trainer *t)
         dataset_close(&t->eval_data);
     if (t->has_rewards)
         reward_set_free(&t->rewards);
+    stop_strings_free(&t->stops);
     text_codec_close(&t->codec);
     identity_free(&t->identity);
     str_free(&t->state.allowed);

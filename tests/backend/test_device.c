@@ -191,7 +191,7 @@ static void check_no_allocation(struct rig *g)
     ops->attention(d, x[4], x[5], x[3], k, v, &span, 1, dims, R);
     ops->swiglu(d, x[5], x[4], x[3], R, H);
     ops->logprob(d, host[0], host[1], host[2], x[5], head, ids, 1, R);
-    ops->next_token(d, ids, host[0], x[5], head, uniforms, 1, R);
+    ops->next_token(d, ids, host[0], x[5], head, uniforms, 1, NULL, R);
     ops->logprob_backward(d, x[0], x[5], head, ids, host[0], host[2], 1, R);
     ops->swiglu_backward(d, x[1], x[2], x[0], x[4], x[3], R, H);
     ops->attention(d, x[4], x[5], x[3], k, v, &span, 1, dims, R);

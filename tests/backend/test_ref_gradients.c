@@ -417,7 +417,7 @@ static void test_distribution(void **state)
         want -= exp(logp) * logp;
         int id;
         double u = cumulative + exp(logp) / 2, got;
-        ref_f64_next_token(&id, &got, t.x, &head, &u, t.temperature, 1);
+        ref_f64_next_token(&id, &got, t.x, &head, &u, t.temperature, NULL, 1);
         assert_int_equal(id, v);
         assert_true(got == logp);
         cumulative += exp(logp);

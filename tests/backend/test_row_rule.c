@@ -270,7 +270,7 @@ static void run_next_token(struct rig *g, void *inputs, float *out, int first, i
     int ids[MAX];
     float logp[MAX];
     g->ops->next_token(g->d, ids, logp, t->x + first * HIDDEN, t->w, t->uniforms + first,
-                       t->temperature, R);
+                       t->temperature, NULL, R);
     for (int r = 0; r < R; r++) {
         out[(first + r) * 2] = (float)ids[r];
         out[(first + r) * 2 + 1] = logp[r];

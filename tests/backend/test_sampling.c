@@ -48,7 +48,7 @@ static void check_same_logprob(struct rig *g)
     for (size_t i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
         int ids[ROWS];
         float sampled[ROWS], scored[ROWS], alone;
-        g->ops->next_token(g->d, ids, sampled, t.x, t.w, uniforms, temperatures[i], ROWS);
+        g->ops->next_token(g->d, ids, sampled, t.x, t.w, uniforms, temperatures[i], NULL, ROWS);
         float temperature = temperatures[i] > 0 ? temperatures[i] : 1;
         g->ops->logprob(g->d, scored, NULL, NULL, t.x, t.w, ids, temperature, ROWS);
         rig_same(g, "all rows", sampled, scored, sizeof sampled);
@@ -70,8 +70,8 @@ static void check_inverse_cdf(struct rig *g)
     float logp[ROWS];
     for (int r = 0; r < ROWS; r++)
         uniforms[r] = (r + 0.5) / ROWS;
-    g->ops->next_token(g->d, ids, logp, t.x, t.w, uniforms, 0.9f, ROWS);
-    ref_f64_next_token(want, logp_want, t.wide_x, &t.ref, uniforms, (double)0.9f, ROWS);
+    g->ops->next_token(g->d, ids, logp, t.x, t.w, uniforms, 0.9f, NULL, ROWS);
+    ref_f64_next_token(want, logp_want, t.wide_x, &t.ref, uniforms, (double)0.9f, NULL, ROWS);
     for (int r = 0; r < ROWS; r++) {
         if (ids[r] == want[r])
             continue;
@@ -79,7 +79,8 @@ static void check_inverse_cdf(struct rig *g)
         for (int side = -1; side <= 1; side += 2) {
             double u = uniforms[r] + side * 2e-6, unused;
             int id;
-            ref_f64_next_token(&id, &unused, t.wide_x + r * HIDDEN, &t.ref, &u, (double)0.9f, 1);
+            ref_f64_next_token(&id, &unused, t.wide_x + r * HIDDEN, &t.ref, &u, (double)0.9f, NULL,
+                               1);
             explained = explained || id == ids[r];
         }
         near++;
@@ -108,7 +109,7 @@ static void check_frequencies(struct rig *g)
         float logp[EACH];
         for (int r = 0; r < EACH; r++)
             uniforms[r] = ((r * ROUNDS + round) + 0.5) / DRAWS;
-        g->ops->next_token(g->d, ids, logp, x, t.w, uniforms, 0.8f, EACH);
+        g->ops->next_token(g->d, ids, logp, x, t.w, uniforms, 0.8f, NULL, EACH);
         for (int r = 0; r < EACH; r++) {
             assert_true(ids[r] >= 0 && ids[r] < V);
             count[ids[r]]++;
@@ -137,7 +138,7 @@ static void check_edges(struct rig *g)
     const double uniforms[] = {0, 0.33, 0.34, 0.66, 0.67, last_uniform};
     static const int want[] = {5, 5, 6, 6, 17, 17};
     for (int i = 0; i < 6; i++) {
-        g->ops->next_token(g->d, &id, &logp, x, w, &uniforms[i], 1, 1);
+        g->ops->next_token(g->d, &id, &logp, x, w, &uniforms[i], 1, NULL, 1);
         assert_int_equal(id, want[i]);
         assert_true(fabs((double)logp + log(3)) < 1e-6);
     }
@@ -146,13 +147,13 @@ static void check_edges(struct rig *g)
     w = head_with(g, logits, V, &x);
     for (int v = 0; v < V; v++) {
         double u = (v + 0.5) / V;
-        g->ops->next_token(g->d, &id, &logp, x, w, &u, 1, 1);
+        g->ops->next_token(g->d, &id, &logp, x, w, &u, 1, NULL, 1);
         assert_int_equal(id, v);
     }
-    g->ops->next_token(g->d, &id, &logp, x, w, &last_uniform, 1, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &last_uniform, 1, NULL, 1);
     assert_int_equal(id, V - 1);
     w = head_with(g, logits, 1, &x); /* a vocabulary of one */
-    g->ops->next_token(g->d, &id, &logp, x, w, &last_uniform, 1, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &last_uniform, 1, NULL, 1);
     assert_true(id == 0 && logp == 0);
     rig_clear(g);
 }
@@ -165,7 +166,7 @@ static void check_low_temperature(struct rig *g)
     const weight *w = head_with(g, logits, 5, &x);
     for (int i = 0; i < 3; i++) {
         int id;
-        g->ops->next_token(g->d, &id, &logp, x, w, &uniforms[i], 0.01f, 1);
+        g->ops->next_token(g->d, &id, &logp, x, w, &uniforms[i], 0.01f, NULL, 1);
         assert_int_equal(id, 1);
         assert_true(fabsf(logp) <= 1e-6f);
     }
@@ -181,20 +182,20 @@ static void check_greedy(struct rig *g)
     for (int v = 0; v < V; v++)
         logits[v] = (float)(v % 7);
     const weight *w = head_with(g, logits, V, &x); /* 6 at ids 6, 13, … */
-    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, NULL, 1);
     assert_int_equal(id, 6);
     logits[0] = 6;
     w = head_with(g, logits, V, &x);
-    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, NULL, 1);
     assert_int_equal(id, 0);
     logits[V - 1] = 7;
     w = head_with(g, logits, V, &x);
-    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, NULL, 1);
     assert_int_equal(id, V - 1);
     for (int v = 0; v < V; v++)
         logits[v] = -5;
     w = head_with(g, logits, V, &x);
-    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, 1);
+    g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, NULL, 1);
     assert_int_equal(id, 0);
     assert_true(fabs((double)logp + log(V)) < 1e-6);
     rig_clear(g);
@@ -208,7 +209,7 @@ static void check_nan(struct rig *g)
     const weight *w = head_with(g, logits, 4, &x);
     for (int greedy = 0; greedy < 2; greedy++) {
         int id = 7;
-        g->ops->next_token(g->d, &id, &logp, x, w, &u, greedy ? 0 : 1, 1);
+        g->ops->next_token(g->d, &id, &logp, x, w, &u, greedy ? 0 : 1, NULL, 1);
         assert_int_equal(id, -1);
         assert_true(isnan(logp));
     }

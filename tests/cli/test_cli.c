@@ -403,6 +403,169 @@ static void test_generate(void **state)
     release(&q);
 }
 
+static double number_at(const json_t *list, size_t i)
+{
+    return json_number_value(json_array_get(list, i));
+}
+
+/* Warpers: a second list of log-probabilities; the greedy choice has nothing to cut. */
+static void test_generate_truncated(void **state)
+{
+    (void)state;
+    struct output o = run_lines(two_prompts, "generate --model " MODEL " --n 2 --max-tokens 12 "
+                                             "--top-k 20 --top-p 0.9 --min-p 0.001"),
+                  one = run_lines(two_prompts, "generate --model " MODEL " --max-tokens 12 "
+                                               "--precision f32 --top-k 1"),
+                  greedy = run_lines(two_prompts, "generate --model " MODEL " --max-tokens 12 "
+                                                  "--precision f32 --temperature 0"),
+                  penalty = run_lines(two_prompts, "generate --model " MODEL " --max-tokens 12 "
+                                                   "--temperature 0 --repetition-penalty 1.8"),
+                  neutral = run_lines(two_prompts, "generate --model " MODEL " --max-tokens 12 "
+                                                   "--top-k 0 --top-p 1 --min-p 0"),
+                  plain = run_lines(two_prompts, "generate --model " MODEL " --max-tokens 12");
+    assert_true(o.status == 0 && o.n == 4);
+    for (int i = 0; i < 4; i++) {
+        const json_t *all = field(o.lines[i], "logprobs"),
+                     *drawn = field(o.lines[i], "sampling_logprobs");
+        assert_int_equal(json_object_size(o.lines[i]), 7);
+        assert_int_equal(json_array_size(all), json_array_size(drawn));
+        for (size_t t = 0; t < json_array_size(all); t++)
+            assert_true(number_at(drawn, t) >= number_at(all, t) && number_at(drawn, t) <= 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_true(json_equal(field(one.lines[i], "ids"), field(greedy.lines[i], "ids")));
+        assert_true(number_at(field(one.lines[i], "sampling_logprobs"), 0) == 0);
+        assert_int_equal(json_object_size(penalty.lines[i]), 7);
+    }
+    assert_string_equal(str_text(&neutral.out), str_text(&plain.out));
+    expect("generate --model " MODEL " --temperature 0 --top-k 5", 2, "--top-k");
+    expect("generate --model " MODEL " --temperature 0 --top-p 0.5", 2, "--temperature 0");
+    expect("generate --model " MODEL " --temperature 0 --min-p 0", 2, "--min-p");
+    expect("generate --model " MODEL " --top-p 1.5", 2, "--top-p");
+    release(&o);
+    release(&one);
+    release(&greedy);
+    release(&penalty);
+    release(&neutral);
+    release(&plain);
+}
+
+/* --stop: the completion up to the token that completes the text, which stays; what is before is
+ * as without it. */
+static void test_stop(void **state)
+{
+    (void)state;
+    struct output o = run_lines(two_prompts, "generate --model " MODEL " --n 8 --max-tokens 40"),
+                  s = run_lines(two_prompts, "generate --model " MODEL " --n 8 --max-tokens 40 "
+                                             "--stop 'to:' --stop ão --batch 3");
+    int stopped = 0, others = 0;
+    assert_true(s.status == 0 && s.n == 16);
+    for (int i = 0; i < 16; i++) {
+        const char *whole = text_of(o.lines[i], "text"), *text = text_of(s.lines[i], "text");
+        bool holds = strstr(whole, "to:") || strstr(whole, "ão");
+        const json_t *a = field(o.lines[i], "logprobs"), *b = field(s.lines[i], "logprobs");
+        if (!holds) {
+            assert_true(json_equal(o.lines[i], s.lines[i]));
+            others++;
+            continue;
+        }
+        assert_string_equal(text_of(s.lines[i], "stop_reason"), "stop");
+        assert_true(strstr(text, "to:") || strstr(text, "ão"));
+        assert_memory_equal(text, whole, strlen(text));
+        assert_true(json_array_size(b) <= json_array_size(a));
+        for (size_t t = 0; t < json_array_size(b); t++)
+            assert_true(number_at(a, t) == number_at(b, t));
+        stopped++;
+    }
+    assert_true(stopped > 0 && others > 0);
+    expect("generate --model " MODEL " --stop ''", 2, "--stop: is empty");
+    expect("eval --model " MODEL " --data assets/demo/test.jsonl --stop ''", 2, "--stop: is empty");
+    struct output e = run_lines("", "eval --model " MODEL " --data assets/demo/test.jsonl --json "
+                                    "--rows --max-tokens 40 --stop a");
+    assert_int_equal(e.status, 0);
+    assert_has(&e.out, "\"stop_reason\":");
+    assert_has(&e.out, "\"stop\"");
+    release(&o);
+    release(&s);
+    release(&e);
+}
+
+/* A stop string does not reach from one completion into the next that takes its place. */
+static void test_stop_between_completions(void **state)
+{
+    (void)state;
+#define ONE "{\"prompt\": [{\"role\": \"user\", \"content\": \"oi\"}]}\n"
+    static const char twice[] = ONE ONE;
+    char arguments[300];
+    const char *how = "generate --model " MODEL " --temperature 0 --max-tokens 12 --batch 1";
+    struct output o = run_lines(twice, how);
+    assert_int_equal(o.n, 2);
+    const char *text = text_of(o.lines[0], "text");
+    char seam[3] = {text[strlen(text) - 1], text[0], 0};
+    assert_true(seam[0] > ' ' && seam[1] > ' ' && seam[0] != '\'' && seam[1] != '\'');
+    assert_null(strstr(text, seam));
+    snprintf(arguments, sizeof arguments, "%s --stop '%s'", how, seam);
+    struct output s = run_lines(twice, arguments);
+    assert_string_equal(str_text(&o.out), str_text(&s.out));
+    release(&o);
+    release(&s);
+}
+
+/* Starts `grpo ARGUMENTS` with a pipe that stays open as its input and the file as its output,
+ * sends SIGINT once the file or the clock says that work has begun, and returns the exit status. */
+static int interrupt_program(const char *input, char *const *words, const char *out)
+{
+    int in[2], code;
+    assert_int_equal(pipe(in), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(in[0], 0);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        close(in[1]);
+        execv(binary, words);
+        _exit(99);
+    }
+    close(in[0]);
+    assert_int_equal(write(in[1], input, strlen(input)), (ssize_t)strlen(input));
+    struct str text = {0};
+    for (int i = 0; i < 600 && (i < 10 || (*input && !strchr(str_text(&text), '\n'))); i++) {
+        usleep(50000);
+        slurp(&text, out);
+    }
+    kill(pid, SIGINT);
+    assert_int_equal(waitpid(pid, &code, 0), pid);
+    close(in[1]);
+    slurp(&text, out);
+    assert_has(&text, "interrupted");
+    str_free(&text);
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
+/* Ctrl-C while it samples, while it waits for a line, and in an evaluation. */
+static void test_interrupt(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), out[600];
+    snprintf(out, sizeof out, "%s/out", folder);
+    char *waits[] = {binary, "generate", "--model", MODEL, "--max-tokens", "4", NULL};
+    char *samples[] = {binary, "generate", "--model", MODEL, "--prompt",
+                       "oi",   "--n",      "60000",   NULL};
+    char *evaluates[] = {
+        binary, "eval", "--model",       MODEL, "--data",  "assets/demo/test.jsonl",
+        "--n",  "4000", "--temperature", "1",   "--batch", "2",
+        NULL};
+    assert_int_equal(interrupt_program("{\"prompt\": \"oi\"}\n", waits, out), 130);
+    struct str text = {0};
+    slurp(&text, out);
+    assert_has(&text, "\"stop_reason\""); /* what was answered is there */
+    str_free(&text);
+    assert_int_equal(interrupt_program("", evaluates, out), 130);
+    assert_int_equal(interrupt_program("", samples, out), 130);
+    temp_folder_remove(folder);
+}
+
 static void test_draws_by_line_number(void **state)
 {
     (void)state;
@@ -735,6 +898,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_controls),
         cmocka_unit_test(test_interactive),
         cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_generate_truncated),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_between_completions),
+        cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_draws_by_line_number),
         cmocka_unit_test(test_logprob),
         cmocka_unit_test(test_bad_prompts),

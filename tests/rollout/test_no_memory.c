@@ -58,7 +58,8 @@ static int generate(struct things *t, struct err *err)
     struct completion c[2] = {{.ids = ids[0], .logprobs = logp[0]},
                               {.ids = ids[1], .logprobs = logp[1]}};
     struct group_request g = {prompt, 3, 2, {.seed = 1, .purpose = RNG_SAMPLE}, 0, c};
-    struct rollout_options options = {4, 1.0, &eos, 1};
+    struct rollout_options options = {
+        .max_new_tokens = 4, .temperature = 1.0, .eos = &eos, .n_eos = 1};
     int status = open_model(t, err);
     if (!status)
         status = rollout_create(&t->r, t->m, &lora, 2, 8, 4, err);
@@ -161,7 +162,8 @@ static void test_after_failure(void **state)
         float logp[4];
         struct completion c = {.ids = ids, .logprobs = logp};
         struct group_request g = {prompt, 3, 1, {.seed = 1, .purpose = RNG_SAMPLE}, 0, &c};
-        struct rollout_options options = {4, 1.0, NULL, 0};
+        struct rollout_options options = {
+            .max_new_tokens = 4, .temperature = 1.0, .eos = NULL, .n_eos = 0};
         assert_int_equal(rollout_run(t.r, t.a, &options, &g, 1, NULL, &err), 0);
     }
     assert_true(n > 10);

@@ -15,12 +15,13 @@ static const double hot = 1.3;
 
 enum { ROOM = 24 };
 
-static const struct rollout_options sampling = {ROOM, 1.3, eos_ids, 5};
+static const struct rollout_options sampling = {
+    .max_new_tokens = ROOM, .temperature = 1.3, .eos = eos_ids, .n_eos = 5};
 
 /* The completions of one group, with their memory. */
 struct answers {
     int ids[TINY_MAX_COMPLETIONS][ROOM];
-    float logp[TINY_MAX_COMPLETIONS][ROOM];
+    float logp[TINY_MAX_COMPLETIONS][ROOM], sampling[TINY_MAX_COMPLETIONS][ROOM];
     struct completion c[TINY_MAX_COMPLETIONS];
 };
 
@@ -28,7 +29,8 @@ static void prepare(struct answers *out)
 {
     memset(out, 0xEE, sizeof *out);
     for (int i = 0; i < TINY_MAX_COMPLETIONS; i++)
-        out->c[i] = (struct completion){.ids = out->ids[i], .logprobs = out->logp[i]};
+        out->c[i] = (struct completion){
+            .ids = out->ids[i], .logprobs = out->logp[i], .sampling_logprobs = out->sampling[i]};
 }
 
 static struct rng_key key_of(uint64_t row)
@@ -61,6 +63,12 @@ static void same_completion(const struct completion *a, const struct completion 
     assert_int_equal(a->stop, b->stop);
     assert_memory_equal(a->ids, b->ids, (size_t)a->length * sizeof(int));
     assert_memory_equal(a->logprobs, b->logprobs, (size_t)a->length * sizeof(float));
+}
+
+/* Under warpers; without, the sampling log-probabilities are left as they were. */
+static void same_sampling(const struct answers *a, const struct answers *b, int i)
+{
+    assert_memory_equal(a->sampling[i], b->sampling[i], sizeof a->sampling[i]);
 }
 
 static void same_answers(const struct answers *a, const struct answers *b, int n)
@@ -302,7 +310,10 @@ static void test_ends(void **state)
     for (int i = 0; i < vocab; i++)
         every[i] = i;
 
-    struct rollout_options o = {ROOM, hot, NULL, 0}; /* nothing ends it: all run to the limit */
+    struct rollout_options o = {.max_new_tokens = ROOM,
+                                .temperature = hot,
+                                .eos = NULL,
+                                .n_eos = 0}; /* nothing ends it: all run to the limit */
     struct group_request g = request(t.prompt, t.prompt_len, 16, 1, &all);
     run(&t, 16, 16, &o, &g, 1);
     check_three_ways(&t, &g, hot);
@@ -310,7 +321,10 @@ static void test_ends(void **state)
         assert_int_equal(all.c[i].length, ROOM);
         assert_int_equal(all.c[i].stop, STOP_LENGTH);
     }
-    o = (struct rollout_options){ROOM, hot, every, vocab}; /* the first token always ends it */
+    o = (struct rollout_options){.max_new_tokens = ROOM,
+                                 .temperature = hot,
+                                 .eos = every,
+                                 .n_eos = vocab}; /* the first token always ends it */
     g = request(t.prompt, t.prompt_len, 16, 1, &out);
     run(&t, 5, 16, &o, &g, 1);
     check_three_ways(&t, &g, hot);
@@ -319,7 +333,7 @@ static void test_ends(void **state)
         assert_int_equal(out.c[i].stop, STOP_EOS);
         assert_int_equal(out.ids[i][0], all.ids[i][0]);
     }
-    o = (struct rollout_options){1, hot, NULL, 0};
+    o = (struct rollout_options){.max_new_tokens = 1, .temperature = hot, .eos = NULL, .n_eos = 0};
     g = request(t.prompt, t.prompt_len, 16, 1, &out);
     run(&t, 16, 16, &o, &g, 1);
     for (int i = 0; i < 16; i++) {
@@ -327,7 +341,8 @@ static void test_ends(void **state)
         assert_int_equal(out.c[i].stop, STOP_LENGTH);
     }
     /* An EOS as the very last token allowed is an EOS; only the token itself decides. */
-    o = (struct rollout_options){ROOM, hot, &all.ids[4][ROOM - 1], 1};
+    o = (struct rollout_options){
+        .max_new_tokens = ROOM, .temperature = hot, .eos = &all.ids[4][ROOM - 1], .n_eos = 1};
     g = request(t.prompt, t.prompt_len, 16, 1, &out);
     run(&t, 16, 16, &o, &g, 1);
     for (int i = 0; i < 16; i++) {
@@ -373,7 +388,7 @@ static void check_greedy(const char *name, const char *isa, enum precision preci
     struct tiny t;
     struct answers out;
     tiny_open(&t, name, isa, precision, 1);
-    struct rollout_options o = {ROOM, 0, NULL, 0};
+    struct rollout_options o = {.max_new_tokens = ROOM, .temperature = 0, .eos = NULL, .n_eos = 0};
     struct group_request g = request(t.prompt, t.prompt_len, 2, 1, &out);
     run(&t, 2, 16, &o, &g, 1);
     same_completion(&out.c[0], &out.c[1]);
@@ -398,6 +413,160 @@ static void test_greedy(void **state)
     (void)state;
     tiny_each(cases, PRECISION_F32, check_greedy);
     tiny_each(cases, PRECISION_BF16, check_greedy);
+}
+
+/* --- warpers and stop strings --- */
+
+/* Neutral warpers are none, to the last bit; others draw from another distribution, whose log-
+ * probabilities stand beside those of the whole one, which stay the trainer's; and nothing depends
+ * on neighbours, waves or threads. */
+static void check_warpers(const char *name, const char *isa, enum precision precision)
+{
+    struct tiny t, two;
+    tiny_open(&t, name, isa, precision, 1);
+    tiny_open(&two, name, isa, precision, 2);
+    static const struct warpers neutral = {1, 0, 1, 0}, all = {1.4, 12, 0.9, 0.02},
+                                cuts = {1, 12, 0.9, 0.02};
+    struct scene *whole = scene_new(&t), *s = scene_new(&t);
+    struct rollout_options o = sampling;
+    run(&t, 24, 40, &o, whole->groups, 3);
+    o.warpers = &neutral;
+    run(&t, 24, 40, &o, s->groups, 3);
+    for (int g = 0; g < 3; g++) {
+        same_answers(&s->out[g], &whole->out[g], s->n[g]);
+        same_sampling(&s->out[g], &whole->out[g], 0); /* untouched */
+    }
+    for (int penalty = 0; penalty < 2; penalty++) {
+        o.warpers = penalty ? &all : &cuts;
+        struct scene *a = scene_new(&t), *b = scene_new(&t);
+        run(&t, 24, 40, &o, a->groups, 3);
+        run(&two, 5, 23, &o, b->groups, 3);
+        int differ = 0;
+        for (int g = 0; g < 3; g++) {
+            same_answers(&a->out[g], &b->out[g], a->n[g]);
+            check_three_ways(&t, &a->groups[g], hot);
+            for (int i = 0; i < a->n[g]; i++) {
+                const struct completion *c = &a->out[g].c[i];
+                same_sampling(&a->out[g], &b->out[g], i);
+                differ += c->length != whole->out[g].c[i].length ||
+                          memcmp(c->ids, whole->out[g].ids[i], (size_t)c->length * sizeof(int));
+                for (int k = 0; k < c->length; k++)
+                    assert_true(c->sampling_logprobs[k] <= 0 &&
+                                (penalty || c->sampling_logprobs[k] > c->logprobs[k]));
+            }
+        }
+        assert_true(differ > 10);
+        free(a);
+        free(b);
+    }
+    free(whole);
+    free(s);
+    tiny_close(&t);
+    tiny_close(&two);
+}
+
+static void test_warpers(void **state)
+{
+    (void)state;
+    tiny_each(cases, PRECISION_F32, check_warpers);
+    tiny_each(cases, PRECISION_BF16, check_warpers);
+}
+
+/* Greedy under a penalty: the largest of the logits once those of prompt and completion so far are
+ * penalised, as transformers does it. */
+static void check_penalty(const char *name, const char *isa, enum precision precision)
+{
+    struct tiny t;
+    struct answers out, plain;
+    tiny_open(&t, name, isa, precision, 1);
+    static const struct warpers penalty = {1.6, 0, 1, 0};
+    struct rollout_options o = {.max_new_tokens = ROOM};
+    struct group_request g = request(t.prompt, t.prompt_len, 1, 1, &plain);
+    run(&t, 2, 16, &o, &g, 1);
+    o.warpers = &penalty;
+    g = request(t.prompt, t.prompt_len, 2, 1, &out);
+    run(&t, 2, 16, &o, &g, 1);
+    check_three_ways(&t, &g, 1.0);
+    assert_memory_not_equal(out.ids[0], plain.ids[0], sizeof out.ids[0]);
+    int ids[64], n = t.prompt_len, vocab = model_config(t.m)->vocab_size;
+    memcpy(ids, t.prompt, (size_t)n * sizeof *ids);
+    memcpy(ids + n, out.ids[1], ROOM * sizeof *ids);
+    float *logits = full_logits(&t, ids, n + ROOM);
+    for (int i = 0; i < ROOM; i++) {
+        float *row = logits + (size_t)(n - 1 + i) * (size_t)vocab;
+        bool *seen = calloc((size_t)vocab, sizeof *seen);
+        int best = 0;
+        for (int k = 0; k < n + i; k++)
+            seen[ids[k]] = true;
+        for (int v = 0; v < vocab; v++) {
+            row[v] = !seen[v] ? row[v] : row[v] < 0 ? row[v] * 1.6f : row[v] / 1.6f;
+            best = row[v] > row[best] ? v : best;
+        }
+        assert_int_equal(out.ids[1][i], best);
+        free(seen);
+    }
+    free(logits);
+    tiny_close(&t);
+}
+
+static void test_penalty(void **state)
+{
+    (void)state;
+    tiny_each(cases, PRECISION_F32, check_penalty);
+}
+
+/* Ends sample s of group g after 3 + s + g tokens, and sees every token once. */
+struct ending {
+    int seen[3][TINY_MAX_COMPLETIONS];
+};
+
+static bool end_some(void *user, int group, int sample, const int *ids, int n)
+{
+    struct ending *e = user;
+    assert_int_equal(++e->seen[group][sample], n);
+    assert_true(ids[n - 1] >= 0);
+    return n == 3 + sample + group;
+}
+
+/* A callback ends completions as it likes; what they hold until then does not change. An EOS goes
+ * before it, and it before the length. */
+static void test_finished(void **state)
+{
+    (void)state;
+    struct tiny t;
+    tiny_open(&t, "qwen3_tied", best_isa(), PRECISION_BF16, 1);
+    struct scene *whole = scene_new(&t), *s = scene_new(&t);
+    struct ending e = {0};
+    struct rollout_options o = sampling;
+    run(&t, 24, 40, &o, whole->groups, 3);
+    o.finished = end_some;
+    o.user = &e;
+    run(&t, 4, 40, &o, s->groups, 3);
+    int stopped = 0;
+    for (int g = 0; g < 3; g++)
+        for (int i = 0; i < s->n[g]; i++) {
+            const struct completion *a = &s->out[g].c[i], *b = &whole->out[g].c[i];
+            int limit = 3 + i + g;
+            bool stops = b->length > limit || (b->length == limit && b->stop != STOP_EOS);
+            assert_int_equal(a->length, stops ? limit : b->length);
+            assert_int_equal(a->stop, stops ? STOP_STRING : b->stop);
+            assert_int_equal(e.seen[g][i], a->length - (a->stop == STOP_EOS));
+            assert_memory_equal(a->ids, b->ids, (size_t)a->length * sizeof(int));
+            assert_memory_equal(a->logprobs, b->logprobs, (size_t)a->length * sizeof(float));
+            stopped += stops;
+        }
+    assert_true(stopped > 5 && stopped < 24);
+    o.max_new_tokens = 3; /* of the first group's first sample the last one allowed */
+    o.n_eos = 0;
+    e = (struct ending){0};
+    struct group_request g = request(s->prompts[0], s->lengths[0], 2, 70, &s->out[0]);
+    run(&t, 4, 40, &o, &g, 1);
+    assert_int_equal(s->out[0].c[0].stop, STOP_STRING);
+    assert_int_equal(s->out[0].c[1].stop, STOP_LENGTH);
+    assert_string_equal(stop_reason_name(STOP_STRING), "stop");
+    free(whole);
+    free(s);
+    tiny_close(&t);
 }
 
 /* χ² of first-token counts against softmax(logits / temperature), cells below 5 expected pooled;
@@ -442,7 +611,8 @@ static void check_distribution(const char *name, const char *isa, enum precision
     for (int i = 0; i < DRAWS; i++)
         c[i] = (struct completion){.ids = &ids[i], .logprobs = &logp[i]};
     for (int k = 0; k < 2; k++) {
-        struct rollout_options o = {1, temperatures[k], NULL, 0};
+        struct rollout_options o = {
+            .max_new_tokens = 1, .temperature = temperatures[k], .eos = NULL, .n_eos = 0};
         struct group_request g = {t.prompt, t.prompt_len, DRAWS, key_of(1), 0, c};
         run(&t, 128, 16, &o, &g, 1);
         int counts[128] = {0};
@@ -475,7 +645,8 @@ static void test_keys(void **state)
     struct tiny t;
     struct answers base, out;
     tiny_open(&t, "qwen3_tied", best_isa(), PRECISION_BF16, 1);
-    struct rollout_options o = {ROOM, hot, NULL, 0};
+    struct rollout_options o = {
+        .max_new_tokens = ROOM, .temperature = hot, .eos = NULL, .n_eos = 0};
     struct group_request g = request(t.prompt, t.prompt_len, 4, 1, &base);
     run(&t, 4, 16, &o, &g, 1);
     for (int i = 1; i < 4; i++)
@@ -554,7 +725,8 @@ static void test_refusals(void **state)
     refused(rollout_score(r, t.a, 1, &q, &err), &err, ERR_INPUT, "token 1 is id 64", "0 to 63");
     polls_left = 3;
     g.prompt_len = 4;
-    struct rollout_options endless = {ROOM, hot, NULL, 0};
+    struct rollout_options endless = {
+        .max_new_tokens = ROOM, .temperature = hot, .eos = NULL, .n_eos = 0};
     refused(rollout_run(r, t.a, &endless, &g, 1, stop_soon, &err), &err, ERR_INTERRUPTED,
             "interrupted", "");
     assert_int_equal(polls_left, -1); /* asked once per token, and stopped at once */
@@ -569,7 +741,8 @@ int main(void)
         cmocka_unit_test(test_stale_cache),  cmocka_unit_test(test_longer_than_a_pass),
         cmocka_unit_test(test_ends),         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_warpers),
+        cmocka_unit_test(test_penalty),      cmocka_unit_test(test_finished),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

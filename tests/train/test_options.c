@@ -56,6 +56,31 @@ static void defaults(void **state)
     recipe_free(r);
 }
 
+/* The neutral values may be written; others when asked for by name. */
+static void truncated_sampling(void **state)
+{
+    (void)state;
+    struct train_options o;
+    recipe *r;
+    load_ok(&o, &r, BASE);
+    assert_true(o.top_k == 0 && o.top_p == 1 && o.min_p == 0 && o.repetition_penalty == 1);
+    assert_false(o.allow_truncated_sampling);
+    assert_int_equal(o.stop_strings.count, 0);
+    recipe_free(r);
+    load_ok(&o, &r, BASE "top_k: 0\ntop_p: 1\nmin_p: 0\nrepetition_penalty: 1.0\n");
+    recipe_free(r);
+    load_ok(&o, &r,
+            BASE "top_k: 20\ntop_p: 0.9\nmin_p: 0.05\nallow_truncated_sampling: true\n"
+                 "stop_strings: [\"\\n\\n\", Fim]\n");
+    assert_true(o.top_k == 20 && o.top_p == 0.9 && o.min_p == 0.05);
+    assert_int_equal(o.stop_strings.count, 2);
+    assert_string_equal(o.stop_strings.items[0], "\n\n");
+    recipe_free(r);
+    load_ok(&o, &r, BASE "stop_strings: Fim\n");
+    assert_int_equal(o.stop_strings.count, 1);
+    recipe_free(r);
+}
+
 static void sizes_of_trl(void **state)
 {
     (void)state;
@@ -223,6 +248,16 @@ static const struct {
     {"eval_steps: 5\n", "recipe.yaml:5", "eval_data"},
     {"ref_adapter: x\n", "recipe.yaml:5", "beta 0"},
     {"eval_data: e\neval_steps: 5\neval_num_generations: 4\n", "recipe.yaml:7", "eval_temperature"},
+    {"top_k: 20\n", "recipe.yaml:5: top_k", "allow_truncated_sampling: true"},
+    {"top_p: 0.95\n", "recipe.yaml:5: top_p", "the gradient taken is that of the whole one"},
+    {"temperature: 0.7\nmin_p: 0.1\n", "recipe.yaml:6: min_p", "allow_truncated_sampling: true"},
+    {"top_p: 1.01\nallow_truncated_sampling: true\n", "recipe.yaml:5", "top_p"},
+    {"top_k: -1\nallow_truncated_sampling: true\n", "recipe.yaml:5", "top_k"},
+    {"top_p: 1.0\nallow_truncated_sampling: true\n", "recipe.yaml:6: allow_truncated_sampling",
+     "has no effect"},
+    {"repetition_penalty: 1.1\n", "recipe.yaml:5: repetition_penalty", "must be 1 in training"},
+    {"repetition_penalty: 1.1\ntop_k: 5\nallow_truncated_sampling: true\n",
+     "recipe.yaml:5: repetition_penalty", "does not see"},
 };
 
 static void mistakes(void **state)
@@ -316,15 +351,11 @@ int main(void)
 {
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(sizes_of_trl),
-        cmocka_unit_test(warm_up),
-        cmocka_unit_test(aliases_and_sides),
-        cmocka_unit_test(mistakes),
-        cmocka_unit_test(what_must_be_there),
-        cmocka_unit_test(floor_of_the_schedule),
-        cmocka_unit_test(reserved_keys),
-        cmocka_unit_test(rewards_of_a_recipe),
+        cmocka_unit_test(defaults),           cmocka_unit_test(truncated_sampling),
+        cmocka_unit_test(sizes_of_trl),       cmocka_unit_test(warm_up),
+        cmocka_unit_test(aliases_and_sides),  cmocka_unit_test(mistakes),
+        cmocka_unit_test(what_must_be_there), cmocka_unit_test(floor_of_the_schedule),
+        cmocka_unit_test(reserved_keys),      cmocka_unit_test(rewards_of_a_recipe),
     };
     return cmocka_run_group_tests_name("train options", tests, NULL, NULL);
 }

@@ -167,6 +167,53 @@ static void what_is_written_reads_back(void **state)
     temp_folder_remove(folder);
 }
 
+/* Under truncated sampling the second log-probabilities stand beside the first; a stop string is
+ * read back, anything else is seen from the ids. */
+static void truncation_and_stop_strings(void **state)
+{
+    (void)state;
+    char *folder = temp_folder();
+    const char *path = in_folder(folder, "samples.jsonl");
+    struct generation gen, back;
+    struct reward_set rewards;
+    struct err err;
+    make_generation(&gen, &rewards);
+    gen.batch.warped = true;
+    for (int i = 0; i < GROUPS * PER_GROUP; i++) {
+        struct completion *c = &generation_sample(&gen, i)->completion;
+        c->stop = i == 0 ? STOP_LENGTH : STOP_STRING; /* that of 1 is an EOS by its id */
+        for (int t = 0; t < c->length; t++)
+            c->sampling_logprobs[t] = -1.0f / (float)(7 + i + t);
+    }
+    write_generation(path, &gen, &rewards);
+    for (int i = 0; i < GROUPS * PER_GROUP; i++) {
+        json_t *line = json_line(path, i);
+        const json_t *list = json_object_get(line, "sampling_logprobs");
+        const struct completion *c = &generation_sample(&gen, i)->completion;
+        assert_int_equal(json_array_size(list), c->length);
+        for (int t = 0; t < c->length; t++)
+            assert_true((float)json_number_value(json_array_get(list, (size_t)t)) ==
+                        c->sampling_logprobs[t]);
+        assert_string_equal(json_string_value(json_object_get(line, "stop_reason")),
+                            i ? "stop" : "length");
+        json_decref(line);
+    }
+    assert_int_equal(generation_create(&back, GROUPS, PER_GROUP, MAX_NEW, NULL, &err), 0);
+    back.batch.warped = true;
+    assert_int_equal(load(path, 3, &back, &err), 0);
+    assert_false(back.batch.warped);
+    for (int i = 0; i < GROUPS * PER_GROUP; i++) {
+        const struct completion *c = &generation_sample(&back, i)->completion;
+        assert_int_equal(c->stop, c->ids[c->length - 1] == 8 ? STOP_EOS
+                                  : i                        ? STOP_STRING
+                                                             : STOP_LENGTH);
+    }
+    generation_free(&gen);
+    generation_free(&back);
+    reward_set_free(&rewards);
+    temp_folder_remove(folder);
+}
+
 /* --- lines --- */
 
 static int load_text(const char *text, long step, struct generation *gen, struct err *err)
@@ -360,6 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_written),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(truncation_and_stop_strings),
         cmocka_unit_test(lines_are_lenient_where_they_may_be),
         cmocka_unit_test(every_bad_line_is_named),
         cmocka_unit_test(a_run_replays_itself),

@@ -6,12 +6,14 @@
  * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with add, y += t in one
  * addition. Without branch and bias, t goes straight to y. */
 #include "backend/cpu/cpu.h"
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/ops.h"
+#include "backend/cpu/warp.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -43,6 +45,7 @@ struct cpu {
     float *logits;           /* (HEAD_ROWS, vocabulary) */
     float *scores;           /* per thread: 2 × ATTN_ROWS × score_stride */
     float *panels;           /* per thread: panel_floats(max_dim) */
+    float *warp;             /* per thread: two rows of the vocabulary */
     struct attn_task *tasks; /* (rows) */
     int score_stride;
     int max_rows, max_dim, vocab, max_context;
@@ -104,7 +107,7 @@ static int max_int(int a, int b)
 }
 
 struct scratch_sizes {
-    size_t t, u, logits, scores, panels;
+    size_t t, u, logits, scores, panels, warp;
 };
 
 static size_t panel_floats(int max_dim)
@@ -122,7 +125,8 @@ static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int 
                                   .u = (size_t)rows * (size_t)dim,
                                   .logits = (size_t)head_rows * (size_t)vocab,
                                   .scores = (size_t)d->threads * 2 * ATTN_ROWS * stride,
-                                  .panels = (size_t)d->threads * panel_floats(dim)};
+                                  .panels = (size_t)d->threads * panel_floats(dim),
+                                  .warp = (size_t)d->threads * 2 * (size_t)vocab};
 }
 
 static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim, int vocab,
@@ -133,7 +137,7 @@ static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim
     int head_rows = max_rows < HEAD_ROWS ? max_rows : HEAD_ROWS;
     size_t a = gemm_scratch_bytes(c->gemm, max_rows, max_dim);
     size_t b = gemm_scratch_bytes(c->gemm, head_rows, vocab);
-    return (s.t + s.u + s.logits + s.scores + s.panels) * sizeof(float) +
+    return (s.t + s.u + s.logits + s.scores + s.panels + s.warp) * sizeof(float) +
            (size_t)max_rows * sizeof(struct attn_task) + (a > b ? a : b);
 }
 
@@ -180,7 +184,7 @@ static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, in
         (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||
         (status = regrow(&c->logits, s.logits, err)) ||
         (status = regrow(&c->scores, s.scores, err)) ||
-        (status = regrow(&c->panels, s.panels, err)) ||
+        (status = regrow(&c->panels, s.panels, err)) || (status = regrow(&c->warp, s.warp, err)) ||
         (status = regrow_tasks(&c->tasks, (size_t)rows, err)))
         return status;
     c->score_stride = round_up(context + 1, LANE_ALIGN);
@@ -500,8 +504,26 @@ static void op_logprob(struct device *d, float *logp, float *entropy, float *log
     }
 }
 
+/* The id of one row under warpers; z, lz: tempered logits and their log-sum-exp, which stay. */
+static int warped_token(struct cpu *c, const struct warp *w, int r, const float *z, float lz, int V,
+                        double u, bool greedy)
+{
+    float *scores = c->warp + (size_t)omp_get_thread_num() * 2 * (size_t)c->vocab;
+    struct warp_row row = {scores, scores + c->vocab, V, lz};
+    w->logp[r] = __builtin_nanf("");
+    if (!isfinite(lz))
+        return -1;
+    warp_begin(&row, &w->how, z, w->seen ? w->seen[r] : NULL);
+    if (!greedy)
+        return warp_draw(&row, &w->how, c->ops, u, &w->logp[r]);
+    int id = c->ops->argmax(scores, V);
+    w->logp[r] = scores[id] - c->ops->log_sum_exp(scores, 1.0f, V);
+    return id;
+}
+
 static void op_next_token(struct device *d, int *ids, float *logp, const float *hidden,
-                          const weight *head, const double *uniforms, float temperature, int R)
+                          const weight *head, const double *uniforms, float temperature,
+                          const struct warp *warp, int R)
 {
     struct cpu *c = cpu_of(d);
     int V = head->packed.n;
@@ -512,8 +534,10 @@ static void op_next_token(struct device *d, int *ids, float *logp, const float *
         for (int r = 0; r < rows; r++) {
             float *z = c->logits + (size_t)r * (size_t)V;
             float lz = c->ops->log_sum_exp(z, temperature > 0 ? temperature : 1.0f, V);
-            int id =
-                temperature > 0 ? c->ops->sample(z, lz, uniforms[at + r], V) : c->ops->argmax(z, V);
+            double u = uniforms[at + r];
+            int id = warp ? warped_token(c, warp, at + r, z, lz, V, u, temperature <= 0)
+                     : temperature > 0 ? c->ops->sample(z, lz, u, V)
+                                       : c->ops->argmax(z, V);
             ids[at + r] = id;
             logp[at + r] = id < 0 ? __builtin_nanf("") : z[id] - lz;
         }
@@ -939,6 +963,7 @@ void cpu_close(struct device *d)
     mem_free_aligned(c->logits);
     mem_free_aligned(c->scores);
     mem_free_aligned(c->panels);
+    mem_free_aligned(c->warp);
     mem_free_aligned(c->tasks);
     mem_free(c);
 }

@@ -88,6 +88,8 @@ struct ops_kernels {
     void (*logit_gradient)(float *z, float logz, int target, float coefficient, int n);
     /* First id whose cumulative probability exceeds u; see backend.h. */
     int (*sample)(const float *z, float logz, double u, int n);
+    /* e = exp(z − max z); returns max z. No NaN, max z finite. */
+    float (*exponentials)(float *e, const float *z, int n);
     int (*argmax)(const float *z, int n); /* lowest id of the largest; −1 when one is NaN */
     void (*add)(float *dst, const float *src, size_t n);
     void (*scale)(float *x, float factor, size_t n);

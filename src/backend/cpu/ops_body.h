@@ -334,6 +334,14 @@ static int sample(const float *z, float logz, double u, int n)
     return last;
 }
 
+static float exponentials(float *e, const float *z, int n)
+{
+    float top = max_of(z, n);
+    v16 shift = v_set1(top);
+    FOR_LANES(n) store_lanes(e + i, v_exp_low(v_sub(load_lanes(z + i, m), shift)), m);
+    return top;
+}
+
 static int argmax(const float *z, int n)
 {
     int best = 0;
@@ -413,6 +421,7 @@ const struct ops_kernels OPS_TABLE = {
     .entropy = entropy,
     .logit_gradient = logit_gradient,
     .sample = sample,
+    .exponentials = exponentials,
     .argmax = argmax,
     .add = add,
     .scale = scale,

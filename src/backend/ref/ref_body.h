@@ -4,8 +4,10 @@
  * Each function is the formula of its contract and nothing else; nothing is shared with the fast
  * operations, so that an error would have to be made twice. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/mem.h"
 
 /* --- rounding and matrix products --- */
 
@@ -298,13 +300,96 @@ static int largest_logit(const REAL *hidden, const struct REF(head) * head)
     return best;
 }
 
+/* --- the next token under warpers: by sorting, as they are defined --- */
+
+struct ranked {
+    REAL score, p;
+    int id;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? -1 : 1) : x->id - y->id;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return ((const struct ranked *)a)->id - ((const struct ranked *)b)->id;
+}
+
+/* p of all n, which sum to 1. */
+static void normalise(struct ranked *all, int n)
+{
+    REAL top = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++)
+        top = MATH(fmax)(top, all[i].score);
+    for (int i = 0; i < n; i++)
+        sum += MATH(exp)(all[i].score - top);
+    for (int i = 0; i < n; i++)
+        all[i].p = MATH(exp)(all[i].score - top) / sum;
+}
+
+/* Ascending, so each cut takes a stretch from the front; returns how many. */
+static int cut_ranked(struct ranked *all, int n, const struct warpers *how)
+{
+    int first = 0;
+    qsort(all, (size_t)n, sizeof *all, by_score);
+    if (how->top_k && how->top_k < n)
+        while (all[first].score < all[n - how->top_k].score)
+            first++;
+    normalise(all + first, n - first);
+    double gone = 0;
+    if (how->top_p < 1)
+        while (first < n - 1 && (gone += (double)all[first].p) <= 1 - how->top_p)
+            first++;
+    normalise(all + first, n - first);
+    while ((double)all[first].p < how->min_p * (double)all[n - 1].p)
+        first++;
+    normalise(all + first, n - first);
+    return first;
+}
+
+static int warped_token(const REAL *hidden, const struct REF(head) * head, double u,
+                        REAL temperature, const struct REF(warp) * warp, int r)
+{
+    int n = head->vocab, first = 0;
+    struct ranked *all = mem_alloc((size_t)n * sizeof *all);
+    CHECK(all);
+    REAL penalty = (REAL)warp->how.repetition_penalty;
+    for (int v = 0; v < n; v++) {
+        REAL score = logit(hidden, head, v, 1);
+        if (penalty != 1 && warp->seen[r][v / 32] >> (v % 32) & 1)
+            score = score < 0 ? score * penalty : score / penalty;
+        all[v] = (struct ranked){temperature > 0 ? score / temperature : score, 0, v};
+    }
+    if (temperature > 0)
+        first = cut_ranked(all, n, &warp->how);
+    else
+        normalise(all, n);
+    qsort(all + first, (size_t)(n - first), sizeof *all, by_id);
+    int at = first;
+    double cumulative = 0;
+    for (int i = first; i < n && temperature > 0 && cumulative <= u; i++) {
+        cumulative += (double)all[i].p;
+        at = all[i].p > 0 ? i : at;
+    }
+    for (int i = 0; i < n && temperature <= 0; i++)
+        at = all[i].score > all[at].score ? i : at;
+    int id = all[at].id;
+    warp->logp[r] = MATH(log)(all[at].p);
+    mem_free(all);
+    return id;
+}
+
 void REF(next_token)(int *ids, REAL *logp, const REAL *hidden, const struct REF(head) * head,
-                     const double *uniforms, REAL temperature, int R)
+                     const double *uniforms, REAL temperature, const struct REF(warp) * warp, int R)
 {
     for (int r = 0; r < R; r++) {
         const REAL *x = hidden + r * head->hidden;
-        ids[r] = temperature > 0 ? inverse_cdf(x, head, uniforms[r], temperature)
-                                 : largest_logit(x, head);
+        ids[r] = warp              ? warped_token(x, head, uniforms[r], temperature, warp, r)
+                 : temperature > 0 ? inverse_cdf(x, head, uniforms[r], temperature)
+                                   : largest_logit(x, head);
         REF(logprob)(logp + r, NULL, NULL, x, head, ids + r, temperature > 0 ? temperature : 1, 1);
     }
 }

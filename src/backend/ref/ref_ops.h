@@ -18,6 +18,12 @@ struct REF(head) { /* the vocabulary's matrix */
     bool bf16;
 };
 
+struct REF(warp) { /* backend.h's struct warp */
+    struct warpers how;
+    const uint32_t *const *seen;
+    REAL *logp;
+};
+
 /* Nearest bf16, ties to even. */
 REAL REF(round_bf16)(REAL x);
 
@@ -42,7 +48,8 @@ void REF(logits)(REAL *logits, const REAL *hidden, const struct REF(head) * head
 void REF(logprob)(REAL *logp, REAL *entropy, REAL *logz, const REAL *hidden,
                   const struct REF(head) * head, const int *targets, REAL temperature, int R);
 void REF(next_token)(int *ids, REAL *logp, const REAL *hidden, const struct REF(head) * head,
-                     const double *uniforms, REAL temperature, int R);
+                     const double *uniforms, REAL temperature, const struct REF(warp) * warp,
+                     int R);
 
 /* --- backward --- */
 void REF(rmsnorm_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *inv_rms,

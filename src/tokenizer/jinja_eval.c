@@ -156,8 +156,8 @@ struct jv jfunction_call(struct jrun *r, const struct jv *f, const struct jargs 
                                message.as.text.data);
     default:
         return jrun_fail(r, "the chat template asks for the date (strftime_now), which would make "
-                            "runs irreproducible: give the date as text, "
-                            "chat_template_kwargs: {date_string: \"26 Jul 2024\"}");
+                            "runs irreproducible: give the date as text, if the template takes "
+                            "one (chat_template_kwargs: {date_string: \"26 Jul 2024\"})");
     }
 }
 

@@ -102,6 +102,8 @@ static struct jv strip(struct jrun *r, const struct jv *self, const struct jv *a
 static struct jv split(struct jrun *r, const struct jv *self, const struct jv *a, int how)
 {
     long long most = -1;
+    if (self->safe)
+        return jrun_fail(r, ".split() of a safe text is not supported");
     if (a[0].kind != J_ABSENT && a[0].kind != J_NONE && a[0].kind != J_TEXT)
         return jrun_fail(r, "split wants a text, not %s", jv_type(&a[0]));
     if (!jargs_int(r, "split", &a[1], &most))
@@ -112,6 +114,8 @@ static struct jv split(struct jrun *r, const struct jv *self, const struct jv *a
 static struct jv lines(struct jrun *r, const struct jv *self, const struct jv *a, int how)
 {
     (void)how;
+    if (self->safe)
+        return jrun_fail(r, ".splitlines() of a safe text is not supported");
     return jtext_lines(r, self->as.text, jv_truth(&a[0]));
 }
 

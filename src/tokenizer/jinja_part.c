@@ -167,7 +167,7 @@ struct jv jv_slice_of(struct jrun *r, const struct jv *v, const struct jv bounds
     if (no_parts(r, v, slice_of("[:]")))
         return jv_none();
     if (!jv_is_sequence(v) && v->kind != J_TEXT)
-        return jv_undefined("a slice"); /* as getitem has it: a TypeError becomes undefined */
+        return jrun_fail(r, "%s cannot be sliced", jv_type(v));
     struct jv items = jv_items(r, v);
     (void)jv_length(r, v, &n);
     if (r->status || !slice_bounds(r, bounds, (long long)n, b))

@@ -119,14 +119,16 @@ static void run_for(struct jrun *r, const struct jnode *n)
     if (!loop)
         return;
     *loop = (struct jloop){.items = items.as.list->items, .count = items.as.list->count};
+    bool finished = false; /* some round came to its end: the reference's condition for no else */
     for (size_t i = 0; i < loop->count && !r->status; i++) {
         loop_round(r, n, outer, loop, i);
         bool stop = r->flow == FLOW_BREAK;
+        finished = finished || r->flow == FLOW_ON;
         r->flow = FLOW_ON;
         if (stop)
             break;
     }
-    if (!loop->count && n->n_items > 1 && n->items[1] && enter(r, outer))
+    if (!finished && n->n_items > 1 && n->items[1] && enter(r, outer))
         jrun_body(r, n->items[1]);
     r->scope = outer;
 }

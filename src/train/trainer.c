@@ -111,12 +111,22 @@ static void report_generation_config(const struct trainer *t, const char *ignore
                  t->o->model, ignored);
 }
 
+static int open_codec(struct trainer *t, struct err *err)
+{
+    struct train_chat chat;
+    int status = train_chat_options(&chat, t->spec->recipe, t->o, err);
+    if (!status)
+        status = text_codec_open_ids(&t->codec, t->o->model, &chat.options, &t->config, err);
+    train_chat_free(&chat);
+    return status;
+}
+
 static int open_texts(struct trainer *t, struct err *err)
 {
     char ignored[512] = "";
     int status = hf_config_open(&t->config, t->o->model, ignored, sizeof ignored, err);
     if (!status)
-        status = text_codec_open_ids(&t->codec, t->o->model, t->o->chat_template, &t->config, err);
+        status = open_codec(t, err);
     if (!status)
         status = open_data(t, err);
     if (!status)

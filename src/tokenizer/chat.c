@@ -153,7 +153,7 @@ void chat_template_free(chat_template *t)
     mem_free(t);
 }
 
-static bool is_path(const char *template)
+bool chat_template_is_path(const char *template)
 {
     size_t n = strlen(template);
     return strchr(template, '/') || (n > 6 && strcmp(template + n - 6, ".jinja") == 0);
@@ -164,7 +164,7 @@ static int find_text(struct str *text, struct str *where, const char *folder, co
                      const json_t *config, struct err *err)
 {
     int status = ERR_NONE;
-    if (wanted && is_path(wanted)) {
+    if (wanted && chat_template_is_path(wanted)) {
         str_puts(where, wanted);
         status = file_read(text, wanted, err);
     } else if (wanted) {

@@ -36,6 +36,8 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
 int chat_template_parse(chat_template **out, const char *text, size_t length, const char *where,
                         const json_t *variables, struct err *err);
 void chat_template_free(chat_template *t);
+/* Whether options->template is a path (it has a "/" or ends in ".jinja") and not a name. */
+bool chat_template_is_path(const char *template);
 /* Appends the names of our own templates: "chatml, llama3, …". */
 void chat_template_names(struct str *out);
 

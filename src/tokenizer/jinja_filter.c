@@ -351,7 +351,8 @@ static struct jv rounded(struct jrun *r, const struct jv *v, const struct jv *a,
         return jrun_fail(r, "round's method is common, ceil or floor");
     if (ceiling || down) {
         double scale = pow(10, (double)precision);
-        return jv_float((ceiling ? ceil(x * scale) : floor(x * scale)) / scale);
+        double whole = ceiling ? ceil(x * scale) : floor(x * scale);
+        return jv_float((whole == 0 ? 0 : whole) / scale); /* an integer there: no -0 */
     }
     if (integer)
         return jv_int(i);
@@ -454,7 +455,7 @@ static struct jv unique(struct jrun *r, const struct jv *v, const struct jv *a, 
     for (size_t i = 0; !r->status && i < n; i++) {
         struct jv key = key_of(r, &items.as.list->items[i], &a[1], flag(&a[0], false));
         bool seen = false;
-        if (key.kind == J_LIST || key.kind == J_DICT)
+        if (!jv_hashable(r, &key))
             return jrun_fail(r, "unique cannot tell %ss apart", jv_type(&key));
         for (size_t k = 0; k < kept && !seen && !r->status; k++)
             seen = jv_equal(r, &keys.as.list->items[k], &key);

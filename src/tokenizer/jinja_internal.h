@@ -258,7 +258,8 @@ struct jv *jdict_find(struct jrun *r, const struct jdict *d, struct slice key);
 const char *jv_type(const struct jv *v); /* Python's name */
 bool jv_is(const struct jv *v, const char *text);
 bool jv_truth(const struct jv *v);
-bool jv_is_sequence(const struct jv *v); /* has a list */
+bool jv_hashable(struct jrun *r, const struct jv *v); /* may be the key of a dict */
+bool jv_is_sequence(const struct jv *v);              /* has a list */
 bool jv_equal(struct jrun *r, const struct jv *a, const struct jv *b);
 int jv_compare(struct jrun *r, const struct jv *a, const struct jv *b, const char *op);
 bool jv_contains(struct jrun *r, const struct jv *where, const struct jv *what);

@@ -252,7 +252,7 @@ static struct jv view(struct jrun *r, const struct jv *self, const struct jv *a,
 static struct jv get(struct jrun *r, const struct jv *self, const struct jv *a, int how)
 {
     (void)how;
-    if (a[0].kind == J_LIST || a[0].kind == J_DICT)
+    if (!jv_hashable(r, &a[0]))
         return jrun_fail(r, "%s cannot be the key of a dict", jv_type(&a[0]));
     const struct jv *found = jdict_get(r, self->as.dict, &a[0]);
     return found ? *found : a[1].kind == J_ABSENT ? jv_none() : a[1];

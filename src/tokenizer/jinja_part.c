@@ -98,8 +98,7 @@ struct jv jv_index(struct jrun *r, const struct jv *v, const struct jv *index)
     if (no_parts(r, v, shown))
         return jv_none();
     if (v->kind == J_DICT) {
-        struct jv *found =
-            index->kind == J_LIST || index->kind == J_DICT ? NULL : jdict_get(r, v->as.dict, index);
+        struct jv *found = !jv_hashable(r, index) ? NULL : jdict_get(r, v->as.dict, index);
         if (found)
             return *found;
     } else if ((index->kind == J_INT || index->kind == J_BOOL) &&

@@ -110,7 +110,7 @@ struct jv *jdict_get(struct jrun *r, const struct jdict *d, const struct jv *key
 
 void jdict_put(struct jrun *r, struct jdict *d, struct jv key, struct jv value)
 {
-    if (key.kind == J_LIST || key.kind == J_DICT) {
+    if (!jv_hashable(r, &key)) {
         jrun_fail(r, "%s cannot be the key of a dict", jv_type(&key));
         return;
     }
@@ -224,6 +224,19 @@ bool jv_number(const struct jv *v, long long *integer, double *real)
 bool jv_is_number(const struct jv *v)
 {
     return v->kind == J_BOOL || v->kind == J_INT || v->kind == J_FLOAT;
+}
+
+bool jv_hashable(struct jrun *r, const struct jv *v)
+{
+    bool can = v->kind != J_LIST && v->kind != J_DICT;
+    if (v->kind != J_TUPLE)
+        return can;
+    if (!jrun_charge(r, 1) || !jrun_deeper(r))
+        return false;
+    for (size_t i = 0; i < v->as.list->count && can; i++)
+        can = jv_hashable(r, &v->as.list->items[i]);
+    r->depth--;
+    return can;
 }
 
 /* --- comparing --- */
@@ -363,7 +376,7 @@ bool jv_contains(struct jrun *r, const struct jv *where, const struct jv *what)
                                                 what->as.text.data, what->as.text.length));
     }
     if (where->kind == J_DICT) {
-        if (what->kind == J_LIST || what->kind == J_DICT)
+        if (!jv_hashable(r, what))
             jrun_fail(r, "%s cannot be the key of a dict", jv_type(what));
         return !r->status && jdict_get(r, where->as.dict, what);
     }

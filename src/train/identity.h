@@ -30,6 +30,8 @@ void identity_free(struct identity *id);
 /* SHA-256 over the files that make a model (or adapter) folder: names and contents, in a fixed
  * order. */
 int identity_folder(char out[72], const char *folder, struct err *err);
+/* Makes the hash depend on a file outside the folder as well (a recipe's chat template). */
+int identity_add_file(char hash[72], const char *path, struct err *err);
 /* SHA-256 of the running program. */
 int identity_build(char out[72], struct err *err);
 

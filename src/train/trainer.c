@@ -300,6 +300,8 @@ static int make_identity(struct trainer *t, struct err *err)
 {
     struct identity *id = &t->identity;
     int status = identity_folder(id->part[IDENTITY_MODEL], t->o->model, err);
+    if (!status && t->o->chat_template && chat_template_is_path(t->o->chat_template))
+        status = identity_add_file(id->part[IDENTITY_MODEL], t->o->chat_template, err);
     if (!status && t->o->init_adapter)
         status = identity_folder(id->part[IDENTITY_INIT_ADAPTER], t->o->init_adapter, err);
     if (!status && t->o->ref_adapter)

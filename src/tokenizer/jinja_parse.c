@@ -326,9 +326,9 @@ static struct jnode *parse_body(struct jparser *p, const char *const *ends)
         struct jnode *n = NULL;
         if (t->kind == T_END) {
             p->at--;
-            if (ends)
-                jparse_fail(p, "the template ends, expected {%% %s %%}",
-                            ends[1] ? ends[1] : ends[0]);
+            for (int i = 0; ends && ends[i]; i++)
+                if (strncmp(ends[i], "end", 3) == 0)
+                    jparse_fail(p, "the template ends, expected {%% %s %%}", ends[i]);
             break;
         } else if (t->kind == T_DATA) {
             if ((n = jparse_node(p, N_DATA)))

@@ -115,6 +115,8 @@ static int run(const struct common *common, const void *options, struct err *err
         snprintf(slash ? slash + 1 : t.folder, 2, "%s", slash ? "" : ".");
     }
     int status = tokenizer_open(&t.codec.tokenizer, path, err);
+    if (!status && (o->chat_template || o->chat_template_kwargs || o->system_prompt))
+        status = need_chat(&t, err); /* a mistake there is told before any line is read */
     if (!status)
         status = lines_each(common, "tokenize", answer, &t, err);
     text_codec_close(&t.codec);

@@ -23,6 +23,9 @@ int session_open(struct session *s, const struct session_options *options,
         status = model_open(&s->model, s->device, options->model, 0, err);
     if (!status && options->adapter)
         status = adapter_open(&s->adapter, s->model, options->adapter, err);
+    if (!status &&
+        (options->chat_template || options->chat_template_kwargs || options->system_prompt))
+        status = session_codec(s, err); /* a mistake there is told before any line is read */
     if (status)
         session_close(s);
     return status;

@@ -365,6 +365,8 @@ int jinja_parse(jinja **out, const char *text, size_t length, const char *where,
         struct jparser p = {.t = t, .at = tokens.items, .source = tokens.source, .err = err};
         t->body = parse_body(&p, NULL);
         status = p.status;
+        if (!status && !jscope_analyse(t))
+            status = err_no_memory(err, where, length);
     }
     if (status)
         jinja_free(t);

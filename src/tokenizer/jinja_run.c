@@ -53,14 +53,20 @@ static void assign(struct jrun *r, const struct jnode *target, const struct jv *
     }
 }
 
-static bool enter(struct jrun *r, struct jscope *up)
+/* body: of the new scope; NULL: it has none of its own */
+static bool enter(struct jrun *r, struct jscope *up, const struct jnode *body)
 {
     struct jscope *scope = jrun_alloc(r, 1, sizeof *scope);
     if (!scope)
         return false;
     *scope = (struct jscope){.up = up};
     r->scope = scope;
-    return true;
+    for (size_t i = 0; body && i < body->n_hidden && !r->status; i++) {
+        struct jv name = jv_slice(body->hidden[i].data, body->hidden[i].length), value = name;
+        value.kind = J_UNDEFINED;
+        jdict_put(r, &scope->names, name, value);
+    }
+    return !r->status;
 }
 
 /* A body into a text of its own. */
@@ -78,7 +84,7 @@ static struct jv capture(struct jrun *r, const struct jnode *body)
 static void loop_round(struct jrun *r, const struct jnode *n, struct jscope *outer,
                        struct jloop *loop, size_t i)
 {
-    if (!enter(r, outer))
+    if (!enter(r, outer, n->items[0]))
         return;
     struct jv self = {.kind = J_LOOP, .as.loop = loop};
     loop->index0 = i;
@@ -96,7 +102,7 @@ static struct jv filtered(struct jrun *r, const struct jnode *n, struct jv items
         return items;
     struct jv kept = jv_list(r, J_LIST, items.as.list->count);
     size_t count = 0;
-    for (size_t i = 0; i < items.as.list->count && !r->status && enter(r, outer); i++) {
+    for (size_t i = 0; i < items.as.list->count && !r->status && enter(r, outer, NULL); i++) {
         assign(r, n->a, &items.as.list->items[i]);
         struct jv test = r->status ? jv_none() : jeval(r, n->c);
         if (!r->status && jv_truth(&test))
@@ -128,7 +134,7 @@ static void run_for(struct jrun *r, const struct jnode *n)
         if (stop)
             break;
     }
-    if (!finished && n->n_items > 1 && n->items[1] && enter(r, outer))
+    if (!finished && n->n_items > 1 && n->items[1] && enter(r, outer, n->items[1]))
         jrun_body(r, n->items[1]);
     r->scope = outer;
 }
@@ -188,7 +194,7 @@ struct jv jmacro_call(struct jrun *r, const struct jmacro *m, const struct jargs
     struct jv text = jv_none();
     if (!jrun_deeper(r))
         return text;
-    if (enter(r, m->scope) && bind(r, m->node, args))
+    if (enter(r, m->scope, m->node->b) && bind(r, m->node, args))
         text = capture(r, m->node->b);
     r->scope = caller;
     r->depth--;
@@ -216,7 +222,7 @@ static void run_inner(struct jrun *r, const struct jnode *n)
 {
     struct jscope *outer = r->scope;
     struct jv value = jv_none();
-    if (!enter(r, outer))
+    if (!enter(r, outer, n->b))
         return;
     if (n->kind == N_GENERATION)
         jrun_body(r, n->b);
@@ -283,9 +289,9 @@ int jinja_render(struct str *out, const jinja *t, const json_t *variables,
     r.bytes = l->bytes ? l->bytes : (size_t)256 << 20;
     r.output = l->output ? l->output : (size_t)64 << 20;
     struct jv globals = jv_from_json(&r, variables);
-    if (!r.status && enter(&r, NULL)) {
+    if (!r.status && enter(&r, NULL, NULL)) {
         r.scope->names = *globals.as.dict;
-        if (enter(&r, r.scope))
+        if (enter(&r, r.scope, t->body))
             jrun_body(&r, t->body);
     }
     if (!r.status && text.failed)

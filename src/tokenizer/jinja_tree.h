@@ -89,6 +89,8 @@ struct jnode {
     enum joperator *ops; /* of N_COMPARE (n_items) */
     struct jnamed *named;
     size_t n_named;
+    struct slice *hidden; /* N_BODY that is a scope: names that begin undefined (jinja_scope.c) */
+    size_t n_hidden;
     const void *found; /* N_FILTER, N_TEST: row of its table */
 };
 
@@ -100,6 +102,9 @@ struct jinja {
 
 int jinja_lex(struct jtokens *out, struct arena *arena, const char *text, size_t length,
               const char *where, struct err *err);
+
+/* Fills `hidden` of all scopes; false when memory is out. */
+bool jscope_analyse(jinja *t);
 
 /* The parser's state: jinja_parse.c reads statements, jinja_expr.c expressions. */
 struct jparser {

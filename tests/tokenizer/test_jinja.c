@@ -137,6 +137,10 @@ static void test_statements(void **state)
         {"{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
          "3210"},
         {"{% generation %}a{% endgeneration %}", "a"},
+        {"{% set d %}{{ d }}{% endset %}[{{ d }}]", "[]"},
+        {"{% if d %}{% set d %}{{ d.x }}{% endset %}{% endif %}{{ d }}", "1"},
+        {"{% macro f() %}{{ d is defined }}{% endmacro %}{{ f() }}{% set d = 1 %}{{ f() }}",
+         "FalseTrue"},
         {"{% if 0 %}a{% elif 1 %}b{% else %}c{% endif %}", "b"},
         {"{% for i in range(5, 0, -2) %}{{ i }}{{ loop.last }}{% endfor %}", "5False3False1True"},
     };

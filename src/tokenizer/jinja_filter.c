@@ -61,6 +61,21 @@ static struct jv key_of(struct jrun *r, const struct jv *item, const struct jv *
     return key.kind == J_TEXT && !cased ? jtext_case(r, key.as.text, CASE_LOWER) : key;
 }
 
+/* Merges the sorted runs order[start, middle) and order[middle, end) into out. */
+static void merge(struct jrun *r, const struct jv *keys, const size_t *order, size_t *out,
+                  const size_t bounds[3], bool reverse)
+{
+    size_t a = bounds[0], b = bounds[1];
+    for (size_t i = bounds[0]; i < bounds[2]; i++) {
+        bool take_b = a == bounds[1];
+        if (!take_b && b < bounds[2]) {
+            int c = jv_compare(r, &keys[order[b]], &keys[order[a]], "<");
+            take_b = reverse ? c > 0 : c < 0;
+        }
+        out[i] = order[take_b ? b++ : a++];
+    }
+}
+
 /* Indices of items in order of keys; stable; reversed as Python reverses: equal ones keep order. */
 static size_t *sorted(struct jrun *r, const struct jv *keys, size_t n, bool reverse)
 {
@@ -71,16 +86,9 @@ static size_t *sorted(struct jrun *r, const struct jv *keys, size_t n, bool reve
         order[i] = i;
     for (size_t width = 1; width < n; width *= 2) {
         for (size_t start = 0; start < n; start += 2 * width) {
-            size_t middle = start + width < n ? start + width : n,
-                   end = start + 2 * width < n ? start + 2 * width : n, a = start, b = middle;
-            for (size_t i = start; i < end; i++) {
-                bool take_b = a == middle;
-                if (!take_b && b < end) {
-                    int c = jv_compare(r, &keys[order[b]], &keys[order[a]], "<");
-                    take_b = reverse ? c > 0 : c < 0;
-                }
-                other[i] = order[take_b ? b++ : a++];
-            }
+            size_t bounds[3] = {start, start + width < n ? start + width : n,
+                                start + 2 * width < n ? start + 2 * width : n};
+            merge(r, keys, order, other, bounds, reverse);
             if (r->status)
                 return NULL;
         }
@@ -190,28 +198,15 @@ static struct jv indent(struct jrun *r, const struct jv *v, const struct jv *a, 
     return jv_take(r, &out);
 }
 
-static struct jv string(struct jrun *r, const struct jv *v, const struct jv *a, int how)
+/* string (0), safe (1), escape (2) */
+static struct jv as_text(struct jrun *r, const struct jv *v, const struct jv *a, int how)
 {
     (void)a;
-    (void)how;
-    return jv_text(r, v);
-}
-
-static struct jv safe(struct jrun *r, const struct jv *v, const struct jv *a, int how)
-{
-    (void)a;
-    (void)how;
     struct jv text = jv_text(r, v);
-    text.safe = true;
+    if (how == 2 && !text.safe && !r->status)
+        return jtext_escape(r, text.as.text);
+    text.safe = text.safe || how == 1;
     return text;
-}
-
-static struct jv escape(struct jrun *r, const struct jv *v, const struct jv *a, int how)
-{
-    (void)a;
-    (void)how;
-    struct jv text = jv_text(r, v);
-    return r->status || text.safe ? text : jtext_escape(r, text.as.text);
 }
 
 static struct jv tojson(struct jrun *r, const struct jv *v, const struct jv *a, int how)
@@ -629,10 +624,10 @@ static const struct filter {
     {"title", title, 0, "", 0, PLAIN},
     {"replace", replace, 0, "old new count", 2, PLAIN},
     {"indent", indent, 0, "width first blank", 0, PLAIN},
-    {"string", string, 0, "", 0, PLAIN},
-    {"safe", safe, 0, "", 0, PLAIN},
-    {"escape", escape, 0, "", 0, PLAIN},
-    {"e", escape, 0, "", 0, PLAIN},
+    {"string", as_text, 0, "", 0, PLAIN},
+    {"safe", as_text, 1, "", 0, PLAIN},
+    {"escape", as_text, 2, "", 0, PLAIN},
+    {"e", as_text, 2, "", 0, PLAIN},
     {"tojson", tojson, 0, "ensure_ascii indent separators sort_keys", 0, PLAIN},
     {"int", to_int, 0, "default base", 0, PLAIN},
     {"float", to_float, 0, "default", 0, PLAIN},

@@ -47,7 +47,7 @@ bool jargs_bind(struct jrun *r, const char *what, const struct jargs *args, cons
         }
         out[i] = args->named[k];
     }
-    for (size_t i = 0; i < required; i++) {
+    for (size_t i = 0; i < required && i < n; i++) {
         if (out[i].kind == J_ABSENT) {
             jrun_fail(r, "%s needs the argument %.*s", what, (int)nth_name(names, i).length,
                       nth_name(names, i).data);

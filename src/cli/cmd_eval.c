@@ -31,6 +31,7 @@ struct evaluating {
     struct common common;  /* likewise */
     recipe *recipe;
     struct train_options from;
+    struct train_chat chat;
     struct dataset data;
     struct reward_set rewards;
     struct session s;
@@ -57,7 +58,10 @@ static int read_recipe(struct evaluating *e, struct err *err)
         return status;
     const struct train_options *from = &e->from;
     take_text(&e->o.session.model, from->model);
-    take_text(&e->o.session.chat_template, from->chat_template);
+    status = train_chat_options(&e->chat, e->recipe, from, err);
+    if (status)
+        return status;
+    e->o.session.chat = &e->chat.options;
     take_text(&e->o.data, from->eval_data);
     if (!args_given(&command_eval, common, "max-tokens"))
         e->o.max_tokens = from->max_completion_length;
@@ -318,6 +322,7 @@ static int run(const struct common *common, const void *options, struct err *err
     session_close(&e.s);
     reward_set_free(&e.rewards);
     dataset_close(&e.data);
+    train_chat_free(&e.chat);
     recipe_free(e.recipe);
     return status;
 }
@@ -330,9 +335,9 @@ static const struct arg args[] = {
      "As in a recipe: a name, a list, or a map from task to a list. Without it each task is scored "
      "by the reward of its name."},
     {"recipe", ARG_TEXT, AT(recipe), 0, 0, NULL, NULL, "FILE",
-     "Take model, chat_template, precision, eval_data, rewards, max_completion_length, "
-     "eval_temperature, eval_num_generations, stop_strings and seed from a recipe where not given "
-     "here."},
+     "Take model, chat_template, chat_template_kwargs, system_prompt, precision, eval_data, "
+     "rewards, max_completion_length, eval_temperature, eval_num_generations, stop_strings and "
+     "seed from a recipe where not given here."},
     {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
      "Tokens of a completion at most. [512, or what the context leaves]"},
     {"temperature", ARG_FLOAT, AT(temperature), 0, 1e6, NULL, "0", "T", "0 is greedy."},

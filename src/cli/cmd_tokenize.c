@@ -8,7 +8,7 @@
 #include "cli/session.h"
 
 struct tokenize_options {
-    const char *model, *tokenizer, *chat_template;
+    const char *model, *tokenizer, *chat_template, *chat_template_kwargs, *system_prompt;
     bool decode, special;
 };
 
@@ -27,23 +27,30 @@ static int need_chat(struct tokenizing *t, struct err *err)
 {
     if (!t->chat_tried) {
         t->chat_tried = true;
-        chat_template_open(&t->codec.chat, t->folder, t->o->chat_template, &t->chat_err);
+        struct chat_given given;
+        if (!chat_given_read(&given, t->o->chat_template, t->o->chat_template_kwargs,
+                             t->o->system_prompt, &t->chat_err))
+            text_codec_open_chat(&t->codec, t->folder, &given.options, &t->chat_err);
+        chat_given_free(&given);
     }
     if (t->chat_err.code)
         *err = t->chat_err;
     return (int)t->chat_err.code;
 }
 
-static int encode_messages(struct tokenizing *t, struct lines *l, const json_t *list,
+static int encode_messages(struct tokenizing *t, struct lines *l, const json_t *line,
                            struct err *err)
 {
     struct chat_message *messages = NULL;
     size_t n;
-    int status = messages_from_json(&messages, &n, list, "messages", err);
+    int status =
+        messages_from_json(&messages, &n, json_object_get(line, "messages"), "messages", err);
     if (!status)
         status = need_chat(t, err);
     if (!status)
-        status = text_codec_prompt(&t->codec, &t->ids, &t->text, messages, n, err);
+        status =
+            text_codec_prompt(&t->codec, &t->ids, &t->text,
+                              json_string_value(json_object_get(line, "task")), messages, n, err);
     mem_free(messages);
     if (status)
         return status;
@@ -60,7 +67,7 @@ static int encode(struct tokenizing *t, struct lines *l, const json_t *line, str
     if (messages && text)
         return err_set(err, ERR_INPUT, "", "has both \"text\" and \"messages\"; give one");
     if (messages)
-        return encode_messages(t, l, messages, err);
+        return encode_messages(t, l, line, err);
     if (!json_is_string(text))
         return err_set(err, ERR_INPUT, "",
                        "\"text\" is %s; expected {\"text\": …} or {\"messages\": […]} (with "
@@ -108,6 +115,8 @@ static int run(const struct common *common, const void *options, struct err *err
         snprintf(slash ? slash + 1 : t.folder, 2, "%s", slash ? "" : ".");
     }
     int status = tokenizer_open(&t.codec.tokenizer, path, err);
+    if (!status && (o->chat_template || o->chat_template_kwargs || o->system_prompt))
+        status = need_chat(&t, err); /* a mistake there is told before any line is read */
     if (!status)
         status = lines_each(common, "tokenize", answer, &t, err);
     text_codec_close(&t.codec);
@@ -120,8 +129,7 @@ static int run(const struct common *common, const void *options, struct err *err
 static const struct arg args[] = {
     {"model", ARG_TEXT, AT(model), 0, 0, NULL, NULL, "DIR", "Model folder with tokenizer.json."},
     {"tokenizer", ARG_TEXT, AT(tokenizer), 0, 0, NULL, NULL, "FILE", "A tokenizer.json."},
-    {"chat-template", ARG_TEXT, AT(chat_template), 0, 0, NULL, NULL, "NAME",
-     "A known chat template, where the model's own is not recognised."},
+    CHAT_ARGS(AT(chat_template), AT(chat_template_kwargs), AT(system_prompt)),
     {"decode", ARG_FLAG, AT(decode), 0, 0, NULL, NULL, NULL,
      "Ids to text; special tokens are kept."},
     {"special", ARG_FLAG, AT(special), 0, 0, NULL, NULL, NULL,

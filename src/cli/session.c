@@ -23,6 +23,9 @@ int session_open(struct session *s, const struct session_options *options,
         status = model_open(&s->model, s->device, options->model, 0, err);
     if (!status && options->adapter)
         status = adapter_open(&s->adapter, s->model, options->adapter, err);
+    if (!status &&
+        (options->chat_template || options->chat_template_kwargs || options->system_prompt))
+        status = session_codec(s, err); /* a mistake there is told before any line is read */
     if (status)
         session_close(s);
     return status;
@@ -38,12 +41,69 @@ void session_close(struct session *s)
     *s = (struct session){0};
 }
 
+/* A JSON object, or (text_too) any other text as it is. */
+static int read_option(json_t **out, const char *text, bool text_too, const char *where,
+                       struct err *err)
+{
+    if (!text)
+        return ERR_NONE;
+    if (text_too && text[strspn(text, " \t\n")] != '{') {
+        *out = json_string(text);
+        return *out ? ERR_NONE : err_set(err, ERR_USAGE, where, "is not valid UTF-8");
+    }
+    *out = json_read(text, strlen(text), JSON_UNIQUE_KEYS | JSON_ANY_VALUE, where, err);
+    if (!*out) {
+        err->code = err->code == ERR_INPUT ? ERR_USAGE : err->code;
+        return (int)err->code;
+    }
+    return json_is_object(*out) ? ERR_NONE
+                                : err_set(err, ERR_USAGE, where, "is %s, expected a JSON object",
+                                          json_type_name(*out));
+}
+
+int chat_given_read(struct chat_given *out, const char *template, const char *kwargs,
+                    const char *system_prompt, struct err *err)
+{
+    *out = (struct chat_given){0};
+    int status = read_option(&out->kwargs, kwargs, false, "--chat-template-kwargs", err);
+    if (!status)
+        status = read_option(&out->system_prompt, system_prompt, true, "--system-prompt", err);
+    if (!status)
+        status = chat_system_prompt_check(out->system_prompt, "--system-prompt", err);
+    out->options = (struct chat_options){template, out->kwargs, out->system_prompt};
+    return status;
+}
+
+void chat_given_free(struct chat_given *g)
+{
+    json_decref(g->kwargs);
+    json_decref(g->system_prompt);
+    *g = (struct chat_given){0};
+}
+
+static int open_codec(struct session *s, struct err *err)
+{
+    const struct session_options *o = &s->options;
+    struct chat_given given;
+    int status =
+        chat_given_read(&given, o->chat_template, o->chat_template_kwargs, o->system_prompt, err);
+    struct chat_options chat = given.options;
+    if (o->chat) { /* a recipe's, where the command line says nothing */
+        chat.template = chat.template ? chat.template : o->chat->template;
+        chat.kwargs = chat.kwargs ? chat.kwargs : o->chat->kwargs;
+        chat.system_prompt = chat.system_prompt ? chat.system_prompt : o->chat->system_prompt;
+    }
+    if (!status)
+        status = text_codec_open_ids(&s->codec, o->model, &chat, model_config(s->model), err);
+    chat_given_free(&given);
+    return status;
+}
+
 int session_codec(struct session *s, struct err *err)
 {
     if (!s->codec_tried) {
         s->codec_tried = true;
-        text_codec_open_ids(&s->codec, s->options.model, s->options.chat_template,
-                            model_config(s->model), &s->codec_err);
+        open_codec(s, &s->codec_err);
     }
     if (s->codec_err.code)
         *err = s->codec_err;
@@ -148,7 +208,8 @@ int prompt_from_json(struct session *s, struct ids *out, const json_t *line, str
     size_t n;
     status = messages_from_json(&messages, &n, prompt, "prompt", err);
     if (!status)
-        status = text_codec_prompt(codec, out, NULL, messages, n, err);
+        status = text_codec_prompt(
+            codec, out, NULL, json_string_value(json_object_get(line, "task")), messages, n, err);
     mem_free(messages);
     return status;
 }

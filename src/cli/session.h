@@ -10,11 +10,39 @@
 #include "episode/episode.h"
 #include "model/model.h"
 
-struct session_options { /* borrowed */
-    const char *model;   /* folder */
-    const char *adapter; /* PEFT folder, or NULL */
-    const char *chat_template;
+struct session_options {                                              /* borrowed */
+    const char *model;                                                /* folder */
+    const char *adapter;                                              /* PEFT folder, or NULL */
+    const char *chat_template, *chat_template_kwargs, *system_prompt; /* as given */
+    const struct chat_options *chat; /* of a recipe, for what is not given; may be NULL */
 };
+
+/* Rows about chat messages, for three `const char *`. */
+#define CHAT_ARGS(template, kwargs, system)                                                        \
+    {"chat-template",                                                                              \
+     ARG_TEXT,                                                                                     \
+     template,                                                                                     \
+     0,                                                                                            \
+     0,                                                                                            \
+     NULL,                                                                                         \
+     NULL,                                                                                         \
+     "NAME",                                                                                       \
+     "A chat template instead of the model's own: chatml, smollm2, qwen2.5, qwen3, llama3, "       \
+     "mistral, zephyr, or the path of a .jinja file."},                                            \
+        {"chat-template-kwargs",                                                                   \
+         ARG_TEXT,                                                                                 \
+         kwargs,                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         "JSON",                                                                                   \
+         "Variables of the chat template, e.g. '{\"enable_thinking\": false}'."},                  \
+    {                                                                                              \
+        "system-prompt", ARG_TEXT, system, 0, 0, NULL, NULL, "TEXT",                               \
+            "System message for messages that have none; or JSON from task to text. Messages "     \
+            "with a system message of their own keep it."                                          \
+    }
 
 /* Rows of every command's table that opens a model, at the offset of its session_options. */
 #define SESSION_ARGS(type, field)                                                                  \
@@ -24,11 +52,9 @@ struct session_options { /* borrowed */
         {"adapter", ARG_TEXT, offsetof(type, field) + offsetof(struct session_options, adapter),   \
          0,         0,        NULL,                                                                \
          NULL,      "DIR",    "PEFT adapter folder; without it the bare base model."},             \
-    {                                                                                              \
-        "chat-template", ARG_TEXT,                                                                 \
-            offsetof(type, field) + offsetof(struct session_options, chat_template), 0, 0, NULL,   \
-            NULL, "NAME", "A known chat template, where the model's own is not recognised."        \
-    }
+        CHAT_ARGS(offsetof(type, field) + offsetof(struct session_options, chat_template),         \
+                  offsetof(type, field) + offsetof(struct session_options, chat_template_kwargs),  \
+                  offsetof(type, field) + offsetof(struct session_options, system_prompt))
 
 struct session {
     struct session_options options;
@@ -39,6 +65,15 @@ struct session {
     bool codec_tried;
     struct err codec_err; /* why there is no codec */
 };
+
+/* Parses --chat-template-kwargs and --system-prompt; release with chat_given_free. ERR_USAGE. */
+struct chat_given {
+    struct chat_options options;
+    json_t *kwargs, *system_prompt;
+};
+int chat_given_read(struct chat_given *out, const char *template, const char *kwargs,
+                    const char *system_prompt, struct err *err);
+void chat_given_free(struct chat_given *g);
 
 int session_open(struct session *s, const struct session_options *options,
                  const struct common *common, struct err *err);

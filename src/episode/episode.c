@@ -236,28 +236,57 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
     return status;
 }
 
-int text_codec_open(struct text_codec *c, const char *model_folder, const char *chat_template,
+/* What ends an assistant's turn under the template, when it is a special token, ends a completion.
+ */
+static int add_turn_end(struct text_codec *c, struct err *err)
+{
+    struct str text = {0};
+    struct ids ids = {0};
+    chat_turn_end(&text, c->chat);
+    int status = text.failed ? err_no_memory(err, "chat template", text.length)
+                             : tokenizer_encode(c->tokenizer, &ids, str_text(&text), text.length,
+                                                false, err);
+    if (!status && ids.count && tokenizer_is_special(c->tokenizer, ids.data[0]))
+        add_eos(c, ids.data[0]);
+    str_free(&text);
+    ids_free(&ids);
+    return status;
+}
+
+int text_codec_open_chat(struct text_codec *c, const char *folder, const struct chat_options *chat,
+                         struct err *err)
+{
+    int status =
+        chat ? chat_system_prompt_check(chat->system_prompt, "system_prompt", err) : ERR_NONE;
+    if (!status)
+        status = chat_template_open(&c->chat, folder, chat, err);
+    if (!status && chat && chat->system_prompt &&
+        !(c->system_prompt = json_deep_copy(chat->system_prompt)))
+        status = err_no_memory(err, "system_prompt", 0);
+    return status;
+}
+
+int text_codec_open(struct text_codec *c, const char *model_folder, const struct chat_options *chat,
                     const struct hf_config *config, struct err *err)
 {
     *c = (struct text_codec){0};
+    struct err local = {0}; /* the caller may have passed none, and the message is needed */
     int status = tokenizer_open(&c->tokenizer, model_folder, err);
     if (!status) {
-        status = chat_template_open(&c->chat, model_folder, chat_template, err);
-        /* A model without any template can still take plain text; an unknown template cannot be
-         * passed over. */
-        struct str path = {0};
-        path_join(&path, model_folder, "chat_template.jinja");
-        if (status && !chat_template && !path.failed && !file_exists(str_text(&path)) && err &&
-            strstr(err->message, "has no chat template"))
+        status = text_codec_open_chat(c, model_folder, chat, &local);
+        /* A model without any template can still take plain text; one whose template cannot be
+         * read is not passed over. */
+        if (status && strncmp(local.message, "has no chat template", 20) == 0)
             status = ERR_NONE;
-        str_free(&path);
+        else if (status && err)
+            *err = local;
     }
     for (int i = 0; !status && config && i < config->n_eos; i++)
         add_eos(c, config->eos[i]);
     if (!status)
         status = add_tokenizer_eos(c, model_folder, err);
-    if (!status && c->chat) /* every known template is ChatML: its turns end with this token */
-        add_eos(c, tokenizer_token_id(c->tokenizer, "<|im_end|>", 10));
+    if (!status && c->chat)
+        status = add_turn_end(c, err);
     if (!status && config && tokenizer_vocab_size(c->tokenizer) > config->vocab_size)
         for (int id = config->vocab_size; id < tokenizer_vocab_size(c->tokenizer) && !status; id++)
             if (tokenizer_is_special(c->tokenizer, id))
@@ -270,8 +299,9 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const char *
     return status;
 }
 
-int text_codec_open_ids(struct text_codec *c, const char *model_folder, const char *chat_template,
-                        const struct hf_config *config, struct err *err)
+int text_codec_open_ids(struct text_codec *c, const char *model_folder,
+                        const struct chat_options *chat, const struct hf_config *config,
+                        struct err *err)
 {
     struct str path = {0};
     path_join(&path, model_folder, "tokenizer.json");
@@ -280,7 +310,7 @@ int text_codec_open_ids(struct text_codec *c, const char *model_folder, const ch
     if (failed)
         return err_no_memory(err, model_folder, strlen(model_folder));
     if (there)
-        return text_codec_open(c, model_folder, chat_template, config, err);
+        return text_codec_open(c, model_folder, chat, config, err);
     *c = (struct text_codec){0};
     for (int i = 0; i < config->n_eos; i++)
         add_eos(c, config->eos[i]);
@@ -290,23 +320,50 @@ int text_codec_open_ids(struct text_codec *c, const char *model_folder, const ch
 void text_codec_close(struct text_codec *c)
 {
     tokenizer_free(c->tokenizer);
+    chat_template_free(c->chat);
+    json_decref(c->system_prompt);
     *c = (struct text_codec){0};
 }
 
+/* The messages with the system prompt before them; *freed is the caller's when not NULL. */
+static int with_system(const struct text_codec *c, const char *task,
+                       const struct chat_message **messages, size_t *n, struct chat_message **freed,
+                       struct err *err)
+{
+    const json_t *system = chat_system_prompt(c->system_prompt, task, *messages, *n);
+    *freed = NULL;
+    if (!system)
+        return ERR_NONE;
+    struct chat_message *all = mem_calloc(*n + 1, sizeof *all);
+    if (!all)
+        return err_no_memory(err, "messages", *n * sizeof *all);
+    all[0] = (struct chat_message){"system", json_string_value(system), json_string_length(system)};
+    if (*n)
+        memcpy(all + 1, *messages, *n * sizeof *all);
+    *messages = *freed = all;
+    ++*n;
+    return ERR_NONE;
+}
+
 int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
-                      const struct chat_message *messages, size_t n, struct err *err)
+                      const char *task, const struct chat_message *messages, size_t n,
+                      struct err *err)
 {
     if (!c->chat)
         return err_set(err, ERR_INPUT, "prompt",
                        "the model's folder has no chat template, so chat messages cannot be "
                        "rendered; name one (chat_template: chatml)");
     struct str rendered = {0}, *target = text ? text : &rendered;
+    struct chat_message *freed;
     size_t start = target->length;
-    int status = chat_render(target, c->chat, messages, n, true, err);
+    int status = with_system(c, task, &messages, &n, &freed, err);
+    if (!status)
+        status = chat_render(target, c->chat, messages, n, true, err);
     if (!status)
         status = tokenizer_encode(c->tokenizer, out, str_text(target) + start,
                                   target->length - start, false, err);
     str_free(&rendered);
+    mem_free(freed);
     return status;
 }
 
@@ -314,7 +371,7 @@ int text_codec_row(const struct text_codec *c, struct ids *out, const struct row
                    struct err *err)
 {
     if (row->messages)
-        return text_codec_prompt(c, out, NULL, row->messages, row->n_messages, err);
+        return text_codec_prompt(c, out, NULL, row->task, row->messages, row->n_messages, err);
     const json_t *ids = json_object_get(row->json, "prompt_ids");
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const json_t *id = json_array_get(ids, i);

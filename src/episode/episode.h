@@ -47,21 +47,29 @@ void episode_score(const struct reward_set *set, const struct row *row, const ch
 /* Everything text needs: tokenizer, template, EOS set (union of config, generation config,
  * tokenizer). */
 struct text_codec {
-    tokenizer *tokenizer;             /* NULL: the folder has none (text_codec_open_ids) */
-    const struct chat_template *chat; /* NULL: prompts must be plain text or ids */
+    tokenizer *tokenizer;  /* NULL: the folder has none (text_codec_open_ids) */
+    chat_template *chat;   /* NULL: prompts must be plain text or ids */
+    json_t *system_prompt; /* NULL: none; see chat_system_prompt */
     int eos[64];
     int n_eos;
 };
-int text_codec_open(struct text_codec *c, const char *model_folder, const char *chat_template,
+int text_codec_open(struct text_codec *c, const char *model_folder, const struct chat_options *chat,
                     const struct hf_config *config, struct err *err);
 /* The same where the folder may have no tokenizer: prompts must then be ids, and the EOS set is the
  * config's. A tokenizer that is there but cannot be read is still an error. */
-int text_codec_open_ids(struct text_codec *c, const char *model_folder, const char *chat_template,
-                        const struct hf_config *config, struct err *err);
+int text_codec_open_ids(struct text_codec *c, const char *model_folder,
+                        const struct chat_options *chat, const struct hf_config *config,
+                        struct err *err);
+/* The template and the system prompts alone, into a codec that has a tokenizer. */
+int text_codec_open_chat(struct text_codec *c, const char *folder, const struct chat_options *chat,
+                         struct err *err);
 void text_codec_close(struct text_codec *c);
-/* Ids of a row's prompt with the generation prompt; rendered text in *text when not NULL. */
+/* Ids of a prompt of this task (may be NULL), the task's system prompt before it unless it has one,
+ * the generation prompt behind it; appends to *out, and the rendered text to *text when not NULL.
+ */
 int text_codec_prompt(const struct text_codec *c, struct ids *out, struct str *text,
-                      const struct chat_message *messages, size_t n, struct err *err);
+                      const char *task, const struct chat_message *messages, size_t n,
+                      struct err *err);
 /* Ids of a dataset row: its messages through the template, or its prompt_ids as they are. */
 int text_codec_row(const struct text_codec *c, struct ids *out, const struct row *row,
                    struct err *err);

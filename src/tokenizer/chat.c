@@ -1,260 +1,319 @@
-/* chat.c: the known chat templates; see chat.h. All are ChatML; they differ in a default system
- * message and in what becomes of earlier turns' thoughts. Hashes are of the template's whole text.
- */
+/* chat.c: where a model's chat template and its variables come from, and rendering with them; see
+ * chat.h. The template is parsed once, when it is opened, so that one we cannot run is an error
+ * before any work is done; its fixed variables are put together then too. */
 #include "tokenizer/chat.h"
+#include <stdio.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/json.h"
-
-enum { MAX_HASHES = 6 };
+#include "base/mem.h"
+#include "tokenizer/chat_builtin.h"
+#include "tokenizer/jinja.h"
 
 struct chat_template {
-    const char *name;
-    const char *default_system; /* put first when the first message is not a system message */
-    bool thoughts; /* Qwen3: thoughts of earlier turns are left out, of the last one kept */
-    const char *hashes[MAX_HASHES];
+    jinja *program;
+    json_t *variables; /* special tokens, kwargs */
 };
 
-static const struct chat_template templates[] = {
-    {.name = "chatml",
-     .hashes = {"b5349ab4094553941a433d4221a99f1ab23ca42126754c5e6c3987ab7942e409",
-                "153280e3ff55d19da1398bdb3914ee2a51b80429bfaedde11d7d216c39db80f3"}},
-    {.name = "smollm2",
-     .default_system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
-     .hashes = {"872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"}},
-    {.name = "qwen3",
-     .thoughts = true,
-     .hashes = {"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5"}},
-};
-enum { N_TEMPLATES = sizeof templates / sizeof *templates };
-
-const struct chat_template *chat_template_find(const char *name)
+void chat_template_names(struct str *out)
 {
-    for (int i = 0; i < N_TEMPLATES; i++)
-        if (strcmp(templates[i].name, name) == 0)
-            return &templates[i];
+    for (int i = 0; chat_builtins[i].name; i++)
+        str_printf(out, "%s%s", i ? ", " : "", chat_builtins[i].name);
+}
+
+static const char *builtin(const char *name)
+{
+    for (int i = 0; chat_builtins[i].name; i++)
+        if (strcmp(chat_builtins[i].name, name) == 0)
+            return chat_builtins[i].text;
     return NULL;
 }
 
-const char *chat_template_name(const struct chat_template *t)
-{
-    return t->name;
-}
-
-const struct chat_template *chat_template_recognise(const char *text, size_t length)
-{
-    char hash[65];
-    sha256_hex(hash, text, length);
-    for (int i = 0; i < N_TEMPLATES; i++)
-        for (int h = 0; h < MAX_HASHES && templates[i].hashes[h]; h++)
-            if (strcmp(templates[i].hashes[h], hash) == 0)
-                return &templates[i];
-    return NULL;
-}
-
-static void list_names(struct str *out)
-{
-    for (int i = 0; i < N_TEMPLATES; i++)
-        str_printf(out, "%s%s", i ? ", " : "", templates[i].name);
-}
-
-static int unknown(const char *where, const char *problem, const char *hash, struct err *err)
+static int advise(enum err_code code, const char *where, const char *problem, const char *detail,
+                  struct err *err)
 {
     struct str names = {0};
-    list_names(&names);
-    int status = err_set(err, ERR_INPUT, where,
-                         "%s%s. Templates are programs and are never executed; if one of these "
-                         "renders the same text, name it in the recipe (chat_template: NAME) or "
-                         "with --chat-template: %s",
-                         problem, hash, str_text(&names));
+    chat_template_names(&names);
+    int status = err_set(err, code, where,
+                         "%s%.200s; name one in the recipe (chat_template: NAME) or with "
+                         "--chat-template: %s, or the path of a .jinja file",
+                         problem, detail, str_text(&names));
     str_free(&names);
     return status;
 }
 
-/* chat_template of a tokenizer_config.json; *found is left false when it has none. */
-static int read_config_template(struct str *out, bool *found, const char *path, struct err *err)
+/* --- a folder's files --- */
+
+/* One JSON object of a file; *out stays NULL when there is no file. */
+static int read_object(json_t **out, const char *folder, const char *name, struct err *err)
 {
-    struct str text = {0};
+    struct str path = {0}, text = {0};
     struct err local = {0}; /* the caller may have passed none, and the code is needed */
-    int status = file_read(&text, path, err);
-    json_t *root =
-        status ? NULL : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS, path, &local);
-    const json_t *value = json_object_get(root, "chat_template");
-    if (!status && !root)
-        status = err_set(err, local.code, path, "%s", local.message);
-    else if (!status && !json_is_object(root))
-        status = err_set(err, ERR_INPUT, path, "is %s, expected an object", json_type_name(root));
-    else if (json_is_string(value))
-        str_append(out, json_string_value(value), json_string_length(value));
-    else if (value && !json_is_null(value))
-        status =
-            err_set(err, ERR_INPUT, path,
-                    "\"chat_template\" is %s, expected a string; name a template in the recipe "
-                    "(chat_template: NAME)",
-                    json_type_name(value));
-    *found = json_is_string(value);
-    json_decref(root);
+    path_join(&path, folder, name);
+    int status = path.failed ? err_no_memory(&local, folder, strlen(folder)) : ERR_NONE;
+    if (!status && file_exists(str_text(&path))) {
+        status = file_read(&text, str_text(&path), &local);
+        if (!status && !(*out = json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
+                                          str_text(&path), &local)))
+            status = (int)local.code;
+        if (!status && !json_is_object(*out))
+            status = err_set(&local, ERR_INPUT, str_text(&path), "is %s, expected an object",
+                             json_type_name(*out));
+    }
+    if (status && err)
+        *err = local;
+    str_free(&path);
     str_free(&text);
     return status;
 }
 
-/* The template's text: chat_template.jinja, else chat_template in tokenizer_config.json. */
-static int read_template(struct str *out, bool *found, const char *folder, struct err *err)
+/* Text, or a list of {name, template}: the default one, or the only one. NULL: none, or an error.
+ */
+static const json_t *config_template(const json_t *config, const char *folder, int *status,
+                                     struct err *err)
 {
-    struct str path = {0}, config = {0};
-    path_join(&path, folder, "chat_template.jinja");
-    path_join(&config, folder, "tokenizer_config.json");
-    int status =
-        path.failed || config.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
-    *found = false;
-    if (!status && file_exists(str_text(&path))) {
-        status = file_read(out, str_text(&path), err);
-        *found = true;
-    } else if (!status && file_exists(str_text(&config))) {
-        status = read_config_template(out, found, str_text(&config), err);
+    const json_t *value = json_object_get(config, "chat_template"), *found = NULL;
+    if (!value || json_is_null(value) || json_is_string(value))
+        return json_is_string(value) ? value : NULL;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i), *name = json_object_get(item, "name");
+        if ((json_is_string(name) && strcmp(json_string_value(name), "default") == 0) ||
+            json_array_size(value) == 1)
+            found = json_object_get(item, "template");
     }
-    if (!status && out->failed)
-        status = err_no_memory(err, folder, out->length);
-    str_free(&path);
-    str_free(&config);
-    return status;
+    if (!json_is_string(found))
+        *status = advise(ERR_INPUT, folder,
+                         "\"chat_template\" in tokenizer_config.json is neither text nor a list "
+                         "with a template named \"default\"",
+                         "", err);
+    return json_is_string(found) ? found : NULL;
 }
 
-int chat_template_open(const struct chat_template **out, const char *folder, const char *name,
-                       struct err *err)
+/* Names that transformers passes on from the tokenizer. */
+static int add_tokens(json_t *variables, const json_t *from, const char *folder, struct err *err)
+{
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                        "pad_token", "cls_token", "mask_token"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *value = json_object_get(from, names[i]);
+        if (json_is_object(value)) /* an AddedToken */
+            value = json_object_get(value, "content");
+        if (json_is_string(value) && json_object_set(variables, names[i], value))
+            return err_no_memory(err, folder, 0);
+    }
+    return ERR_NONE;
+}
+
+/* --- opening --- */
+
+static int copy_kwargs(json_t *variables, const json_t *kwargs, struct err *err)
+{
+    static const char *const ours[] = {"messages", "tools", "documents", "add_generation_prompt"};
+    const char *key;
+    json_t *value;
+    if (kwargs && !json_is_null(kwargs) && !json_is_object(kwargs))
+        return err_set(err, ERR_USAGE, "chat_template_kwargs",
+                       "is %s, expected a map such as {enable_thinking: false}",
+                       json_type_name(kwargs));
+    json_object_foreach((json_t *)(uintptr_t)kwargs, key, value)
+    {
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            if (strcmp(key, ours[i]) == 0)
+                return err_set(err, ERR_USAGE, "chat_template_kwargs",
+                               "names \"%s\", which is set for each prompt", key);
+        if (json_object_set(variables, key, value))
+            return err_no_memory(err, "chat_template_kwargs", 0);
+    }
+    return ERR_NONE;
+}
+
+int chat_template_parse(chat_template **out, const char *text, size_t length, const char *where,
+                        const json_t *variables, struct err *err)
 {
     *out = NULL;
-    if (name) {
-        *out = chat_template_find(name);
-        return *out ? ERR_NONE : unknown("chat_template", "unknown template ", name, err);
+    chat_template *t = mem_calloc(1, sizeof *t);
+    if (!t)
+        return err_no_memory(err, where, sizeof *t);
+    t->variables = variables ? json_deep_copy(variables) : json_object();
+    int status = t->variables ? jinja_parse(&t->program, text, length, where, err)
+                              : err_no_memory(err, where, 0);
+    if (status)
+        chat_template_free(t);
+    else
+        *out = t;
+    return status;
+}
+
+void chat_template_free(chat_template *t)
+{
+    if (!t)
+        return;
+    jinja_free(t->program);
+    json_decref(t->variables);
+    mem_free(t);
+}
+
+bool chat_template_is_path(const char *template)
+{
+    size_t n = strlen(template);
+    return strchr(template, '/') || (n > 6 && strcmp(template + n - 6, ".jinja") == 0);
+}
+
+/* The template's text and a name for messages. */
+static int find_text(struct str *text, struct str *where, const char *folder, const char *wanted,
+                     const json_t *config, struct err *err)
+{
+    int status = ERR_NONE;
+    if (wanted && chat_template_is_path(wanted)) {
+        str_puts(where, wanted);
+        status = file_read(text, wanted, err);
+    } else if (wanted) {
+        const char *known = builtin(wanted);
+        str_printf(where, "chat template %s", wanted);
+        str_puts(text, known ? known : "");
+        if (!known)
+            status = advise(ERR_USAGE, "chat_template", "unknown template ", wanted, err);
+    } else if (file_exists(path_join(where, folder, "chat_template.jinja"))) {
+        status = file_read(text, str_text(where), err);
+    } else {
+        const json_t *found = config_template(config, folder, &status, err);
+        str_clear(where);
+        str_printf(where, "chat_template of %s", folder);
+        if (found)
+            str_append(text, json_string_value(found), json_string_length(found));
+        else if (!status)
+            status = advise(ERR_INPUT, folder, "has no chat template", "", err);
     }
-    struct str text = {0};
-    bool found;
-    int status = read_template(&text, &found, folder, err);
-    if (!status && !found)
-        status = unknown(folder, "has no chat template", "", err);
-    if (!status) {
-        *out = chat_template_recognise(str_text(&text), text.length);
-        if (!*out) {
-            char hash[65];
-            sha256_hex(hash, str_text(&text), text.length);
-            status = unknown(folder, "has a chat template that is not known, SHA-256 ", hash, err);
-        }
-    }
+    if (!status && (text->failed || where->failed))
+        status = err_no_memory(err, folder, text->length);
+    return status;
+}
+
+int chat_template_open(chat_template **out, const char *folder, const struct chat_options *options,
+                       struct err *err)
+{
+    struct chat_options none = {0};
+    const struct chat_options *o = options ? options : &none;
+    struct str text = {0}, where = {0};
+    json_t *config = NULL, *map = NULL, *variables = json_object();
+    *out = NULL;
+    int status = variables ? ERR_NONE : err_no_memory(err, folder, 0);
+    if (!status)
+        status = read_object(&map, folder, "special_tokens_map.json", err);
+    if (!status)
+        status = read_object(&config, folder, "tokenizer_config.json", err);
+    if (!status)
+        status = add_tokens(variables, map, folder, err);
+    if (!status) /* the newer file wins */
+        status = add_tokens(variables, config, folder, err);
+    if (!status)
+        status = copy_kwargs(variables, o->kwargs, err);
+    if (!status)
+        status = find_text(&text, &where, folder, o->template, config, err);
+    if (!status)
+        status = chat_template_parse(out, str_text(&text), text.length, str_text(&where), variables,
+                                     err);
+    json_decref(variables);
+    json_decref(config);
+    json_decref(map);
     str_free(&text);
+    str_free(&where);
     return status;
 }
 
 /* --- rendering --- */
 
-static void put_turn(struct str *out, const char *role, struct slice content)
+static json_t *message_list(const struct chat_message *messages, size_t n, struct err *err,
+                            int *status)
 {
-    str_printf(out, "<|im_start|>%s\n", role);
-    str_append(out, content.data, content.length);
-    str_puts(out, "<|im_end|>\n");
-}
-
-static struct slice trim_newlines(struct slice s, bool left, bool right)
-{
-    while (left && s.length && *s.data == '\n') {
-        s.data++;
-        s.length--;
-    }
-    while (right && s.length && s.data[s.length - 1] == '\n')
-        s.length--;
-    return s;
-}
-
-/* Position of the first (or last) `needle` in s, or −1. */
-static long find(struct slice s, const char *needle, bool last)
-{
-    size_t n = strlen(needle);
-    long found = -1;
-    for (size_t i = 0; i + n <= s.length; i++) {
-        if (memcmp(s.data + i, needle, n) == 0) {
-            found = (long)i;
-            if (!last)
-                break;
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n && !*status; i++) {
+        const struct chat_message *m = &messages[i];
+        if (!utf8_valid(m->content, m->content_length) || !utf8_valid(m->role, strlen(m->role))) {
+            *status = err_set(err, ERR_INPUT, "messages", "message %zu is not valid UTF-8", i);
+            break;
         }
+        json_t *item = json_object();
+        if (!item || json_object_set_new(item, "role", json_string(m->role)) ||
+            json_object_set_new(item, "content", json_stringn(m->content, m->content_length)) ||
+            json_array_append(list, item))
+            *status = err_no_memory(err, "messages", m->content_length);
+        json_decref(item);
     }
-    return found;
+    if (!list)
+        *status = err_no_memory(err, "messages", n);
+    return list;
 }
 
-static bool has_edge(struct slice s, const char *text, bool at_end)
-{
-    size_t n = strlen(text);
-    return s.length >= n && memcmp(at_end ? s.data + s.length - n : s.data, text, n) == 0;
-}
-
-/* Qwen3's assistant turn: what stands before </think> is the thought; it is shown again only after
- * the last real question, and (as the template has it) the last turn always gets a think block
- * there. */
-static void put_thoughtful(struct str *out, struct slice content, bool after_query, bool is_last)
-{
-    struct slice thought = {"", 0};
-    long end = find(content, "</think>", true), first = find(content, "</think>", false);
-    if (end >= 0) {
-        thought = (struct slice){content.data, (size_t)first};
-        thought = trim_newlines(thought, false, true);
-        long begin = find(thought, "<think>", true);
-        if (begin >= 0) {
-            thought.data += begin + 7;
-            thought.length -= (size_t)begin + 7;
-        }
-        thought = trim_newlines(thought, true, false);
-        content.data += end + 8;
-        content.length -= (size_t)end + 8;
-        content = trim_newlines(content, true, false);
-    }
-    str_puts(out, "<|im_start|>assistant\n");
-    if (after_query && (is_last || thought.length)) {
-        thought = trim_newlines(thought, true, true);
-        str_puts(out, "<think>\n");
-        str_append(out, thought.data, thought.length);
-        str_puts(out, "\n</think>\n\n");
-        content = trim_newlines(content, true, false);
-    }
-    str_append(out, content.data, content.length);
-    str_puts(out, "<|im_end|>\n");
-}
-
-static struct slice content_of(const struct chat_message *m)
-{
-    return (struct slice){m->content, m->content_length};
-}
-
-int chat_render(struct str *out, const struct chat_template *t, const struct chat_message *messages,
+int chat_render(struct str *out, const chat_template *t, const struct chat_message *messages,
                 size_t n, bool add_generation_prompt, struct err *err)
 {
+    int status = ERR_NONE;
     if (n == 0)
         return err_set(err, ERR_INPUT, "messages",
                        "is an empty list; a chat has at least one message");
-    size_t last_query = n - 1;
-    for (size_t i = n; i-- > 0;) {
-        struct slice c = content_of(&messages[i]);
-        if (strcmp(messages[i].role, "user") == 0 &&
-            !(has_edge(c, "<tool_response>", false) && has_edge(c, "</tool_response>", true))) {
-            last_query = i;
-            break;
-        }
+    json_t *list = message_list(messages, n, err, &status), *all = NULL;
+    if (!status) {
+        all = json_copy(t->variables); /* shallow: the values are shared */
+        if (!all || json_object_set(all, "messages", list) ||
+            json_object_set_new(all, "tools", json_null()) ||
+            json_object_set_new(all, "documents", json_null()) ||
+            json_object_set_new(all, "add_generation_prompt", json_boolean(add_generation_prompt)))
+            status = err_no_memory(err, "messages", n);
     }
-    if (t->default_system && strcmp(messages[0].role, "system") != 0)
-        put_turn(out, "system", slice_of(t->default_system));
-    for (size_t i = 0; i < n; i++) {
-        const char *role = messages[i].role;
-        bool known = strcmp(role, "system") == 0 || strcmp(role, "user") == 0 ||
-                     strcmp(role, "assistant") == 0;
-        if (!known)
-            return err_set(err, ERR_INPUT, "messages",
-                           "message %zu has role \"%.40s\"; template %s knows system, user and "
-                           "assistant",
-                           i, role, t->name);
-        if (t->thoughts && strcmp(role, "assistant") == 0)
-            put_thoughtful(out, content_of(&messages[i]), i > last_query, i == n - 1);
-        else
-            put_turn(out, role, content_of(&messages[i]));
+    if (!status)
+        status = jinja_render(out, t->program, all, NULL, err);
+    json_decref(all);
+    json_decref(list);
+    return status;
+}
+
+void chat_turn_end(struct str *out, const chat_template *t)
+{
+    static const char question[] = "question", answer[] = "an answer to a probe";
+    const struct chat_message messages[] = {{"user", question, sizeof question - 1},
+                                            {"assistant", answer, sizeof answer - 1}};
+    struct str text = {0};
+    struct err ignored = {0};
+    if (!chat_render(&text, t, messages, 2, false, &ignored)) {
+        const char *from = str_text(&text), *found = NULL;
+        for (const char *at = from; (at = strstr(at, answer)); at++)
+            found = at;
+        if (found)
+            str_append(out, found + sizeof answer - 1,
+                       text.length - (size_t)(found - from) - (sizeof answer - 1));
     }
-    if (add_generation_prompt)
-        str_puts(out, "<|im_start|>assistant\n");
-    return out->failed ? err_no_memory(err, "messages", out->length) : ERR_NONE;
+    str_free(&text);
+}
+
+/* --- system prompts --- */
+
+int chat_system_prompt_check(const json_t *system_prompt, const char *where, struct err *err)
+{
+    const char *task;
+    json_t *value;
+    if (!system_prompt || json_is_null(system_prompt) || json_is_string(system_prompt))
+        return ERR_NONE;
+    if (!json_is_object(system_prompt))
+        return err_set(err, ERR_USAGE, where, "is %s, expected text or a map from task to text",
+                       json_type_name(system_prompt));
+    json_object_foreach((json_t *)(uintptr_t)system_prompt, task, value)
+    {
+        if (!json_is_string(value))
+            return err_set(err, ERR_USAGE, where, "gives task \"%.80s\" %s, expected text", task,
+                           json_type_name(value));
+    }
+    return ERR_NONE;
+}
+
+const json_t *chat_system_prompt(const json_t *system_prompt, const char *task,
+                                 const struct chat_message *messages, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(messages[i].role, "system") == 0)
+            return NULL;
+    const json_t *text = json_is_object(system_prompt)
+                             ? (task ? json_object_get(system_prompt, task) : NULL)
+                             : system_prompt;
+    return json_is_string(text) ? text : NULL;
 }

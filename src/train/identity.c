@@ -24,13 +24,10 @@ static bool ends_with(const char *name, const char *end)
 
 static bool belongs(const char *name)
 {
-    static const char *const exact[] = {"config.json",
-                                        "generation_config.json",
-                                        "tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "chat_template.jinja",
-                                        "adapter_config.json",
-                                        "model.safetensors.index.json"};
+    static const char *const exact[] = {"config.json",         "generation_config.json",
+                                        "tokenizer.json",      "tokenizer_config.json",
+                                        "chat_template.jinja", "special_tokens_map.json",
+                                        "adapter_config.json", "model.safetensors.index.json"};
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (strcmp(name, exact[i]) == 0)
             return true;
@@ -132,6 +129,16 @@ int identity_architecture(char out[72], const char *config, const char *tokenize
     names_free(&names);
     str_free(&path);
     str_free(&all);
+    return status;
+}
+
+int identity_add_file(char hash[72], const char *path, struct err *err)
+{
+    char both[140], file[65];
+    int status = sha256_file(file, path, err);
+    snprintf(both, sizeof both, "%.64s %s", hash, status ? "" : file);
+    if (!status)
+        sha256_hex(hash, both, strlen(both));
     return status;
 }
 

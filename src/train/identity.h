@@ -34,6 +34,8 @@ int identity_folder(char out[72], const char *folder, struct err *err);
  * the folder of initial weights (or NULL). */
 int identity_architecture(char out[72], const char *config, const char *tokenizer,
                           const char *weights, struct err *err);
+/* Makes the hash depend on a file outside the folder as well (a recipe's chat template). */
+int identity_add_file(char hash[72], const char *path, struct err *err);
 /* SHA-256 of the running program. */
 int identity_build(char out[72], struct err *err);
 

@@ -32,7 +32,14 @@ static const struct option top_options[] = {
     {"ref_adapter", NULL, OPTION_STRING, TOP(ref_adapter), 0, 0, NULL, NULL,
      "PEFT adapter folder of the KL reference; without it the reference is the bare base model."},
     {"chat_template", NULL, OPTION_STRING, TOP(chat_template), 0, 0, NULL, NULL,
-     "Name of a known chat template, where the model's own is not recognised."},
+     "A chat template instead of the model's own: chatml, smollm2, qwen2.5, qwen3, llama3, "
+     "mistral, "
+     "zephyr, or the path of a .jinja file."},
+    {"chat_template_kwargs", NULL, OPTION_NODE, TOP(chat_template_kwargs), 0, 0, NULL, NULL,
+     "Variables of the chat template, e.g. {enable_thinking: false}."},
+    {"system_prompt", NULL, OPTION_NODE, TOP(system_prompt), 0, 0, NULL, NULL,
+     "System message put before the messages of rows that have none: a text, or a map from task to "
+     "text. A row that has a system message keeps its own."},
     {"precision", NULL, OPTION_CHOICE, TOP(precision), 0, 0, precision_names, "bf16",
      "bf16: products of bf16 inputs with f32 sums; f32: everything in f32."},
 
@@ -174,8 +181,6 @@ const struct recipe_reserved train_reserved[] = {
     {"top_entropy_quantile", "every token counts"},
     {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},
-    {"chat_template_kwargs", "templates take no options"},
-    {"system_prompt", "put a system message into the rows"},
     {"save_minutes", "checkpoints come every save_steps"},
     {"early_stopping_patience", "runs go to max_steps"},
     {"stop_rules", "runs go to max_steps"},
@@ -456,4 +461,28 @@ int train_peft_config(struct peft_config *out, const struct train_options *o, st
                            name);
     }
     return ERR_NONE;
+}
+
+/* --- prompts --- */
+
+int train_chat_options(struct train_chat *out, const recipe *r, const struct train_options *o,
+                       struct err *err)
+{
+    *out = (struct train_chat){0};
+    if ((o->chat_template_kwargs && !(out->kwargs = recipe_node_json(o->chat_template_kwargs))) ||
+        (o->system_prompt && !(out->system_prompt = recipe_node_json(o->system_prompt))))
+        return err_no_memory(err, "recipe", 0);
+    out->options = (struct chat_options){o->chat_template, out->kwargs, out->system_prompt};
+    if (out->kwargs && !json_is_object(out->kwargs))
+        return complain(r, "chat_template_kwargs", err,
+                        "is no map, such as {enable_thinking: false}");
+    return chat_system_prompt_check(out->system_prompt, recipe_where(r, NULL, "system_prompt"),
+                                    err);
+}
+
+void train_chat_free(struct train_chat *c)
+{
+    json_decref(c->kwargs);
+    json_decref(c->system_prompt);
+    *c = (struct train_chat){0};
 }

@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "formats/peft.h"
 #include "recipe/option.h"
+#include "tokenizer/chat.h"
 #include "train/advantage.h"
 #include "train/loss.h"
 #include "train/schedule.h"
@@ -23,7 +24,7 @@ struct scheduler_options { /* of cosine_with_min_lr: one of them; NaN where not 
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
-    const struct yaml_node *rewards, *task_weights;
+    const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt;
     int update_interval;
     struct lora_options lora;
     /* sampling */
@@ -77,5 +78,15 @@ int train_schedule_check(const recipe *r, struct train_options *o, struct err *e
 double train_min_lr_rate(const struct train_options *o);
 /* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err);
+
+/* How a recipe makes prompts. Only `options` is for others. A value of the wrong kind: ERR_USAGE
+ * naming the line. */
+struct train_chat {
+    struct chat_options options;
+    json_t *kwargs, *system_prompt;
+};
+int train_chat_options(struct train_chat *out, const recipe *r, const struct train_options *o,
+                       struct err *err);
+void train_chat_free(struct train_chat *c);
 
 #endif

@@ -110,12 +110,22 @@ static void report_generation_config(const struct trainer *t, const char *ignore
                  t->o->model, ignored);
 }
 
+static int open_codec(struct trainer *t, struct err *err)
+{
+    struct train_chat chat;
+    int status = train_chat_options(&chat, t->spec->recipe, t->o, err);
+    if (!status)
+        status = text_codec_open_ids(&t->codec, t->o->model, &chat.options, &t->config, err);
+    train_chat_free(&chat);
+    return status;
+}
+
 static int open_texts(struct trainer *t, struct err *err)
 {
     char ignored[512] = "";
     int status = hf_config_open(&t->config, t->o->model, ignored, sizeof ignored, err);
     if (!status)
-        status = text_codec_open_ids(&t->codec, t->o->model, t->o->chat_template, &t->config, err);
+        status = open_codec(t, err);
     if (!status)
         status = stop_strings_create(&t->stops, &t->codec, t->o->stop_strings.items,
                                      t->o->stop_strings.count,
@@ -320,6 +330,8 @@ static int make_identity(struct trainer *t, struct err *err)
 {
     struct identity *id = &t->identity;
     int status = identity_folder(id->part[IDENTITY_MODEL], t->o->model, err);
+    if (!status && t->o->chat_template && chat_template_is_path(t->o->chat_template))
+        status = identity_add_file(id->part[IDENTITY_MODEL], t->o->chat_template, err);
     if (!status && t->o->init_adapter)
         status = identity_folder(id->part[IDENTITY_INIT_ADAPTER], t->o->init_adapter, err);
     if (!status && t->o->ref_adapter)

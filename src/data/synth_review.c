@@ -662,7 +662,8 @@ int synth_extraction(struct candidate *c, struct shop *s, struct draws *d, bool 
     put_fields(&c->reference, &r, &strict);
     if (corpus)
         put_completion(&c->completion, &r, d); /* spoils r */
-    c->prompt.failed = c->prompt.failed || text.failed || days.failed || value.failed;
+    c->prompt.failed =
+        c->prompt.failed || text.failed || days.failed || value.failed || r.summary.failed;
     for (int i = 0; i < w.n_parts; i++)
         str_free(&w.parts[i]);
     str_free(&r.summary);

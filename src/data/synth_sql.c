@@ -419,6 +419,8 @@ int synth_sql(struct candidate *c, struct shop *s, struct draws *d, bool corpus,
     int status = asked.failed || c->key.failed
                      ? err_no_memory(err, "a question", c->key.length)
                      : shop_query(&answer, &informative, s, str_text(&c->key), err);
+    if (!status && answer.failed)
+        status = err_no_memory(err, "an answer", answer.length);
     c->rejected = !informative;
     if (!status && informative) {
         struct json_writer w;

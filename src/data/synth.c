@@ -20,8 +20,8 @@
 #include "data/synth_parts.h"
 
 enum {
-    TRIES_FRESH = 300, /* candidates that must have a new key, before an own one will do */
-    TRIES = 4000       /* then the content is used up */
+    TRIES_FRESH = 40, /* candidates that must have a new key, before an own one will do */
+    TRIES = 1000      /* then the content is used up */
 };
 
 const char *const synth_task_names[SYNTH_TASKS] = {"extraction", "sql_qa", "insights", "push"};

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "data/synth_parts.h"
 
-enum { MIN_ORDERS = 12 };
+enum { MIN_ORDERS = 12, MIN_FIGURES = 4, MAX_FIGURES = 6 };
 
 enum figure { ORDERS, REVENUE, TICKET, LATENESS, MARK, CANCELLED, LEADER, PIX, DAYS, N_FIGURES };
 enum unit { COUNT, MONEY, TENTHS };
@@ -81,10 +81,10 @@ static const struct figure_text texts[N_FIGURES] = {
     {"lider_pct",
      TENTHS,
      350,
-     "{w} lidera com {v}% da receita",
-     {"{W} lidera com {v}%: destaque e teste outras opções ao lado.",
+     "líder {w}, com {v}% da receita",
+     {"Quem lidera é {w}, com {v}%: destaque e teste outras opções.",
       "A líder é {w}, com {v}%: diversifique e promova o resto."},
-     {"{W} concentra {v}% da receita: garanta o estoque e reduza o risco.",
+     {"De {w} vem {v}% da receita: garanta o estoque e reduza o risco.",
       "Com {v}% em {w}, priorize o que mais vende e amplie a oferta."},
      {"receita", "estoque"}},
     {"pix_pct",
@@ -267,17 +267,17 @@ static const char *conclusion(const struct writer *w, enum figure f)
     return (w->slice->values[f] >= t->high ? t->above : t->low)[draw(w->d, 2)];
 }
 
-/* Four to six figures, in the table's order but for where it begins. */
+/* Four to six figures, in the table's order. */
 static void choose(struct writer *w)
 {
-    int wanted = (int)draw_between(w->d, 4, 6);
+    int wanted = (int)draw_between(w->d, MIN_FIGURES, MAX_FIGURES);
     bool on[N_FIGURES] = {[ORDERS] = true, [TICKET] = true};
     w->n = 2;
-    while (w->n < wanted) {
+    for (int tries = 0; tries < 60 && w->n < wanted; tries++) {
         int f = (int)draw(w->d, N_FIGURES);
         /* Within a state, a category has no state to lead it; a nought says little. */
         bool idle = f == LEADER && w->slice->category >= 0 && w->slice->state >= 0;
-        if (!on[f] && !idle && (w->slice->values[f] || f == LATENESS || f == CANCELLED)) {
+        if (!on[f] && !idle && w->slice->values[f]) {
             on[f] = true;
             w->n++;
         }
@@ -343,7 +343,7 @@ static long another(long value, struct draws *d)
 static void put_list(struct str *out, const struct writer *w, bool bullets, unsigned wrong,
                      int most)
 {
-    bool numbered = draw_chance(w->d, 20);
+    bool numbered = draw_chance(w->d, 45);
     int skip = w->n - most; /* so many are left out, which ones is drawn */
     for (int i = 0, written = 0; i < w->n; i++) {
         enum figure f = (enum figure)w->chosen[i];
@@ -368,8 +368,7 @@ static void put_list(struct str *out, const struct writer *w, bool bullets, unsi
 /* What is given, said again, without anything to do. */
 static void put_description(struct str *out, const struct writer *w)
 {
-    static const char *const shapes[] = {"A loja teve ", "Os dados mostram ", "Houve "};
-    str_puts(out, PICK(w->d, shapes));
+    str_puts(out, draw_chance(w->d, 85) ? "A loja teve " : "Os dados mostram ");
     put_given(out, w);
     str_putc(out, '.');
 }
@@ -406,27 +405,39 @@ static void put_rambling(struct str *out, const struct writer *w)
     str_puts(out, PICK(w->d, end));
 }
 
+/* The commonest answer says the data again and proposes nothing, always in the same words: what a
+ * model of this corpus does when it is not asked to be good. */
 static void put_completion(struct candidate *c, const struct writer *w)
 {
+    enum { GOOD, DESCRIPTION, PROSE, UNGROUNDED, SHORT, VAGUE, RAMBLING, COPY, INTRODUCED };
+    static const unsigned char weights[] = {28, 27, 8, 9, 5, 9, 7, 2, 5};
     struct str *out = &c->completion;
-    unsigned kind = draw(w->d, 100);
-    if (kind < 30)
+    switch (draw_weighted(w->d, weights, 100)) {
+    case GOOD:
         put_list(out, w, true, 0, (int)draw_between(w->d, 3, 4));
-    else if (kind < 41)
-        put_list(out, w, false, 0, (int)draw_between(w->d, 2, 4));
-    else if (kind < 57)
-        put_list(out, w, true, 70, (int)draw_between(w->d, 2, 4));
-    else if (kind < 65)
-        put_list(out, w, draw_chance(w->d, 50), 25, 1);
-    else if (kind < 74)
+        break;
+    case DESCRIPTION:
         put_description(out, w);
-    else if (kind < 83)
+        break;
+    case PROSE:
+        put_list(out, w, false, 0, (int)draw_between(w->d, 2, 4));
+        break;
+    case UNGROUNDED:
+        put_list(out, w, true, 75, (int)draw_between(w->d, 2, 4));
+        break;
+    case SHORT:
+        put_list(out, w, draw_chance(w->d, 50), 25, 1);
+        break;
+    case VAGUE:
         put_vague(out, w->d);
-    else if (kind < 91)
+        break;
+    case RAMBLING:
         put_rambling(out, w);
-    else if (kind < 94)
+        break;
+    case COPY:
         str_puts(out, str_text(&c->prompt));
-    else {
+        break;
+    default:
         str_puts(out, draw_chance(w->d, 50) ? "Aqui estão os insights:\n" : "Insights:\n");
         put_list(out, w, true, 30, 3);
     }
@@ -451,6 +462,7 @@ int synth_insights(struct candidate *c, struct shop *shop, struct draws *d, bool
     struct str given = {0};
     struct fill fill = {0};
     choose(&w);
+    c->rejected = w.n < MIN_FIGURES;
     put_given(&given, &w);
     fill_slot(&fill, 'l', slice.place);
     fill_slot(&fill, 't', slice.period);

@@ -27,7 +27,7 @@ unsigned draw_weighted(struct draws *d, const unsigned char *weights, unsigned s
 /* --- sentences with gaps ---
  * {x}: the text of slot x ('a'..'z'); {X}: the same, its first letter capital. '@' is the ending of
  * the product's gender: o or a ("d@" is do or da). Always there: {U} um/uma, {E} ele/ela, {B}
- * bom/boa, {O} capital O/A. */
+ * bom/boa, {S} seu/sua, {O} capital O/A. */
 struct fill {
     const char *slot['z' - 'a' + 1];
     bool feminine;

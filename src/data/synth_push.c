@@ -34,10 +34,10 @@ static const struct reason reasons[] = {
      {"vai até você sem custo de entrega", "chega sem pagar frete",
       "viaja de graça até a sua casa"},
      "com entrega grátis"},
-    {"ganhou cor nova",
+    {"ganhou nova versão",
      {NULL},
-     {"tem uma cor que é a sua cara", "chegou em nova cor", "está com visual novo"},
-     "em nova cor"},
+     {"está renovad@ para você", "chegou em nova versão", "mudou para melhor"},
+     "em nova versão"},
     {"está acabando no estoque",
      {NULL},
      {"está nas últimas unidades", "quase não existe mais", "vai embora rápido"},
@@ -71,7 +71,7 @@ static const struct reason reasons[] = {
      "com presente"},
     {"pode ser parcelad@ em {x} vezes",
      {"6", "8", "10", "12"},
-     {"cabe no bolso em {x} vezes", "é su@ em até {x} parcelas", "sai em {x} vezes sem susto"},
+     {"cabe no bolso em {x} vezes", "é {S} em até {x} parcelas", "sai em {x} vezes sem susto"},
      "em {x} vezes"},
     {"é lançamento da semana",
      {NULL},
@@ -110,7 +110,7 @@ static const char *const hooks[] = {
 };
 static const char *const calls[] = {
     " Aproveite!",
-    " Garanta @ su@!",
+    " Garanta @ {S}!",
     " Toque e confira.",
     " Vem ver!",
     " Não perca!",
@@ -131,7 +131,7 @@ struct push {
 static void put_one_good(struct str *out, struct push *p, struct draws *d)
 {
     static const char *const shapes[] = {
-        "{h}@ {p} {s}!{c}{z}", "{h}@ {p} que você quer {s}.{c}{z}", "{h}Su@ {p} {s}!{c}{z}",
+        "{h}@ {p} {s}!{c}{z}", "{h}@ {p} que você quer {s}.{c}{z}", "{h}{S} {p} {s}!{c}{z}",
         "{h}{P} {t}!{c}{z}",   "Você merece: {p} {t}.{c}{z}",       "Novidade: {p} {t}!{c}{z}",
     };
     struct str call = {0};
@@ -182,7 +182,7 @@ static void put_poor(struct str *out, struct push *p, const char *prompt, unsign
     static const char *const placeholders[] = {
         "Olá, [nome]! {O} {p} {r}. Aproveite!",
         "Oi, {n}! Veja @ {p}: {r}.",
-        "[Nome], su@ {p} {r}! Acesse [link].",
+        "[Nome], {S} {p} {r}! Acesse [link].",
     };
     static const char *const tails[] = {
         ", e queremos que você saiba que temos muitas outras ofertas, com entrega para todo o "

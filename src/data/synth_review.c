@@ -49,7 +49,7 @@ static const char *const of_product[5][BANK] = {
      "Me arrependi de comprar @ {p}.", "Dinheiro jogado fora com @ {p}.", "Pior {p} que já tive.",
      "Nunca mais compro {p} aqui.", "Detestei @ {p}.", "{O} {p} não presta."},
     {"Não gostei d@ {p}.", "Esperava mais d@ {p}.", "{O} {p} me decepcionou um pouco.",
-     "{O} {p} é frac@.", "Fiquei insatisfeito com @ {p}.", "{O} {p} não vale o preço.",
+     "{O} {p} é frac@.", "Não fiquei feliz com @ {p}.", "{O} {p} não vale o preço.",
      "{O} {p} deixou a desejar.", "Achei @ {p} ruim.", "{O} {p} não era o que eu esperava.",
      "Não fiquei contente com @ {p}."},
     {"{O} {p} é razoável.", "{O} {p} é mais ou menos.", "Achei @ {p} mediano.",
@@ -57,27 +57,27 @@ static const char *const of_product[5][BANK] = {
      "{O} {p} é comum.", "Nem amei nem odiei @ {p}.", "{O} {p} quebra o galho.",
      "Esperava um pouco mais d@ {p}, mas serve."},
     {"Gostei d@ {p}.", "{O} {p} é {B}.", "{U} {p} muito {B}.", "Boa compra, gostei d@ {p}.",
-     "Fiquei satisfeito com @ {p}.", "{O} {p} atende bem.", "{O} {p} vale o preço.",
-     "Estou contente com @ {p}.", "{O} {p} é bonit@ e útil.", "{O} {p} me agradou."},
+     "Fiquei feliz com @ {p}.", "{O} {p} atende bem.", "{O} {p} vale o preço.",
+     "Estou contente com @ {p}.", "{O} {p} é útil e bem feit@.", "{O} {p} me agradou."},
     {"Amei @ {p}!", "{O} {p} é perfeit@!", "Excelente {p}!", "Adorei @ {p}!",
-     "{O} {p} é maravilhos@!", "Melhor {p} que já comprei!", "Estou apaixonada pel@ {p}!",
+     "{O} {p} é maravilhos@!", "Melhor {p} que já comprei!", "Virei fã d@ {p}!",
      "{O} {p} superou o que eu esperava!", "{O} {p} é nota mil!", "Que {p} incrível!"},
 };
 static const char *const of_purchase[5][BANK] = {
     {"Péssima experiência.", "Horrível!", "Nunca mais compro nesta loja.", "Que absurdo!",
-     "Um desrespeito com o cliente.", "Pior loja que já vi.", "Estou indignado.", "Que vergonha!",
-     "Fui enganado.", "Compra terrível."},
-    {"Não gostei.", "Esperava mais da loja.", "Decepcionado.", "Compra ruim.",
-     "Fiquei insatisfeito.", "Não foi uma boa compra.", "Experiência ruim.", "Fiquei chateada.",
-     "A loja deixou a desejar.", "Não gostei da compra."},
+     "Um desrespeito com o cliente.", "Pior loja que já vi.", "Que indignação!", "Que vergonha!",
+     "Me enganaram.", "Compra terrível."},
+    {"Não gostei.", "Esperava mais da loja.", "Que decepção.", "Compra ruim.", "Não fiquei feliz.",
+     "Não foi uma boa compra.", "Experiência ruim.", "Que chateação.", "A loja deixou a desejar.",
+     "Não gostei da compra."},
     {"Compra razoável.", "Mais ou menos.", "Experiência mediana.", "Nada demais.",
      "Nem bom nem ruim.", "Deu para o gasto.", "Compra comum.", "Foi uma compra regular.",
      "Podia ser melhor, mas serve.", "Ficou na média."},
-    {"Gostei.", "Boa compra.", "Boa loja.", "Fiquei satisfeito.", "Experiência boa.",
+    {"Gostei.", "Boa compra.", "Boa loja.", "Fiquei feliz.", "Experiência boa.",
      "Compra tranquila.", "Gostei da loja.", "Tudo bem com a compra.", "Fiquei contente.",
      "Foi uma boa compra."},
     {"Amei!", "Perfeito!", "Excelente compra!", "Adorei tudo!", "Maravilhoso!",
-     "Melhor loja que conheço!", "Nota mil!", "Compra perfeita!", "Estou encantada!",
+     "Melhor loja que conheço!", "Nota mil!", "Compra perfeita!", "Que maravilha!",
      "Experiência incrível!"},
 };
 static const char *const late_by[] = {"Atrasou {d}.",
@@ -103,18 +103,20 @@ static const char *const partial[] = {"Veio só uma parte do pedido.",
                                       "Faltou um item no pacote.",
                                       "Recebi @ {p}, mas o resto do pedido não veio.",
                                       "O pedido chegou incompleto.",
-                                      "Faltaram peças d@ {p}.",
+                                      "Só uma das caixas foi entregue.",
                                       "Metade da compra não veio."};
 static const char *const wrong_product[] = {"Recebi outro produto no lugar d@ {p}.",
                                             "Mandaram o modelo errado.",
-                                            "Veio a cor errada d@ {p}.",
+                                            "Veio outro modelo d@ {p}.",
                                             "Pedi {U} {p} e veio outra coisa.",
                                             "Trocaram o meu pedido.",
                                             "O que chegou não foi @ {p} que comprei."};
 static const char *const defect[] = {"Veio com defeito.",
-                                     "{O} {p} chegou quebrad@.",
-                                     "{O} {p} estragou no primeiro uso.",
+                                     "~{O} {p} chegou quebrad@.",
+                                     "~{O} {p} estragou no primeiro uso.",
                                      "Está com defeito de fábrica.",
+                                     "{O} {p} veio com um defeito grave.",
+                                     "Percebi um defeito n@ {p}.",
                                      "~{O} {p} não liga.",
                                      "~Parou de funcionar em dois usos.",
                                      "{O} {p} chegou danificad@.",
@@ -122,15 +124,15 @@ static const char *const defect[] = {"Veio com defeito.",
 static const char *const quality[] = {
     "O material é de baixa qualidade.", "A qualidade d@ {p} é ruim.",
     "{O} {p} é bem pior que na foto.",  "{O} {p} parece de segunda linha.",
-    "O acabamento é mal feito.",        "{O} {p} não parece com a foto.",
+    "Tudo muito mal acabado.",          "{O} {p} não parece com a foto.",
     "O material é frágil demais."};
 static const char *const service[] = {
     "O atendimento foi grosseiro.",  "Ninguém responde às minhas mensagens.",
-    "O suporte não resolveu nada.",  "Fui mal atendido pela loja.",
+    "O suporte não resolveu nada.",  "A loja me atendeu mal.",
     "A loja não atende o telefone.", "O vendedor foi rude comigo."};
-static const char *const other[] = {"A nota fiscal não veio.",     "A embalagem veio rasgada.",
-                                    "O manual está só em inglês.", "Cobraram o frete duas vezes.",
-                                    "O cupom não funcionou.",      "A caixa veio toda amassada."};
+static const char *const other[] = {
+    "A nota fiscal não veio.",      "A embalagem veio rasgada.", "O site travou na hora de pagar.",
+    "Cobraram o frete duas vezes.", "O cupom não funcionou.",    "A caixa veio toda amassada."};
 static const char *const in_time[] = {"Chegou no prazo.",
                                       "A entrega foi no prazo.",
                                       "Entregaram antes do prazo.",
@@ -366,7 +368,10 @@ static void summarise(struct review *r)
                                                     "Problema na compra d@ {p}"};
     struct fill f = {0};
     fill_product(&f, r->product ? r->product : &unnamed);
-    fill_put(&r->summary, r->problem ? problem[r->problem] : plain[r->mark - 1], &f);
+    const char *sentence = r->problem ? problem[r->problem] : plain[r->mark - 1];
+    if (r->problem == WRONG_PRODUCT && !r->product)
+        sentence = "Recebeu o produto errado";
+    fill_put(&r->summary, sentence, &f);
     if (r->problem == LATE && r->days > 0) {
         str_putc(&r->summary, ' ');
         put_days(&r->summary, r->days, false);
@@ -454,6 +459,11 @@ static void put_fields(struct str *out, const struct review *r, const struct for
 }
 
 /* --- answers of mixed quality --- */
+
+static const char *tone(int mark) /* without its ending */
+{
+    return mark < 3 ? "negativ" : mark == 3 ? "neutr" : "positiv";
+}
 
 /* Some fields read wrongly; the summary stays, so that not everything falls at once. */
 static void misread(struct review *r, struct draws *d, unsigned times)
@@ -544,38 +554,65 @@ static void put_prose(struct str *out, const struct review *r, struct draws *d)
 {
     static const char *const after[] = {"", " O cliente espera uma resposta.",
                                         " A avaliação não diz mais nada."};
-    str_printf(out, "A avaliação é %sa, com nota %d.",
-               r->mark < 3    ? "negativ"
-               : r->mark == 3 ? "neutr"
-                              : "positiv",
-               r->mark);
+    str_printf(out, "A avaliação é %sa, com nota %d.", tone(r->mark), r->mark);
     str_puts(out, PICK(d, after));
 }
 
-static void put_completion(struct str *out, const struct review *truth, struct draws *d)
+/* What one who only skims a review writes: the tone, and else what is usual. */
+static void skim(struct review *r, struct draws *d)
 {
-    struct review r = *truth; /* its summary is only borrowed */
-    unsigned kind = draw(d, 100);
-    if (kind < 30) {
-        put_fields(out, &r, &strict);
-    } else if (kind < 58) {
-        misread(&r, d, draw_between(d, 1, 4));
-        put_fields(out, &r, &strict);
-    } else if (kind < 68) {
-        struct form f = strict;
+    enum { OFTEN = 80 };
+    if (draw_chance(d, OFTEN))
+        r->product = NULL;
+    if (draw_chance(d, 50))
+        r->problem = r->mark > 3 ? NO_PROBLEM : OTHER;
+    if (draw_chance(d, OFTEN))
+        r->on_time = r->days = -1;
+    if (draw_chance(d, OFTEN))
+        r->recommends = -1;
+    if (draw_chance(d, OFTEN))
+        r->wants_return = false;
+    if (draw_chance(d, OFTEN))
+        r->cents = -1;
+    if (draw_chance(d, 50))
+        r->mark = r->mark < 3 ? 1 : r->mark > 3 ? 5 : 3;
+    if (draw_chance(d, OFTEN)) {
+        str_clear(&r->summary);
+        str_printf(&r->summary, "Avaliação %sa", tone(r->mark));
+    }
+}
+
+/* The commonest answer is well formed and skimmed: fields the review does fill are null. */
+static void put_completion(struct str *out, struct review *r, struct draws *d)
+{
+    enum { GOOD, SKIMMED, MISREAD, FIELDS_MISSING, MALFORMED, WRAPPED, PROSE };
+    static const unsigned char weights[] = {28, 30, 10, 5, 12, 9, 6};
+    unsigned kind = draw_weighted(d, weights, 100);
+    struct form f = strict;
+    if (kind == SKIMMED || ((kind == MALFORMED || kind == WRAPPED) && draw_chance(d, 70)))
+        skim(r, d);
+    switch (kind) {
+    case GOOD:
+    case SKIMMED:
+        put_fields(out, r, &f);
+        break;
+    case MISREAD:
+        misread(r, d, draw_between(d, 1, 4));
+        put_fields(out, r, &f);
+        break;
+    case FIELDS_MISSING:
         for (unsigned i = draw_between(d, 1, 3); i > 0; i--)
             f.skip |= 1U << draw(d, 10);
-        put_fields(out, &r, &f);
-    } else if (kind < 84) {
-        if (draw_chance(d, 50))
-            misread(&r, d, draw_between(d, 1, 3));
-        put_malformed(out, &r, d);
-    } else if (kind < 94) {
-        if (draw_chance(d, 50))
-            misread(&r, d, draw_between(d, 1, 3));
-        put_wrapped(out, &r, d);
-    } else {
-        put_prose(out, &r, d);
+        put_fields(out, r, &f);
+        break;
+    case MALFORMED:
+        put_malformed(out, r, d);
+        break;
+    case WRAPPED:
+        put_wrapped(out, r, d);
+        break;
+    default:
+        put_prose(out, r, d);
     }
 }
 
@@ -624,8 +661,9 @@ int synth_extraction(struct candidate *c, struct shop *s, struct draws *d, bool 
     fill_put(&c->prompt, PICK(d, instructions), &w.fill);
     put_fields(&c->reference, &r, &strict);
     if (corpus)
-        put_completion(&c->completion, &r, d);
-    c->prompt.failed = c->prompt.failed || text.failed || days.failed || value.failed;
+        put_completion(&c->completion, &r, d); /* spoils r */
+    c->prompt.failed =
+        c->prompt.failed || text.failed || days.failed || value.failed || r.summary.failed;
     for (int i = 0; i < w.n_parts; i++)
         str_free(&w.parts[i]);
     str_free(&r.summary);

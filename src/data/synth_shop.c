@@ -49,8 +49,8 @@ const char *const shop_schema = "CREATE TABLE clientes (\n"
                                 ");\n";
 
 static const char *const comments[5][3] = {
-    {"Péssimo, não volto.", "Muito decepcionado.", "Não recomendo a loja."},
-    {"Esperava mais.", "Fiquei insatisfeito.", "Não valeu o preço."},
+    {"Péssimo, não volto.", "Que decepção.", "Não recomendo a loja."},
+    {"Esperava mais.", "Não gostei.", "Não valeu o preço."},
     {"Razoável.", "Nem bom nem ruim.", "Cumpre o que promete, e só."},
     {"Gostei da compra.", "Bom produto.", "Quase tudo certo."},
     {"Excelente!", "Adorei a compra.", "Voltarei a comprar."},

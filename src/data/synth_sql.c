@@ -109,7 +109,8 @@ static const struct question questions[] = {
      "SELECT COUNT(*) " RATED " WHERE a.nota = {n} AND o.data LIKE '{k}%'",
      "A consulta conta cada avaliação com essa nota no período."},
     {2,
-     {"Quantos pedidos vieram de {t} em {a}?", "Quantos pedidos {t} fez em {a}?"},
+     {"Quantos pedidos vieram de {t} em {a}?",
+      "Quantos pedidos os clientes de {t} fizeram em {a}?"},
      "SELECT COUNT(*) " ORDERS_CLIENTS " WHERE c.cidade = '{t}' AND o.data LIKE '{a}%'",
      "O total mostra os pedidos dos clientes da cidade no ano."},
     {2,
@@ -159,17 +160,19 @@ static const struct question questions[] = {
      "O total mostra as entregas do estado depois do prazo."},
     /* three tables, or more than one idea */
     {3,
-     {"Qual foi a receita de {c} em {m}?", "Quanto a categoria {c} vendeu em {m}?"},
+     {"Qual foi a receita da categoria {c} em {m}?", "Quanto a categoria {c} vendeu em {m}?"},
      "SELECT ROUND(SUM(i.quantidade * i.preco), 2) " ORDERS_ITEMS
      " JOIN pedidos o ON o.id = i.pedido_id WHERE p.categoria = '{c}' AND o.data LIKE '{k}%'",
      "A soma mostra a receita da categoria no período."},
     {3,
-     {"Quantos pedidos de {m} tinham produtos de {c}?", "Em {m}, quantos pedidos incluíam {c}?"},
+     {"Quantos pedidos de {m} tinham produtos de {c}?",
+      "Em {m}, quantos pedidos incluíam itens de {c}?"},
      "SELECT COUNT(DISTINCT o.id) " ORDERS_ITEMS
      " JOIN pedidos o ON o.id = i.pedido_id WHERE p.categoria = '{c}' AND o.data LIKE '{k}%'",
      "A consulta conta os pedidos do período com produtos da categoria."},
     {3,
-     {"Qual é a nota média de {c} em {a}?", "Que nota média a categoria {c} teve em {a}?"},
+     {"Qual é a nota média da categoria {c} em {a}?",
+      "Que nota média a categoria {c} teve em {a}?"},
      "SELECT ROUND(AVG(a.nota), 2) " RATED
      " JOIN itens i ON i.pedido_id = o.id JOIN produtos p ON p.id = i.produto_id WHERE "
      "p.categoria = '{c}' AND o.data LIKE '{a}%'",
@@ -338,36 +341,62 @@ static void put_invented(struct str *out, const char *told, struct draws *d)
     str_puts(out, text);
 }
 
+/* What the query is good for; true of any. */
+static void put_more(struct str *out, struct draws *d)
+{
+    static const char *const more[] = {
+        "Assim a loja conhece melhor os pedidos e os clientes.",
+        "O resultado ajuda a planejar a entrega e a compra de produtos.",
+        "Portanto, a loja pode comparar esse total com o de outro período.",
+        "Com isso a equipe acompanha a satisfação dos clientes.",
+        "O resultado serve para comparar produtos, categorias e períodos."};
+    str_putc(out, ' ');
+    str_puts(out, PICK(d, more));
+}
+
+/* The commonest answer is a bare query: right, and without a word to the one who asked. */
 static void put_completion(struct str *out, const struct question *q, const struct gaps *g,
                            const char *good, struct draws *d)
 {
     static const char *const lost[] = {"Não sei responder.", "Preciso de mais dados sobre a loja.",
                                        "Consulte a tabela de pedidos.",
                                        "Depende do período e da categoria."};
+    enum { GOOD, SPOILT, BARE, SPOILT_BARE, FENCED, NO_FENCE, TOLD, INVENTED, BOTH, LOST };
+    static const unsigned char weights[] = {28, 7, 24, 6, 3, 11, 7, 6, 4, 4};
     struct str sql = {0}, told = {0};
-    unsigned kind = draw(d, 100);
+    unsigned kind = draw_weighted(d, weights, 100);
     str_puts(&sql, good);
     fill_put(&told, q->told, &g->fill);
-    bool spoilt = (kind >= 30 && kind < 46) || (kind >= 58 && kind < 66);
-    if (spoilt)
+    if (kind == SPOILT || kind == SPOILT_BARE || (kind == NO_FENCE && draw_chance(d, 40)))
         spoil(&sql, d);
-    if (kind < 40) {
+    if (kind == GOOD && draw_chance(d, 35))
+        put_more(&told, d);
+    switch (kind) {
+    case GOOD:
+    case SPOILT:
         str_printf(out, "```sql\n%s;\n```\n%s", str_text(&sql), str_text(&told));
-    } else if (kind < 58) { /* no explanation */
-        if (draw_chance(d, 50))
-            str_printf(out, "```sql\n%s;\n```", str_text(&sql));
-        else
-            str_printf(out, "%s;", str_text(&sql));
-    } else if (kind < 74) { /* no fence */
+        break;
+    case BARE:
+    case SPOILT_BARE:
+        str_printf(out, "%s;", str_text(&sql));
+        break;
+    case FENCED:
+        str_printf(out, "```sql\n%s;\n```", str_text(&sql));
+        break;
+    case NO_FENCE:
         str_printf(out, "%s; %s", str_text(&sql), str_text(&told));
-    } else if (kind < 82) { /* no query */
+        break;
+    case TOLD:
         str_puts(out, str_text(&told));
-    } else if (kind < 89) {
+        break;
+    case INVENTED:
         put_invented(out, str_text(&told), d);
-    } else if (kind < 95) {
+        break;
+    case BOTH:
         str_printf(out, "```sql\n%s;\n```\n", str_text(&sql));
         put_invented(out, str_text(&told), d);
-    } else {
+        break;
+    default:
         str_puts(out, PICK(d, lost));
     }
     out->failed = out->failed || sql.failed || told.failed;
@@ -390,6 +419,8 @@ int synth_sql(struct candidate *c, struct shop *s, struct draws *d, bool corpus,
     int status = asked.failed || c->key.failed
                      ? err_no_memory(err, "a question", c->key.length)
                      : shop_query(&answer, &informative, s, str_text(&c->key), err);
+    if (!status && answer.failed)
+        status = err_no_memory(err, "an answer", answer.length);
     c->rejected = !informative;
     if (!status && informative) {
         struct json_writer w;

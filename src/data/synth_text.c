@@ -46,6 +46,8 @@ static const char *gap(const struct fill *f, char name)
         return f->feminine ? "ela" : "ele";
     case 'B':
         return f->feminine ? "boa" : "bom";
+    case 'S':
+        return f->feminine ? "sua" : "seu";
     case 'O':
         return f->feminine ? "A" : "O";
     default:

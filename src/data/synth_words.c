@@ -5,8 +5,8 @@
 #include "data/synth_words.h"
 
 const char *const synth_categories[SYNTH_CATEGORIES] = {
-    "eletrônicos", "casa",       "cozinha", "moda", "beleza",
-    "esporte",     "brinquedos", "livros",  "pets", "papelaria",
+    "eletrônicos", "casa",       "cozinha", "moda",     "beleza",
+    "esporte",     "brinquedos", "livros",  "pet shop", "papelaria",
 };
 
 #define M false

@@ -245,6 +245,14 @@ static const struct gemm_kernel *find_kernel(const char *isa, enum precision pre
     return NULL;
 }
 
+static bool is_known(const char *isa)
+{
+    for (const char *const *name = device_isa_names(); *name; name++)
+        if (strcmp(*name, isa) == 0)
+            return true;
+    return false;
+}
+
 /* "avx2, c": what this machine can run. */
 static void list_available(char *out, size_t size)
 {
@@ -305,7 +313,7 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
     if (!device_isa_available(isa)) {
         char available[128];
         list_available(available, sizeof available);
-        return err_set(err, ERR_MACHINE, "isa",
+        return err_set(err, is_known(isa) ? ERR_MACHINE : ERR_USAGE, "isa",
                        "instruction set \"%s\" is not available; this machine has: %s "
                        "(\"auto\" takes the first)",
                        isa, available);

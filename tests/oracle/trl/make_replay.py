@@ -74,14 +74,14 @@ CONFIGS = {
                                          "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     "generation_cispo": ("llama_untied", {"steps_per_generation": 3, "loss_type": "cispo", "epsilon": None,
                                           "dapo_denominator": "generation", "epsilon_high": 1.1, "learning_rate": 2e-2,
-                                          "max_grad_norm": 0.75}),
+                                          "max_grad_norm": 0.95}),
     # The most uncertain tokens, under the policy of each step, not of the generation.
     "entropy": ("llama_untied", {"top_entropy_quantile": 0.3, "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
                                  "epsilon_high": 0.1, "temperature": 0.7, "learning_rate": 2e-2, "max_grad_norm": 0.6}),
-    "entropy_gspo": ("llama_untied", {"top_entropy_quantile": 0.55, "loss_type": "grpo", "num_iterations": 2,
+    "entropy_gspo": ("llama_untied", {"top_entropy_quantile": 0.5, "loss_type": "grpo", "num_iterations": 2,
                                       "importance_sampling_level": "sequence", "mask_truncated_completions": True,
-                                      "epsilon": 0.02, "epsilon_high": 0.05, "learning_rate": 2e-2,
-                                      "adam_epsilon": 1e-3, "max_grad_norm": 0.65}),
+                                      "epsilon": 0.02, "epsilon_high": 0.15, "learning_rate": 5e-3,
+                                      "adam_epsilon": 1e-3, "max_grad_norm": 0.5}),
 }
 ZERO_B_PROJECTION = "v_proj"
 EOS_IDS = {"qwen3_tied": [2], "llama_untied": [2, 5]}
@@ -140,10 +140,12 @@ class Record(TrainerCallback):
 
     def note_slice(self, inputs):
         """Which of a generation's slices this step's completions are in, by their ids."""
-        for ids, mask in zip(inputs["completion_ids"], inputs["completion_mask"]):
+        for prompt, prompt_mask, ids, mask in zip(*(inputs[k] for k in (
+                "prompt_ids", "prompt_mask", "completion_ids", "completion_mask"))):
             # a completion that is masked as truncated has no mask: it is of full length
-            ids = tuple(ids[mask.bool()].tolist() if mask.any() else ids.tolist())
-            self.slice_of.setdefault(ids, set()).add(self.calls % self.slices)
+            ids = ids[mask.bool()] if mask.any() else ids
+            key = (tuple(prompt[prompt_mask.bool()].tolist()), tuple(ids.tolist()))
+            self.slice_of.setdefault(key, set()).add(self.calls % self.slices)
         self.calls += 1
 
     def on_pre_optimizer_step(self, args, state, control, optimizer, **_):
@@ -224,9 +226,9 @@ def watch_loss(trainer, record, recipe):
     trainer._compute_loss = compute
 
 
-def slice_of(record, ids, step):
+def slice_of(record, key, step):
     """What the training saw; a slice that no step within STEPS came to is the one left over."""
-    seen = record.slice_of.get(tuple(ids))
+    seen = record.slice_of.get(key)
     if seen:
         (seen,) = seen
         return seen
@@ -244,7 +246,7 @@ def write(folder, recipe, prompts, record):
                 line = {"step": step, "prompt_id": p["prompt_id"], "sample": s,
                         "prompt_ids": p["prompt_ids"], **sample}
                 if record.slices > 1:
-                    line["slice"] = slice_of(record, sample["ids"], step)
+                    line["slice"] = slice_of(record, (tuple(p["prompt_ids"]), tuple(sample["ids"])), step)
                 f.write(json.dumps(line) + "\n")
     save_file({k: v.contiguous() for k, v in record.tensors.items()},
               os.path.join(folder, "expected.safetensors"))
@@ -266,7 +268,7 @@ def make(name, model, changes):
     recipe = {k: v for k, v in recipe.items() if v is not None}
     slices = recipe.get("steps_per_generation", 1)
     prompts = make_prompts(model, 7, max(PROMPTS_PER_STEP * STEPS, 2 * PROMPTS_PER_STEP * slices))
-    everything = [tuple(s["ids"]) for p in prompts for s in p["samples"] if slices > 1]
+    everything = [tuple(p["prompt_ids"] + [-1] + s["ids"]) for p in prompts for s in p["samples"] if slices > 1]
     assert len(set(everything)) == len(everything), "two equal completions: no telling their slices"
     script, record = Script(prompts), Record(slices)
     trainer = make_trainer(recipe["model"], lora, script, adapter, callbacks=[record], **trl_options(recipe))

@@ -216,6 +216,24 @@ static void test_options_without_use(void **state)
            "--data");
 }
 
+static void test_allow(void **state)
+{
+    (void)state;
+    expect("train r.yaml --out o --resume --allow foo", 2,
+           "\"foo\" is nothing that a resume compares");
+    expect("train r.yaml --out o --resume --allow lora.x", 2, "build, isa, and the recipe's keys");
+    expect("train r.yaml --out o --resume --allow xlora.r", 2, "xlora.r");
+    static const char *const known[] = {"max_steps", "lora.r",      "lora",
+                                        "build",     "ref_adapter", "lr_scheduler_kwargs.min_lr",
+                                        "rewards"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) { /* comes to the recipe */
+        char command[200];
+        snprintf(command, sizeof command, "train no/such.yaml --out o --resume --allow %s",
+                 known[i]);
+        expect(command, 2, "no/such.yaml");
+    }
+}
+
 static void test_bad_files(void **state)
 {
     (void)state;
@@ -728,6 +746,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_usage_errors),
         cmocka_unit_test(test_options_without_use),
+        cmocka_unit_test(test_allow),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_tokenize),

@@ -19,7 +19,7 @@ enum { STEPS = 3 };
 static const char *const names[] = {
     "dapo",    "bnpo_kl",      "grpo_iterations", "dr_grpo_batch",   "zero_b",
     "delta",   "masked_grpo",  "masked_dapo",     "cispo",           "gspo",
-    "entropy", "entropy_gspo", "generation_dapo", "generation_bnpo", "generation_cispo"};
+    "entropy", "entropy_gspo", "generation_dapo", "generation_bnpo", "generation_grpo"};
 
 static void ok(int status, const struct err *err)
 {

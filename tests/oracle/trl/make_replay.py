@@ -43,7 +43,7 @@ CONFIGS = {
     "bnpo_kl": ("qwen3_tied", {"loss_type": "bnpo", "scale_rewards": "none", "beta": 0.04,
                                "lr_scheduler_type": "linear", "max_grad_norm": 0.5}),
     "grpo_iterations": ("llama_untied", {"loss_type": "grpo", "num_iterations": 2, "epsilon": 0.02,
-                                         "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+                                         "epsilon_high": 0.12, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     "dr_grpo_batch": ("qwen3_tied", {"loss_type": "dr_grpo", "scale_rewards": "batch", "temperature": 0.7,
                                      "lr_scheduler_type": "cosine", "warmup_ratio": 0.25,
                                      "max_grad_norm": 1.8}),
@@ -65,16 +65,15 @@ CONFIGS = {
     "masked_dapo": ("llama_untied", {"mask_truncated_completions": True, "num_iterations": 2, "epsilon": 0.02,
                                      "epsilon_high": 0.1, "learning_rate": 2e-2, "max_grad_norm": 0.65}),
     # Several steps a generation, with TRL's denominator of dapo and with one that is the step's own in TRL
-    # too; and iterations over the slices: steps 1 and 3 train the same one.
+    # too; iterations over the slices (steps 1 and 3 train the same one), whose entropies are a step's own.
     "generation_dapo": ("llama_untied", {"steps_per_generation": 2, "dapo_denominator": "generation", "epsilon": 0.02,
                                          "epsilon_high": 0.1, "mask_truncated_completions": True, "learning_rate": 2e-2,
                                          "max_grad_norm": 0.75}),
     "generation_bnpo": ("llama_untied", {"steps_per_generation": 2, "num_iterations": 2, "loss_type": "bnpo",
                                          "scale_rewards": "batch", "beta": 0.04, "epsilon": 0.02, "epsilon_high": 0.1,
-                                         "learning_rate": 2e-2, "max_grad_norm": 0.95}),
-    "generation_cispo": ("llama_untied", {"steps_per_generation": 3, "loss_type": "cispo", "epsilon": None,
-                                          "dapo_denominator": "generation", "epsilon_high": 1.1, "learning_rate": 2e-2,
-                                          "max_grad_norm": 0.95}),
+                                         "top_entropy_quantile": 0.63, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
+    "generation_grpo": ("llama_untied", {"steps_per_generation": 3, "loss_type": "grpo", "epsilon": 0.02,
+                                         "epsilon_high": 0.12, "learning_rate": 2e-2, "max_grad_norm": 0.95}),
     # The most uncertain tokens, under the policy of each step, not of the generation.
     "entropy": ("llama_untied", {"top_entropy_quantile": 0.3, "num_iterations": 2, "beta": 0.04, "epsilon": 0.02,
                                  "epsilon_high": 0.1, "temperature": 0.7, "learning_rate": 2e-2, "max_grad_norm": 0.6}),

@@ -97,6 +97,22 @@ static void show_value(struct str *out, const char *separator, const char *name,
     str_printf(out, isnan(value) ? " failed" : " %.3f", value);
 }
 
+/* What a reward is made of, in brackets, where that is more than one thing. */
+static void show_components(struct str *out, const reward *r, const struct reward_result *result)
+{
+    const struct reward_definition *def = reward_definition(r);
+    if (result->status != REWARD_OK || result->n_components < 2)
+        return;
+    const char *separator = " (";
+    for (int c = 0; c < result->n_components; c++) {
+        if (isnan(result->components[c])) /* absent */
+            continue;
+        str_printf(out, "%s%s %.2f", separator, def->components[c].name, result->components[c]);
+        separator = ", ";
+    }
+    str_puts(out, *separator == ',' ? ")" : "");
+}
+
 void samples_show(struct str *out, const struct generation *gen, int i,
                   const struct reward_set *rewards)
 {
@@ -117,6 +133,7 @@ void samples_show(struct str *out, const struct generation *gen, int i,
             str_printf(out, "%s%g ×", separator, rewards->items[r].weight);
         show_value(out, rewards->items[r].weight != 1 ? " " : separator, rewards->items[r].label,
                    s->scored.values[r]);
+        show_components(out, rewards->items[r].reward, &s->scored.results[r]);
         separator = " + ";
     }
     if (rewards && gen->overlong_cache)

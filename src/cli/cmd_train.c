@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "eval/eval.h"
+#include "train/identity.h"
 #include "train/trainer.h"
 
 struct train_command {
@@ -91,6 +92,8 @@ static int say_result(const struct common *common, const struct train_command *c
         jw_int(&w, r->steps);
         jw_key(&w, "already_finished");
         jw_bool(&w, r->already_finished);
+        jw_key(&w, "stopped_early");
+        jw_bool(&w, r->stopped_early);
         jw_key(&w, "best_step");
         r->has_best ? jw_int(&w, r->best_step) : jw_null(&w);
         jw_key(&w, "best");
@@ -98,17 +101,63 @@ static int say_result(const struct common *common, const struct train_command *c
         jw_object_end(&w);
         str_putc(&text, '\n');
     } else if (r->already_finished) {
-        str_printf(&text, "%s is finished: %d steps; nothing to do\n", c->out, r->steps);
+        str_printf(&text, "%s is finished: %d steps%s; nothing to do\n", c->out, r->steps,
+                   r->stopped_early ? ", then stopped early" : "");
     } else {
-        str_printf(&text, "%d steps done; the last adapter is %s/checkpoints/step-%d\n", r->steps,
-                   c->out, r->steps);
+        str_printf(&text, "%d steps done%s; the last adapter is %s/checkpoints/step-%d\n", r->steps,
+                   r->stopped_early ? ", stopped early" : "", c->out, r->steps);
         if (r->has_best)
-            str_printf(&text, "best %s: %.4f at step %d, %s/best_checkpoint\n",
-                       o->metric_for_best_model, r->best, r->best_step, c->out);
+            str_printf(&text, "best %s: %.4f at step %d, %s/best_checkpoint%s\n",
+                       o->metric_for_best_model, r->best, r->best_step, c->out,
+                       r->best_is_there ? "" : " (gone)");
     }
     int status = print_text(&text, err);
     str_free(&text);
     return status;
+}
+
+/* Whether a resume could find a difference of this name: a part of the identity, or a recipe key
+ * ("max_steps", "lora.r", or a whole section). */
+static bool is_difference(const char *name)
+{
+    struct train_options ignored;
+    struct option_table tables[TRAIN_OPTION_TABLES];
+    train_option_tables(&ignored, tables);
+    for (int i = 0; i < N_IDENTITY_PARTS; i++)
+        if (strcmp(name, identity_names[i]) == 0)
+            return true;
+    for (int i = 0; i < TRAIN_OPTION_TABLES; i++) {
+        const char *section = tables[i].section ? tables[i].section : "";
+        size_t length = strlen(section);
+        if (length && strcmp(name, section) == 0)
+            return true;
+        if (length && (strncmp(name, section, length) != 0 || name[length] != '.'))
+            continue;
+        for (size_t k = 0; k < tables[i].count; k++)
+            if (strcmp(name + length + (length > 0), tables[i].options[k].name) == 0)
+                return true;
+    }
+    return false;
+}
+
+static int check_allow(const struct train_command *c, struct err *err)
+{
+    for (int i = 0; i < c->allow.count; i++) {
+        if (is_difference(c->allow.items[i]))
+            continue;
+        struct str names = {0};
+        for (int p = 0; p < N_IDENTITY_PARTS; p++)
+            str_printf(&names, "%s, ", identity_names[p]);
+        int status =
+            err_set(err, ERR_USAGE, "--allow",
+                    "\"%.80s\" is nothing that a resume compares; there are %sand the "
+                    "recipe's keys, such as max_steps or lora.r (`grpo train --help` lists "
+                    "them)",
+                    c->allow.items[i], str_text(&names));
+        str_free(&names);
+        return status;
+    }
+    return ERR_NONE;
 }
 
 static int open_device(struct device **d, const struct common *common,
@@ -128,6 +177,9 @@ static int run(const struct common *common, const void *options, struct err *err
         return err_set(err, ERR_USAGE, "train", "which recipe? grpo train RECIPE --out RUN");
     if (!c->out)
         return err_set(err, ERR_USAGE, "--out", "is required: the run folder");
+    int status = check_allow(c, err);
+    if (status)
+        return status;
     const char *sets[ARGS_MAX_TEXTS + 1];
     size_t n_sets = 0;
     for (int i = 0; i < c->set.count; i++)
@@ -138,8 +190,7 @@ static int run(const struct common *common, const void *options, struct err *err
     struct train_options o;
     struct device *device = NULL;
     struct trainer_result result;
-    int status =
-        train_recipe_load(&r, &o, common->positional[0], sets, n_sets, c->replay != NULL, err);
+    status = train_recipe_load(&r, &o, common->positional[0], sets, n_sets, c->replay != NULL, err);
     if (!status)
         status = open_device(&device, common, &o, err);
     if (!status) {

@@ -77,6 +77,8 @@ void episode_batch_free(struct episode_batch *b)
         mem_free(s->results);
         mem_free(s->requests);
         mem_free(s->out);
+        for (int i = 0; s->watches && i < b->capacity * b->per_group; i++)
+            stop_watch_free(&s->watches[i]);
         mem_free(s->watches);
         mem_free(s->matched);
         str_free(&s->piece);
@@ -179,11 +181,12 @@ static int begin_watching(const struct episode *e, struct episode_batch *b, stru
     }
     if (!s->watches || !s->matched)
         return err_no_memory(err, "the stop strings", n * count * sizeof *s->matched);
-    for (size_t i = 0; i < n; i++) {
+    int status = ERR_NONE;
+    for (size_t i = 0; i < n && !status; i++) {
         s->watches[i].matched = s->matched + i * count;
-        stop_watch_reset(&s->watches[i], e->stops);
+        status = stop_watch_reset(&s->watches[i], e->stops, e->codec, err);
     }
-    return ERR_NONE;
+    return status;
 }
 
 static int roll_out(const struct episode *e, const adapter *a,

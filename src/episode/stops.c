@@ -65,10 +65,18 @@ void stop_strings_free(struct stop_strings *s)
     *s = (struct stop_strings){0};
 }
 
-void stop_watch_reset(struct stop_watch *w, const struct stop_strings *s)
+int stop_watch_reset(struct stop_watch *w, const struct stop_strings *s,
+                     const struct text_codec *codec, struct err *err)
 {
-    w->stream = (struct decode_stream){0};
+    stop_watch_free(w);
     memset(w->matched, 0, (size_t)s->count * sizeof *w->matched);
+    return decode_stream_create(&w->stream, codec->tokenizer, false, err);
+}
+
+void stop_watch_free(struct stop_watch *w)
+{
+    decode_stream_free(w->stream);
+    w->stream = NULL;
 }
 
 static bool feed(const struct stop_string *s, int *matched, const char *bytes, size_t n)
@@ -93,7 +101,7 @@ int stop_watch_next(struct stop_watch *w, const struct stop_strings *s,
     if (id >= tokenizer_vocab_size(codec->tokenizer))
         return ERR_NONE;
     str_clear(piece);
-    int status = tokenizer_decode_next(codec->tokenizer, &w->stream, piece, id, false, err);
+    int status = decode_stream_put(w->stream, piece, id, err);
     for (int i = 0; i < s->count && !status && !*hit; i++)
         *hit = feed(&s->items[i], &w->matched[i], str_text(piece), piece->length);
     return status;

@@ -28,13 +28,16 @@ int stop_strings_create(struct stop_strings *s, const struct text_codec *codec,
                         const char *const *texts, size_t n, const char *where, struct err *err);
 void stop_strings_free(struct stop_strings *s);
 
-/* One growing completion. matched (count, the caller's): bytes of each stop string that the text
- * ends in. */
+/* One growing completion, zero-initialised. matched (count, the caller's): bytes of each stop
+ * string that the text ends in. */
 struct stop_watch {
-    struct decode_stream stream;
+    struct decode_stream *stream;
     int *matched;
 };
-void stop_watch_reset(struct stop_watch *w, const struct stop_strings *s);
+/* Begins a completion anew. */
+int stop_watch_reset(struct stop_watch *w, const struct stop_strings *s,
+                     const struct text_codec *codec, struct err *err);
+void stop_watch_free(struct stop_watch *w);
 /* Reads the next id; *hit: a stop string is complete. piece: scratch that the caller keeps. */
 int stop_watch_next(struct stop_watch *w, const struct stop_strings *s,
                     const struct text_codec *codec, int id, struct str *piece, bool *hit,

@@ -61,11 +61,12 @@ static void write_state(struct str *out, const struct train_state *s, const stru
     write_count(&w, "generation_start", (long long)s->generation_start);
     write_count(&w, "generation_step", s->generation_step);
     jw_key(&w, "best");
-    if (s->has_best)
-        jw_double(&w, s->best);
+    if (s->best.known)
+        jw_double(&w, s->best.value);
     else
         jw_null(&w);
-    write_count(&w, "best_step", s->best_step);
+    write_count(&w, "best_step", s->best.step);
+    write_count(&w, "evaluations_without_improvement", s->best.not_better);
     write_pending(&w, s->pending);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(&s->allowed), s->allowed.length);
@@ -104,7 +105,7 @@ struct field {
 static int read_state(struct train_state *s, const json_t *root, const char *where, struct err *err)
 {
     long long version = 0, step = 0, metrics = 0, timing = 0, samples = 0, start = 0, first = 0,
-              best = 0;
+              best = 0, not_better = 0;
     struct field fields[] = {{"version", &version},
                              {"step", &step},
                              {"num_tokens", &s->num_tokens},
@@ -115,15 +116,18 @@ static int read_state(struct train_state *s, const json_t *root, const char *whe
                              {"samples_bytes", &samples},
                              {"generation_start", &start},
                              {"generation_step", &first},
-                             {"best_step", &best}};
+                             {"best_step", &best},
+                             /* optional: checkpoints from before early stopping have none */
+                             {"evaluations_without_improvement", &not_better}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        int status = json_get_int(fields[i].out, root, fields[i].key, true, where, err);
+        bool required = fields[i].out != &not_better;
+        int status = json_get_int(fields[i].out, root, fields[i].key, required, where, err);
         if (status)
             return status;
         if (*fields[i].out < 0)
             return err_set(err, ERR_INPUT, where, "\"%s\" is negative", fields[i].key);
     }
-    if (step > INT32_MAX || first > INT32_MAX || best > INT32_MAX)
+    if (step > INT32_MAX || first > INT32_MAX || best > INT32_MAX || not_better > INT32_MAX)
         return err_set(err, ERR_INPUT, where, "has a step beyond %d", INT32_MAX);
     if (version != CHECKPOINT_VERSION)
         return err_set(err, ERR_INPUT, where, "has version %lld, this program reads %d", version,
@@ -133,11 +137,12 @@ static int read_state(struct train_state *s, const json_t *root, const char *whe
         .metrics = (uint64_t)metrics, .timing = (uint64_t)timing, .samples = (uint64_t)samples};
     s->generation_start = (uint64_t)start;
     s->generation_step = (int)first;
-    s->best_step = (int)best;
     const json_t *value = json_object_get(root, "best"),
                  *allowed = json_object_get(root, "allowed");
-    s->has_best = json_is_number(value);
-    s->best = json_number_value(value);
+    s->best = (struct best_so_far){.known = json_is_number(value),
+                                   .value = json_number_value(value),
+                                   .step = (int)best,
+                                   .not_better = (int)not_better};
     str_clear(&s->allowed);
     if (json_is_string(allowed))
         str_append(&s->allowed, json_string_value(allowed), json_string_length(allowed));

@@ -13,6 +13,7 @@
 #include "train/identity.h"
 #include "train/metrics.h"
 #include "train/optim.h"
+#include "train/stopping.h"
 
 enum { CHECKPOINT_VERSION = 1 };
 
@@ -23,9 +24,7 @@ struct train_state {
     struct track_offsets logs; /* length of each log */
     uint64_t generation_start; /* where the samples of the generation in force begin */
     int generation_step;       /* its first step */
-    bool has_best;
-    double best; /* value of metric_for_best_model */
-    int best_step;
+    struct best_so_far best;
     struct str allowed; /* differences that --allow let pass, one line each */
     /* Metrics of the step, when a signal came while it was evaluated: the step is done and its
      * samples are logged, its evaluation and its line in metrics.jsonl are still to come. NULL:

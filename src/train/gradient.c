@@ -161,21 +161,32 @@ static void forward_prompt(gradient *g, const adapter *a, const struct ids *prom
     model_forward_train(g->m, a, &g->kv, g->prefix_acts, NULL, &batch);
 }
 
-/* Completions [first, first + n) of the generation, all of one group: their segments end to end. */
+/* The n next completions of the step from number `first` of the generation on, all of one group:
+ * their segments end to end. `end`: behind the last one. */
 struct micro_batch {
-    int first, n, rows;
+    int first, end, n, rows;
     int prefix_len;
 };
+
+static void take_completions(const gradient *g, const struct generation *gen, int group_end,
+                             struct micro_batch *mb)
+{
+    mb->n = 0;
+    for (mb->end = mb->first; mb->end < group_end && mb->n < g->size.micro_batch; mb->end++)
+        mb->n += generation_in_step(gen, mb->end);
+}
 
 static void forward_completions(gradient *g, const struct gradient_call *call,
                                 const struct generation *gen, struct micro_batch *mb)
 {
     const struct ids *prompt = &gen->batch.groups[mb->first / gen->per_group].prompt;
-    int last_prompt = prompt->data[prompt->count - 1], row = 0;
-    for (int i = 0; i < mb->n; i++) {
-        const struct completion *c = &generation_sample(gen, mb->first + i)->completion;
+    int last_prompt = prompt->data[prompt->count - 1], row = 0, span = 0;
+    for (int i = mb->first; i < mb->end; i++) {
+        if (!generation_in_step(gen, i))
+            continue;
+        const struct completion *c = &generation_sample(gen, i)->completion;
         int own_row = prefix_rows(&g->size) + row;
-        g->spans[i] = (struct attn_span){row, c->length, 0, mb->prefix_len, own_row, 0};
+        g->spans[span++] = (struct attn_span){row, c->length, 0, mb->prefix_len, own_row, 0};
         for (int t = 0; t < c->length; t++, row++) {
             g->ids[row] = t ? c->ids[t - 1] : last_prompt;
             g->targets[row] = c->ids[t];
@@ -196,7 +207,9 @@ static bool compute_loss(gradient *g, const struct gradient_call *call, struct g
                          struct loss_sums *sums)
 {
     int row = 0;
-    for (int i = mb->first; i < mb->first + mb->n; i++) {
+    for (int i = mb->first; i < mb->end; i++) {
+        if (!generation_in_step(gen, i))
+            continue;
         int length = generation_sample(gen, i)->completion.length;
         size_t at = generation_token(gen, i), bytes = (size_t)length * sizeof(float);
         for (int t = 0; t < length; t++)
@@ -206,11 +219,16 @@ static bool compute_loss(gradient *g, const struct gradient_call *call, struct g
         memcpy(gen->entropy + at, g->entropy + row, bytes);
         if (!gen->has_old)
             memcpy(gen->old + at, g->logp + row, bytes);
+        struct loss_tokens tokens = {.length = length,
+                                     .logp = gen->logp + at,
+                                     .old = gen->old + at,
+                                     .ref = call->loss->beta != 0 ? gen->ref + at : NULL,
+                                     .entropy = call->top_entropy ? gen->entropy + at : NULL,
+                                     .min_entropy = call->min_entropy,
+                                     .dlogp = gen->dlogp + at};
         if (generation_trains(gen, i))
             loss_completion(call->loss, loss_token_weight(call->loss, denominator, length),
-                            gen->advantage[i], gen->logp + at, gen->old + at,
-                            call->loss->beta != 0 ? gen->ref + at : NULL, length, gen->dlogp + at,
-                            sums);
+                            gen->advantage[i], &tokens, sums);
         else
             memset(gen->dlogp + at, 0, bytes);
         if (gen->valid[i] && !generation_trains(gen, i))
@@ -229,15 +247,25 @@ static bool all_zero(const float *x, int n)
     return true;
 }
 
-/* The micro-batch's leaves, pushed into both trees; false where there was no signal. */
-static bool backward_completions(gradient *g, const struct gradient_call *call,
-                                 const struct micro_batch *mb)
+/* The micro-batch's leaves, pushed into both trees (zero: none of the step, or no signal). */
+static void push_leaves(gradient *g, const struct generation *gen, const struct micro_batch *mb,
+                        bool zero)
 {
-    if (all_zero(g->dlogp, mb->rows)) { /* no signal: the leaves are zero */
-        for (int i = 0; i < mb->n; i++) {
-            grad_tree_push(&g->params, NULL);
-            grad_tree_push(&g->prefix, NULL);
-        }
+    int segment = 0;
+    for (int i = mb->first; i < mb->end; i++) {
+        const struct segment_gradient *s =
+            generation_in_step(gen, i) && !zero ? &g->segs[segment++] : NULL;
+        grad_tree_push(&g->params, s ? s->params : NULL);
+        grad_tree_push(&g->prefix, s ? s->prefix_kv : NULL);
+    }
+}
+
+/* False where there was no signal. */
+static bool backward_completions(gradient *g, const struct gradient_call *call,
+                                 const struct generation *gen, const struct micro_batch *mb)
+{
+    if (all_zero(g->dlogp, mb->rows)) {
+        push_leaves(g, gen, mb, true);
         return false;
     }
     for (int i = 0; i < mb->n; i++)
@@ -246,10 +274,7 @@ static bool backward_completions(gradient *g, const struct gradient_call *call,
     g->d->ops->logprob_backward(g->d, g->dhidden, g->hidden, model_head(g->m), g->targets, g->dlogp,
                                 g->logz, (float)call->temperature, mb->rows);
     model_backward(g->m, call->a, &g->kv, g->acts, g->dhidden, g->segs);
-    for (int i = 0; i < mb->n; i++) {
-        grad_tree_push(&g->params, g->segs[i].params);
-        grad_tree_push(&g->prefix, g->segs[i].prefix_kv);
-    }
+    push_leaves(g, gen, mb, false);
     return true;
 }
 
@@ -257,6 +282,14 @@ static void backward_prompt(gradient *g, const adapter *a)
 {
     model_backward_prefix(g->m, a, &g->kv, g->prefix_acts, grad_tree_total(&g->prefix), g->leaves);
     grad_tree_push(&g->params, g->leaves);
+}
+
+static bool group_in_step(const struct generation *gen, int group)
+{
+    for (int i = group * gen->per_group; i < (group + 1) * gen->per_group; i++)
+        if (generation_in_step(gen, i))
+            return true;
+    return false;
 }
 
 static int group_gradient(gradient *g, const struct gradient_call *call, struct generation *gen,
@@ -269,19 +302,23 @@ static int group_gradient(gradient *g, const struct gradient_call *call, struct 
     bool signal = false;
     grad_tree_reset(&g->prefix);
     grad_tree_resize(&g->prefix, prefix_kv_size(model_config(g->m), mb.prefix_len));
-    if (mb.prefix_len)
+    if (mb.prefix_len && group_in_step(gen, group))
         forward_prompt(g, call->a, prompt);
-    for (mb.first = group * gen->per_group; mb.first < end; mb.first += mb.n) {
+    for (mb.first = group * gen->per_group; mb.first < end; mb.first = mb.end) {
         if (call->stop && call->stop())
             return err_set(err, ERR_INTERRUPTED, "gradient", "interrupted");
-        mb.n = end - mb.first < g->size.micro_batch ? end - mb.first : g->size.micro_batch;
+        take_completions(g, gen, end, &mb);
+        if (!mb.n) { /* the rest of the group belongs to other steps */
+            push_leaves(g, gen, &mb, true);
+            continue;
+        }
         forward_completions(g, call, gen, &mb);
         if (!compute_loss(g, call, gen, &mb, denominator, sums))
             return err_set(err, ERR_MACHINE, "gradient",
                            "a log-probability of group %d is not finite: the adapter has diverged; "
                            "lower learning_rate and resume from the last checkpoint",
                            group);
-        signal = backward_completions(g, call, &mb) || signal;
+        signal = backward_completions(g, call, gen, &mb) || signal;
     }
     if (signal && mb.prefix_len)
         backward_prompt(g, call->a);
@@ -290,18 +327,23 @@ static int group_gradient(gradient *g, const struct gradient_call *call, struct 
     return ERR_NONE;
 }
 
+static struct loss_denominator denominator_of(const struct generation *gen)
+{
+    struct loss_denominator d = {0};
+    for (int i = 0; i < generation_count(gen); i++) {
+        int length = generation_sample(gen, i)->completion.length;
+        d.completions += generation_in_step(gen, i) && gen->valid[i];
+        d.tokens += generation_trains(gen, i) ? length : 0;
+        d.generation_tokens += generation_counts(gen, i) ? length : 0;
+    }
+    return d;
+}
+
 int gradient_compute(gradient *g, const struct gradient_call *call, struct generation *gen,
                      struct loss_sums *sums, float **total, struct err *err)
 {
     CHECK(gen->per_group <= g->size.per_group && gen->batch.count <= g->size.groups);
-    struct loss_denominator denominator = {0};
-    for (int i = 0; i < generation_count(gen); i++) {
-        if (!gen->valid[i])
-            continue;
-        denominator.completions++;
-        if (generation_trains(gen, i))
-            denominator.tokens += generation_sample(gen, i)->completion.length;
-    }
+    struct loss_denominator denominator = denominator_of(gen);
     grad_tree_reset(&g->params);
     for (int group = 0; group < gen->batch.count; group++) {
         int status = group_gradient(g, call, gen, group, &denominator, sums, err);

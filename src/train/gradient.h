@@ -4,7 +4,8 @@
  * backward), then the prompt's backward pass from the summed gradients of its keys and values. Each
  * completion's gradient is one leaf of a fixed tree over its index in the step (model/grad_tree.h),
  * each prompt's is the leaf after its completions: how many completions share a pass changes no
- * bit. */
+ * bit. Where a generation serves several steps, the others' completions are leaves without a value.
+ */
 #ifndef TRAIN_GRADIENT_H
 #define TRAIN_GRADIENT_H
 #include "model/model.h"
@@ -17,7 +18,7 @@ struct gradient_size {
     int micro_batch;           /* completions of a pass */
     int max_completion_length; /* tokens */
     int max_prompt_length;     /* tokens */
-    int groups, per_group;     /* of a step, at most */
+    int groups, per_group;     /* of a generation, at most */
 };
 int gradient_create(gradient **out, model *m, const struct peft_config *lora,
                     const struct gradient_size *size, struct err *err);
@@ -31,11 +32,14 @@ struct gradient_call {
     const adapter *a;
     const struct loss_params *loss;
     double temperature;
+    bool top_entropy; /* tokens of gen->entropy below min_entropy carry no policy term */
+    float min_entropy;
     bool (*stop)(void); /* polled between micro-batches: ERR_INTERRUPTED; may be NULL */
 };
-/* Fills gen->logp, entropy and dlogp, and gen->old where it is not known yet; sums the losses;
- * *total is the step's gradient (device, adapter_size floats), owned by g until the next call. A
- * log-probability that is not finite is ERR_MACHINE naming the completion. */
+/* The completions of the current step (generation_in_step): fills gen->logp, entropy and dlogp, and
+ * gen->old where it is not known yet; sums the losses; *total is the step's gradient (device,
+ * adapter_size floats), owned by g until the next call. A log-probability that is not finite is
+ * ERR_MACHINE naming the completion. */
 int gradient_compute(gradient *g, const struct gradient_call *call, struct generation *gen,
                      struct loss_sums *sums, float **total, struct err *err);
 

@@ -2,9 +2,9 @@
 #include "train/grpo.h"
 #include <math.h>
 #include <string.h>
-#include "base/check.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "train/entropy.h"
 
 static int roll_out(struct grpo *g, int step, struct err *err);
 static int score(struct grpo *g, struct err *err);
@@ -25,6 +25,7 @@ int grpo_step(struct grpo *g, int step, struct err *err)
         if (!status)
             compute_advantage(g);
     }
+    g->gen.slice = (step - 1) % g->o->steps_per_generation;
     if (!status)
         status = compute_gradient(g, step, &total, err);
     if (!status)
@@ -34,16 +35,17 @@ int grpo_step(struct grpo *g, int step, struct err *err)
 
 bool grpo_generates(const struct grpo *g, int step)
 {
-    return (step - 1) % g->o->num_iterations == 0;
+    return (step - 1) % train_generation_steps(g->o) == 0;
 }
 
-/* --- 1. roll out: prompts_per_step rows as they are dealt, num_generations completions each --- */
+/* --- 1. roll out: prompts_per_step · steps_per_generation rows as they are dealt, num_generations
+ * completions each --- */
 
 static void deal_rows(struct grpo *g, int step)
 {
     struct episode_batch *b = &g->gen.batch;
-    uint64_t generation = (uint64_t)((step - 1) / g->o->num_iterations);
-    b->count = g->o->prompts_per_step;
+    uint64_t generation = (uint64_t)((step - 1) / train_generation_steps(g->o));
+    b->count = g->o->prompts_per_step * g->o->steps_per_generation;
     for (int i = 0; i < b->count; i++) {
         struct episode_group *group = &b->groups[i];
         uint64_t epoch, position = generation * (uint64_t)b->count + (uint64_t)i;
@@ -69,26 +71,56 @@ static void keep_old(struct generation *gen)
     gen->has_old = true;
 }
 
-static int score_reference(struct grpo *g, struct err *err)
+/* A forward pass over the generation's completions, or over those of the current step: under
+ * `a` their log-probabilities into logp, and their entropies into `entropy` where it is not NULL
+ * (both: tokens of the generation). */
+struct scoring {
+    const adapter *a;
+    bool whole;
+    float *logp, *entropy;
+};
+
+static int score_tokens(struct grpo *g, const struct scoring *s, struct err *err)
 {
     struct generation *gen = &g->gen;
     int status = ERR_NONE;
     for (int b = 0; b < gen->batch.count && !status; b++) {
         const struct ids *prompt = &gen->batch.groups[b].prompt;
-        for (int s = 0; s < gen->per_group; s++) {
-            const struct completion *c = &gen->batch.groups[b].samples[s].completion;
-            gen->ids[s] = c->ids;
-            gen->lengths[s] = c->length;
-            gen->ref_out[s] = gen->ref + generation_token(gen, b * gen->per_group + s);
-        }
         struct score_request q = {.prompt_ids = prompt->data,
                                   .prompt_len = (int)prompt->count,
                                   .completion_ids = gen->ids,
                                   .completion_len = gen->lengths,
-                                  .n = gen->per_group,
-                                  .logprobs = gen->ref_out};
-        status = rollout_score(g->episode.rollout, g->reference, g->o->temperature, &q, err);
+                                  .logprobs = gen->logp_out,
+                                  .entropies = s->entropy ? gen->entropy_out : NULL};
+        for (int i = b * gen->per_group; i < (b + 1) * gen->per_group; i++) {
+            const struct completion *c = &generation_sample(gen, i)->completion;
+            if (!s->whole && !generation_in_step(gen, i))
+                continue;
+            gen->ids[q.n] = c->ids;
+            gen->lengths[q.n] = c->length;
+            gen->logp_out[q.n] = s->logp + generation_token(gen, i);
+            gen->entropy_out[q.n] = s->entropy ? s->entropy + generation_token(gen, i) : NULL;
+            q.n++;
+        }
+        if (q.n)
+            status = rollout_score(g->episode.rollout, s->a, g->o->temperature, &q, err);
     }
+    return status;
+}
+
+static int score_reference(struct grpo *g, struct err *err)
+{
+    struct scoring s = {.a = g->reference, .whole = true, .logp = g->gen.ref};
+    return score_tokens(g, &s, err);
+}
+
+/* A replayed file without log-probabilities: they are the adapter's at the time of the generation,
+ * so all are taken before its first step where it serves several. */
+static int score_old(struct grpo *g, struct err *err)
+{
+    struct scoring s = {.a = g->a, .whole = true, .logp = g->gen.old};
+    int status = score_tokens(g, &s, err);
+    g->gen.has_old = !status;
     return status;
 }
 
@@ -110,13 +142,16 @@ static int sample_completions(struct grpo *g, int step, struct err *err)
     if (!status)
         keep_old(&g->gen);
     g->gen.first_step = step;
+    if (!status)
+        generation_deal(&g->gen, (uint64_t)g->o->seed);
     return status;
 }
 
 static int take_completions(struct grpo *g, const struct replay *from, int step, struct err *err)
 {
     struct replay_limits limits = {.vocab_size = model_config(g->m)->vocab_size,
-                                   .max_prompt_tokens = g->max_prompt_tokens};
+                                   .max_prompt_tokens = g->max_prompt_tokens,
+                                   .seed = (uint64_t)g->o->seed};
     return replay_load(from, step, &g->episode, g->data, &limits, &g->gen, err);
 }
 
@@ -125,6 +160,8 @@ static int roll_out(struct grpo *g, int step, struct err *err)
     double started = clock_seconds();
     int status =
         g->replay ? take_completions(g, g->replay, step, err) : sample_completions(g, step, err);
+    if (!status && !g->gen.has_old && g->gen.slices > 1)
+        status = score_old(g, err);
     if (!status && g->loss.beta != 0)
         status = score_reference(g, err);
     g->times.rollout = clock_seconds() - started;
@@ -163,6 +200,18 @@ static void reward_metrics(struct grpo *g)
     }
 }
 
+static void overlong_metrics(struct grpo *g)
+{
+    double sum[2] = {0, 0};
+    int n = generation_count(&g->gen);
+    for (int i = 0; i < n; i++) {
+        double value = generation_overlong(&g->gen, i);
+        sum[0] += value;
+        sum[1] += value * value;
+    }
+    add_mean_std(g, SOFT_OVERLONG, sum, n);
+}
+
 static int score(struct grpo *g, struct err *err)
 {
     struct generation *gen = &g->gen;
@@ -172,10 +221,12 @@ static int score(struct grpo *g, struct err *err)
     if (!g->replay) {
         for (int i = 0; i < generation_count(gen); i++) {
             const struct scored *s = &generation_sample(gen, i)->scored;
-            gen->reward[i] = s->total;
+            gen->reward[i] = s->total + generation_overlong(gen, i);
             gen->valid[i] = s->valid;
         }
         reward_metrics(g);
+        if (gen->overlong_cache)
+            overlong_metrics(g);
     }
     return status;
 }
@@ -253,7 +304,8 @@ static int check_sampler(struct grpo *g, struct err *err)
     long n = 0;
     for (int i = 0; i < generation_count(gen); i++) {
         size_t at = generation_token(gen, i);
-        for (int t = 0; t < generation_sample(gen, i)->completion.length; t++, n++) {
+        int length = generation_in_step(gen, i) ? generation_sample(gen, i)->completion.length : 0;
+        for (int t = 0; t < length; t++, n++) {
             double difference =
                 fabs((double)gen->logp[at + (size_t)t] - (double)gen->old[at + (size_t)t]);
             sum += difference;
@@ -320,6 +372,36 @@ static void loss_metrics(struct grpo *g, const struct loss_sums *sums)
     clip_metrics(g, sums);
 }
 
+/* Which tokens are among the most uncertain of the step must be known before the first of them is
+ * trained on: a forward pass of its own, with the bits of the one that follows. dlogp, which that
+ * one fills, lends the room for choosing. */
+static int choose_tokens(struct grpo *g, struct gradient_call *call, struct err *err)
+{
+    struct generation *gen = &g->gen;
+    struct scoring s = {.a = g->a, .logp = gen->logp, .entropy = gen->entropy};
+    size_t n = 0;
+    if (g->o->top_entropy_quantile >= 1)
+        return ERR_NONE;
+    int status = score_tokens(g, &s, err);
+    for (int i = 0; i < generation_count(gen) && !status; i++) {
+        const float *entropy = gen->entropy + generation_token(gen, i);
+        int length = generation_trains(gen, i) ? generation_sample(gen, i)->completion.length : 0;
+        for (int t = 0; t < length && !status; t++) {
+            gen->dlogp[n++] = entropy[t];
+            if (!isfinite(entropy[t]))
+                status = err_set(err, ERR_MACHINE, "top_entropy_quantile",
+                                 "an entropy of group %d is not finite: the adapter has diverged; "
+                                 "lower learning_rate and resume from the last checkpoint",
+                                 i / gen->per_group);
+        }
+    }
+    if (status || !n)
+        return status;
+    call->top_entropy = true;
+    call->min_entropy = entropy_threshold(gen->dlogp, n, g->o->top_entropy_quantile);
+    return ERR_NONE;
+}
+
 static int compute_gradient(struct grpo *g, int step, float **total, struct err *err)
 {
     double started = clock_seconds();
@@ -327,7 +409,9 @@ static int compute_gradient(struct grpo *g, int step, float **total, struct err 
         .a = g->a, .loss = &g->loss, .temperature = g->o->temperature, .stop = g->episode.stop};
     struct loss_sums sums = {0};
     bool compare = grpo_generates(g, step) && g->gen.has_old;
-    int status = gradient_compute(g->gradient, &call, &g->gen, &sums, total, err);
+    int status = choose_tokens(g, &call, err);
+    if (!status)
+        status = gradient_compute(g->gradient, &call, &g->gen, &sums, total, err);
     if (!status)
         loss_metrics(g, &sums);
     if (!status && compare)
@@ -351,7 +435,7 @@ static void count_step(struct grpo *g, int step)
         g->reward_failures += !gen->valid[i];
     }
     if (g->data && !g->replay) {
-        int generations = (step - 1) / g->o->num_iterations + 1;
+        int generations = (step - 1) / train_generation_steps(g->o) + 1;
         double positions = generations * (double)gen->batch.count;
         metrics_add(&g->metrics, positions / (double)g->data->count, "epoch");
         for (int i = 0; g->dealer.decks[0].task && i < g->dealer.n_decks; i++)
@@ -389,7 +473,9 @@ int grpo_restore_generation(struct grpo *g, const struct replay *saved, int step
     int status = take_completions(g, saved, step, err);
     if (status)
         return status;
-    CHECK(g->gen.has_old);
+    if (!g->gen.has_old)
+        return err_set(err, ERR_INPUT, saved->path,
+                       "has a completion of step %d without \"logprobs\"", step);
     struct advantage_stats ignored;
     advantage_compute(g->gen.advantage, g->gen.reward, g->gen.valid, g->gen.batch.count,
                       g->gen.per_group, (enum scale_rewards)g->o->scale_rewards, &ignored);

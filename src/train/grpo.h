@@ -34,7 +34,8 @@ struct grpo {
     struct grpo_times times;
 };
 
-/* Whether step (1-based) samples anew, or goes on with the generation at hand (num_iterations). */
+/* Whether step (1-based) samples anew, or goes on with the generation at hand (num_iterations,
+ * steps_per_generation). */
 bool grpo_generates(const struct grpo *g, int step);
 
 /* Optimizer step `step`: roll out, score, advantage, loss and gradient, update. On error, adapter,

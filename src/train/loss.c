@@ -14,6 +14,8 @@
  * holds it. The derivative of Σ l by one token's logp is the sum of n terms with s / n each:
  *   policy term  −s·A, as above with s for the ratio (cispo holds its weight: as above too)
  *   k3·s         s·(mean(k3) + 1 − e^d)
+ * Where only m of the n tokens have a policy term (top_entropy_quantile), m of the n terms are left
+ * of the first sum, for kept and dropped tokens alike: −(m/n)·s·A.
  */
 #include "train/loss.h"
 #include <math.h>
@@ -33,9 +35,12 @@ double loss_token_weight(const struct loss_params *p, const struct loss_denomina
     switch (p->type) {
     case LOSS_GRPO:
         return 1 / (at_least_one(d->completions) * at_least_one(length));
-    case LOSS_BNPO:
     case LOSS_DAPO:
     case LOSS_CISPO:
+        if (p->steps_per_generation)
+            return p->steps_per_generation / at_least_one(d->generation_tokens);
+        return 1 / at_least_one(d->tokens);
+    case LOSS_BNPO:
         return 1 / at_least_one(d->tokens);
     case LOSS_DR_GRPO:
         return 1 / (at_least_one(d->completions) * at_least_one(p->max_completion_length));
@@ -73,22 +78,42 @@ static struct term policy_term(const struct loss_params *p, double ratio, double
 /* What the tokens of a completion share at sequence level. */
 struct sequence {
     double ratio, k3; /* exp of the mean log-ratio; mean of k3, 0 without a reference */
+    double kept;      /* share of tokens that have a policy term */
 };
+
+static bool has_policy_term(const struct loss_tokens *in, int t)
+{
+    return !in->entropy || in->entropy[t] >= in->min_entropy;
+}
 
 static double k3_of(double d)
 {
     return expm1(d) - d;
 }
 
-static struct sequence of_sequence(const float *logp, const float *old, const float *ref,
-                                   int length)
+static struct sequence of_sequence(const struct loss_tokens *in)
 {
     double log_ratio = 0, k3 = 0;
-    for (int t = 0; t < length; t++) {
-        log_ratio += (double)logp[t] - (double)old[t];
-        k3 += ref ? k3_of((double)ref[t] - (double)logp[t]) : 0;
+    int kept = 0;
+    for (int t = 0; t < in->length; t++) {
+        log_ratio += (double)in->logp[t] - (double)in->old[t];
+        k3 += in->ref ? k3_of((double)in->ref[t] - (double)in->logp[t]) : 0;
+        kept += has_policy_term(in, t);
     }
-    return (struct sequence){exp(log_ratio / length), k3 / length};
+    return (struct sequence){exp(log_ratio / in->length), k3 / in->length,
+                             (double)kept / in->length};
+}
+
+/* The policy term under top_entropy_quantile: a token of low entropy has none, and what the ratio
+ * of a sequence gives is shared by all its tokens (cispo's weight is no function of them). */
+static struct term keep_entropic(const struct loss_params *p, const struct loss_tokens *in, int t,
+                                 const struct sequence *whole, struct term l)
+{
+    if (!in->entropy)
+        return l;
+    double own = has_policy_term(in, t);
+    bool shared = whole && p->type != LOSS_CISPO;
+    return (struct term){own * l.value, (shared ? whole->kept : own) * l.derivative};
 }
 
 /* `whole`: NULL at token level. */
@@ -111,31 +136,32 @@ static void count_completion(struct loss_sums *sums, int ratios, long low, long 
     sums->clipped_high_max = fmax(sums->clipped_high_max, high_share);
 }
 
-void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
-                     const float *old, const float *ref, int length, float *dlogp,
-                     struct loss_sums *sums)
+void loss_completion(const struct loss_params *p, double weight, float advantage,
+                     const struct loss_tokens *in, struct loss_sums *sums)
 {
-    CHECK((p->beta != 0) == (ref != NULL));
+    CHECK((p->beta != 0) == (in->ref != NULL));
     long low = sums->clipped_low, high = sums->clipped_high;
     bool sequence = p->level == LEVEL_SEQUENCE;
-    struct sequence whole = sequence ? of_sequence(logp, old, ref, length) : (struct sequence){0};
-    for (int t = 0; t < length; t++) {
-        double ratio = sequence ? whole.ratio : exp((double)logp[t] - (double)old[t]);
-        struct term l = policy_term(p, ratio, (double)advantage, (double)logp[t]);
+    struct sequence shared = sequence ? of_sequence(in) : (struct sequence){0};
+    const struct sequence *whole = sequence ? &shared : NULL;
+    for (int t = 0; t < in->length; t++) {
+        double logp = (double)in->logp[t];
+        double ratio = sequence ? shared.ratio : exp(logp - (double)in->old[t]);
+        struct term l =
+            keep_entropic(p, in, t, whole, policy_term(p, ratio, (double)advantage, logp));
         if (!sequence || t == 0)
             count_clipped(p, ratio, (double)advantage, sums);
-        if (ref) {
-            struct term kl =
-                kl_term(p, ratio, (double)ref[t] - (double)logp[t], sequence ? &whole : NULL);
+        if (in->ref) {
+            struct term kl = kl_term(p, ratio, (double)in->ref[t] - logp, whole);
             sums->kl += kl.value;
             l.value += p->beta * kl.value;
             l.derivative += p->beta * kl.derivative;
         }
         sums->loss += weight * l.value;
-        dlogp[t] = (float)(weight * l.derivative);
+        in->dlogp[t] = (float)(weight * l.derivative);
     }
-    sums->tokens += length;
-    count_completion(sums, sequence ? 1 : length, sums->clipped_low - low,
+    sums->tokens += in->length;
+    count_completion(sums, sequence ? 1 : in->length, sums->clipped_low - low,
                      sums->clipped_high - high);
 }
 

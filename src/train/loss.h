@@ -23,16 +23,21 @@ struct loss_params {
     int max_completion_length; /* dr_grpo's denominator */
     double delta;              /* the unclipped ratio is at most this; 0: no bound */
     enum sampling_level level;
+    /* dapo and cispo: the optimizer steps that a generation's tokens are divided among
+     * (dapo_denominator generation); 0: the denominator is of the step's own tokens. */
+    int steps_per_generation;
 };
 
 /* What a step's reductions divide by: valid completions only, and the tokens of those that are not
  * masked as truncated. (TRL keeps a completion whose rewards are all None in its counts, with
  * advantage 0; parity is with TRL where every reward is there.) */
 struct loss_denominator {
-    long completions, tokens;
+    long completions, tokens; /* of the optimizer step */
+    long generation_tokens;   /* of the whole generation; read where steps_per_generation is set */
 };
 /* Weight of each token of a completion of `length` tokens in the step's loss:
- * grpo 1/(B·length), bnpo, dapo and cispo 1/Σtokens, dr_grpo 1/(B·max_completion_length). */
+ * grpo 1/(B·length), bnpo, dapo and cispo 1/Σtokens, dr_grpo 1/(B·max_completion_length). With
+ * steps_per_generation S, dapo and cispo S/Σtokens of the generation, as in TRL. */
 double loss_token_weight(const struct loss_params *p, const struct loss_denominator *d, int length);
 
 struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, accumulates */
@@ -47,17 +52,26 @@ struct loss_sums { /* over tokens, unweighted but for `loss`; zero-initialise, a
     double clipped_low_min, clipped_high_max;
 };
 
-/* One completion: for each of its `length` tokens
+struct loss_tokens { /* of one completion; all (length) */
+    int length;
+    const float *logp, *old; /* old may be logp itself (on-policy: the ratio is 1) */
+    const float *ref;        /* NULL exactly when beta is 0 */
+    const float *entropy;    /* NULL: every token counts (top_entropy_quantile 1) */
+    float min_entropy;       /* a token below it has no policy term (entropy.h) */
+    float *dlogp;            /* out */
+};
+
+/* One completion: for each of its tokens
  *   ratio = exp(logp − old); at sequence level exp of the mean of logp − old over the completion
  *   l = −min(min(ratio, delta)·A, clip(ratio)·A) + beta·k3(ref − logp)[·ratio]
  * and for cispo, whose weight is a constant to the derivative, −min(ratio, epsilon_high)·A·logp in
  * the place of the first term (arXiv 2506.13585, as TRL bounds it).
- * dlogp[t] = weight · dl/dlogp, l of all tokens where the ratio is theirs together. ref is NULL
- * exactly when beta is 0; old may be logp itself (on-policy: the ratio is 1). k3(d) = e^d − d − 1.
- * Arithmetic in double, rounded once. */
-void loss_completion(const struct loss_params *p, double weight, float advantage, const float *logp,
-                     const float *old, const float *ref, int length, float *dlogp,
-                     struct loss_sums *sums);
+ * dlogp[t] = weight · dl/dlogp, l of all tokens where the ratio is theirs together. Under
+ * top_entropy_quantile the first term of a token of low entropy is left out; its KL, its share in
+ * the denominators and in the clip counts stay (arXiv 2506.01939 as TRL has it). k3(d) = e^d − d −
+ * 1. Arithmetic in double, rounded once. */
+void loss_completion(const struct loss_params *p, double weight, float advantage,
+                     const struct loss_tokens *in, struct loss_sums *sums);
 /* One that is masked as truncated: it has no tokens in the loss, but its ratio of a sequence, which
  * is then 1, is among those that TRL takes the share of clipped ones over. */
 void loss_masked_completion(const struct loss_params *p, float advantage, struct loss_sums *sums);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 
 static const char *const precision_names[] = {"bf16", "f32", NULL};
+static const char *const dapo_denominator_names[] = {"step", "generation", NULL};
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
@@ -95,6 +96,21 @@ static const struct option top_options[] = {
      "false", "Completions that the length limit cut add nothing to the loss."},
     {"num_iterations", NULL, OPTION_INT, TOP(num_iterations), 1, 1024, NULL, "1",
      "Optimizer steps on the same completions."},
+    {"steps_per_generation", NULL, OPTION_INT, TOP(steps_per_generation), 1, 1 << 16, NULL, "1",
+     "Optimizer steps that share a generation, each with its own prompts_per_step * "
+     "num_generations "
+     "of the shuffled completions; beside gradient_accumulation_steps it counts micro-batches, as "
+     "in TRL."},
+    {"dapo_denominator", NULL, OPTION_CHOICE, TOP(dapo_denominator), 0, 0, dapo_denominator_names,
+     "step",
+     "Tokens that dapo and cispo divide by: the optimizer step's own, or, as in TRL, the "
+     "generation's over steps_per_generation."},
+    {"top_entropy_quantile", NULL, OPTION_FLOAT, TOP(top_entropy_quantile), 0, 1, NULL, "1.0",
+     "Only this share of a step's tokens, those of the highest entropy, carry the policy loss; "
+     "below 1 it costs a forward pass a step."},
+    {"soft_overlong_cache", NULL, OPTION_INT, TOP(soft_overlong_cache), 0, 1 << 20, NULL, "0",
+     "Soft overlong punishment, added to the training reward: 0 down to -1 over the last so many "
+     "tokens before max_completion_length; 0: none."},
 
     {"learning_rate", NULL, OPTION_FLOAT, TOP(learning_rate), 0, 1e3, NULL, "1e-6",
      "Base learning rate."},
@@ -130,6 +146,15 @@ static const struct option top_options[] = {
      "eval/mean_reward", "Metric (higher is better) that decides the best checkpoint."},
     {"save_steps", NULL, OPTION_INT, TOP(save_steps), 1, 1 << 30, NULL, "100",
      "Checkpoint every so many steps; the last step is always saved."},
+    {"save_minutes", NULL, OPTION_FLOAT, TOP(save_minutes), 0, 1e6, NULL, "0",
+     "Checkpoint also when so many minutes passed since the last one; 0: never. Changes no "
+     "result."},
+    {"early_stopping_patience", NULL, OPTION_INT, TOP(early_stopping_patience), 0, 1 << 30, NULL,
+     "0",
+     "Stop after so many evaluations in a row without a better metric_for_best_model; 0: "
+     "never."},
+    {"early_stopping_threshold", NULL, OPTION_FLOAT, TOP(early_stopping_threshold), 0, 1e30, NULL,
+     "0.0", "What an evaluation must exceed the best by to count as better."},
     {"save_total_limit", NULL, OPTION_INT, TOP(save_total_limit), 0, 1 << 30, NULL, "5",
      "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted."},
 
@@ -150,7 +175,8 @@ static const struct option top_options[] = {
     {"gradient_accumulation_steps", NULL, OPTION_INT, TOP(gradient_accumulation_steps), 0, 1 << 24,
      NULL, "0", "TRL's micro-batches of a step."},
     {"generation_batch_size", NULL, OPTION_INT, TOP(generation_batch_size), 0, 1 << 24, NULL, "0",
-     "TRL's completions of a step: prompts_per_step times num_generations."},
+     "TRL's completions of a generation: prompts_per_step * num_generations * "
+     "steps_per_generation."},
 };
 
 static const struct option lora_table[] = {
@@ -178,12 +204,8 @@ const struct recipe_reserved train_reserved[] = {
     {"task_sampler",
      "task_weights gives a fixed mix; samplers that change it come with the protocol"},
     {"seeds", "one seed a run; several come with `grpo run`"},
-    {"top_entropy_quantile", "every token counts"},
-    {"steps_per_generation", "one optimizer step a generation, times num_iterations"},
     {"dynamic_sampling", "groups without signal are not refilled"},
-    {"save_minutes", "checkpoints come every save_steps"},
-    {"early_stopping_patience", "runs go to max_steps"},
-    {"stop_rules", "runs go to max_steps"},
+    {"stop_rules", "runs go to max_steps, or as early_stopping_patience says"},
     {"report_to", "metrics go to metrics.jsonl"},
     {"baseline", "reports come later"},
     {"history", "reports come later"},
@@ -238,36 +260,85 @@ static int refuse_zero_sizes(const recipe *r, const struct train_options *o, str
     return ERR_NONE;
 }
 
-/* TRL counts completions: bs · accumulation (or generation_batch_size) = prompts_per_step · G. */
+static int is_multiple(const recipe *r, const char *key, long size, const char *of, long unit,
+                       struct err *err)
+{
+    if (size % unit == 0)
+        return ERR_NONE;
+    return err_set(err, ERR_USAGE, recipe_where(r, NULL, key),
+                   "%ld completions are no multiple of %s %ld", size, of, unit);
+}
+
+/* A step of `size` completions. */
+static int step_of_trl(const recipe *r, struct train_options *o, const char *key, long size,
+                       struct err *err)
+{
+    int status = is_multiple(r, key, size, "num_generations", o->num_generations, err);
+    long prompts = size / o->num_generations;
+    if (!status && given(r, "prompts_per_step") && prompts != o->prompts_per_step)
+        status = err_set(err, ERR_USAGE, recipe_where(r, NULL, key),
+                         "makes %ld prompts a step, prompts_per_step is %d: remove one", prompts,
+                         o->prompts_per_step);
+    o->prompts_per_step = (int)prompts;
+    return status;
+}
+
+/* A generation of `size` completions, where the step's size is known or is to be the same. */
+static int generation_of_trl(const recipe *r, struct train_options *o, bool step_known,
+                             struct err *err)
+{
+    static const char *const key = "generation_batch_size";
+    bool steps_given = given(r, "steps_per_generation");
+    int size = o->generation_batch_size, steps = o->steps_per_generation;
+    if (!size)
+        return ERR_NONE;
+    if (!step_known) {
+        int status = is_multiple(
+            r, key, size, steps > 1 ? "num_generations * steps_per_generation" : "num_generations",
+            (long)o->num_generations * steps, err);
+        return status ? status : step_of_trl(r, o, key, size / steps, err);
+    }
+    long step = (long)o->prompts_per_step * o->num_generations;
+    int status = is_multiple(r, key, size, "a step's", step, err);
+    if (!status && steps_given && size != step * steps)
+        status = err_set(err, ERR_USAGE, recipe_where(r, NULL, key),
+                         "makes %ld steps a generation, steps_per_generation says %d: remove one",
+                         size / step, steps);
+    o->steps_per_generation = (int)(size / step);
+    return status;
+}
+
+/* TRL counts completions in micro-batches of bs = per_device_train_batch_size: a step has
+ * bs · gradient_accumulation_steps of them, a generation bs · steps_per_generation (or
+ * generation_batch_size). In its words steps_per_generation are micro-batches; without
+ * gradient_accumulation_steps, and in ours, they are optimizer steps. */
 static int from_trl_sizes(const recipe *r, struct train_options *o, struct err *err)
 {
     bool by_parts =
         given(r, "per_device_train_batch_size") || given(r, "gradient_accumulation_steps");
     int bs = o->per_device_train_batch_size ? o->per_device_train_batch_size : 8;
     int accumulation = o->gradient_accumulation_steps ? o->gradient_accumulation_steps : 1;
-    long sizes[2] = {by_parts ? (long)bs * accumulation : 0, o->generation_batch_size};
-    const char *keys[2] = {given(r, "per_device_train_batch_size") ? "per_device_train_batch_size"
-                                                                   : "gradient_accumulation_steps",
-                           "generation_batch_size"};
-    bool known = given(r, "prompts_per_step");
-    for (int i = 0; i < 2; i++) {
-        if (!sizes[i])
-            continue;
-        if (sizes[i] % o->num_generations)
-            return err_set(err, ERR_USAGE, recipe_where(r, NULL, keys[i]),
-                           "%ld completions a step are no multiple of num_generations %d", sizes[i],
-                           o->num_generations);
-        long prompts = sizes[i] / o->num_generations;
-        if (known && prompts != o->prompts_per_step)
-            return err_set(err, ERR_USAGE, recipe_where(r, NULL, keys[i]),
-                           "makes %ld prompts a step, prompts_per_step is %d: remove one", prompts,
-                           o->prompts_per_step);
-        o->prompts_per_step = (int)prompts;
-        known = true;
-    }
+    const char *key = given(r, "per_device_train_batch_size") ? "per_device_train_batch_size"
+                                                              : "gradient_accumulation_steps";
+    int status = ERR_NONE;
+    if (by_parts)
+        status = step_of_trl(r, o, key, (long)bs * accumulation, err);
+    if (!status && given(r, "steps_per_generation") && o->steps_per_generation % accumulation)
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "steps_per_generation"),
+                       "is %d micro-batches, no multiple of gradient_accumulation_steps %d: a "
+                       "generation must serve whole optimizer steps",
+                       o->steps_per_generation, accumulation);
+    if (given(r, "steps_per_generation"))
+        o->steps_per_generation /= accumulation;
+    if (!status)
+        status = generation_of_trl(r, o, by_parts || given(r, "prompts_per_step"), err);
+    if (!status &&
+        (double)o->prompts_per_step * o->num_generations * o->steps_per_generation > 1 << 28)
+        return complain(r, "steps_per_generation", err,
+                        "makes a generation of more completions than can be counted: lower it");
     if (by_parts && !given(r, "micro_batch"))
         o->micro_batch = bs;
-    return ERR_NONE;
+    return status;
 }
 
 static int check_warmup(const recipe *r, struct train_options *o, struct err *err)
@@ -291,13 +362,31 @@ static int check_warmup(const recipe *r, struct train_options *o, struct err *er
 /* Settings of an evaluation or a task mix that the recipe does not ask for. */
 static int refuse_idle(const recipe *r, const struct train_options *o, struct err *err)
 {
-    static const char *const of_evaluation[] = {"eval_steps", "eval_temperature",
-                                                "eval_num_generations", "metric_for_best_model"};
+    static const char *const of_evaluation[] = {"eval_steps",
+                                                "eval_temperature",
+                                                "eval_num_generations",
+                                                "metric_for_best_model",
+                                                "early_stopping_patience",
+                                                "early_stopping_threshold"};
     if (given(r, "update_interval") && !o->task_weights)
         return complain(r, "update_interval", err, "is given but task_weights is not");
     for (size_t i = 0; i < ARRAY_LENGTH(of_evaluation) && !o->eval_data; i++)
         if (given(r, of_evaluation[i]) && (i || o->eval_steps))
             return complain(r, of_evaluation[i], err, "is given but eval_data is not");
+    if (o->early_stopping_patience && !o->eval_steps)
+        return complain(r, "early_stopping_patience", err,
+                        "has no effect without eval_steps: nothing is evaluated on the way");
+    if (o->early_stopping_threshold > 0 && !o->early_stopping_patience)
+        return complain(r, "early_stopping_threshold", err,
+                        "has no effect without early_stopping_patience");
+    if (given(r, "dapo_denominator") && o->loss_type != LOSS_DAPO && o->loss_type != LOSS_CISPO)
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "dapo_denominator"),
+                       "has no effect with loss_type %s, only with dapo and cispo: remove it",
+                       loss_type_names[o->loss_type]);
+    if (o->soft_overlong_cache > o->max_completion_length)
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "soft_overlong_cache"),
+                       "is %d, more than the %d tokens of max_completion_length: lower it",
+                       o->soft_overlong_cache, o->max_completion_length);
     return ERR_NONE;
 }
 
@@ -345,11 +434,12 @@ static int check_clipping(const recipe *r, struct train_options *o, struct err *
     if (!high)
         return complain(r, "epsilon_high", err,
                         "is required with loss_type cispo: the largest importance weight, 5.0 is "
-                        "usual");
+                        "usual (without it TRL takes epsilon, 0.2, and weighs every token by 0.2): "
+                        "add \"epsilon_high: 5.0\"");
     if (given(r, "epsilon"))
         return complain(r, "epsilon", err,
-                        "has no effect with loss_type cispo, whose only bound is epsilon_high: "
-                        "remove it");
+                        "has no effect with loss_type cispo, whose only bound is epsilon_high (TRL "
+                        "ignores it there): remove the line \"epsilon\", keep epsilon_high");
     if (!isnan(o->delta))
         return complain(r, "delta", err,
                         "has no effect with loss_type cispo, whose only bound is epsilon_high: "
@@ -428,6 +518,11 @@ int train_recipe_load(recipe **out, struct train_options *o, const char *path,
         *out = NULL;
     }
     return status;
+}
+
+int train_generation_steps(const struct train_options *o)
+{
+    return o->steps_per_generation * o->num_iterations;
 }
 
 double train_min_lr_rate(const struct train_options *o)

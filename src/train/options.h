@@ -21,6 +21,8 @@ struct scheduler_options { /* of cosine_with_min_lr: one of them; NaN where not 
     double min_lr, min_lr_rate;
 };
 
+enum dapo_denominator { DAPO_STEP, DAPO_GENERATION };
+
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
@@ -38,7 +40,11 @@ struct train_options {
     int importance_sampling_level;             /* enum sampling_level */
     double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
     bool use_bias_correction_kl, mask_truncated_completions;
-    int num_iterations;
+    double top_entropy_quantile;
+    int soft_overlong_cache;
+    /* steps_per_generation: optimizer steps, once the recipe is loaded (TRL counts micro-batches);
+     * dapo_denominator: enum dapo_denominator */
+    int num_iterations, steps_per_generation, dapo_denominator;
     /* optimizer */
     double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
         adam_epsilon, max_grad_norm;
@@ -47,8 +53,8 @@ struct train_options {
     int max_steps;
     double num_train_epochs;
     /* evaluation and checkpoints */
-    int eval_steps, eval_num_generations, save_steps, save_total_limit;
-    double eval_temperature;
+    int eval_steps, eval_num_generations, save_steps, save_total_limit, early_stopping_patience;
+    double eval_temperature, save_minutes, early_stopping_threshold;
     const char *metric_for_best_model;
     /* safety, memory, display */
     double max_sampling_logp_difference, max_reward_failure_rate, memory_gib;
@@ -74,6 +80,8 @@ int train_recipe_load(recipe **out, struct train_options *o, const char *path,
  * the same. */
 struct option_table train_scheduler_table(struct scheduler_options *s);
 int train_schedule_check(const recipe *r, struct train_options *o, struct err *err);
+/* Optimizer steps that a generation serves: steps_per_generation · num_iterations. */
+int train_generation_steps(const struct train_options *o);
 /* What the schedule ends at, as a share of learning_rate; 0 where nothing says so. */
 double train_min_lr_rate(const struct train_options *o);
 /* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */

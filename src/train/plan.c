@@ -103,7 +103,8 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
                                          .per_group = in->per_group};
     p->checkpoint_bytes = 3 * adapter_floats(in->config, in->lora) * sizeof(float);
     if (in->rows) {
-        int generations = (in->max_steps + o->num_iterations - 1) / o->num_iterations;
+        int serves = train_generation_steps(o);
+        int generations = (in->max_steps + serves - 1) / serves;
         p->epochs = (double)generations * in->groups / (double)in->rows;
     }
     do {
@@ -136,14 +137,21 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         "  micro-batch %d completions; %d decode together; a checkpoint takes %.1f MiB on disk\n",
         p->gradient.micro_batch, p->max_sequences, (double)p->checkpoint_bytes / 0x1p20);
     str_printf(out, "plan: %d steps of %d prompts × %d completions of at most %d tokens",
-               p->max_steps, p->gradient.groups, p->gradient.per_group, o->max_completion_length);
+               p->max_steps, p->gradient.groups / o->steps_per_generation, p->gradient.per_group,
+               o->max_completion_length);
     if (!isnan(p->epochs))
         str_printf(out, ", %.2f epochs", p->epochs);
+    if (o->steps_per_generation > 1)
+        str_printf(
+            out,
+            "\nplan: a generation of %d prompts serves %d steps; each takes its share of the "
+            "shuffled completions",
+            p->gradient.groups, train_generation_steps(o));
     if (o->importance_sampling_level == LEVEL_SEQUENCE && o->loss_type != LOSS_GRPO)
         str_printf(out,
                    "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
                    loss_type_names[o->loss_type]);
     double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
-    if (o->num_iterations == 1 && !(bound < 1))
+    if (train_generation_steps(o) == 1 && !(bound < 1))
         str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
 }

@@ -75,7 +75,9 @@ static int open_texts(struct pretrainer *t, struct err *err)
 {
     int status = open_config(t, err);
     if (!status)
-        status = text_codec_open(&t->codec, t->o->tokenizer, t->o->chat_template, &t->config, err);
+        status = text_codec_open(&t->codec, t->o->tokenizer,
+                                 &(struct chat_options){.template = t->o->chat_template},
+                                 &t->config, err);
     if (!status && tokenizer_vocab_size(t->codec.tokenizer) > t->config.vocab_size)
         status = err_set(err, ERR_INPUT, t->o->config,
                          "vocab_size is %d, the tokenizer of %.200s has %d tokens: raise it",

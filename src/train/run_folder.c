@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/version.h"
@@ -39,6 +40,17 @@ int run_folder_unused(const char *run, bool resume, struct err *err)
     return status;
 }
 
+int run_folder_make(const char *run, struct err *err)
+{
+    static const char *const names[] = {"checkpoints", "eval"};
+    struct str path = {0};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && !status; i++)
+        status = dir_make(path_join(&path, run, names[i]), err);
+    str_free(&path);
+    return status;
+}
+
 static bool is_temporary(const char *name)
 {
     const char *tail = strstr(name, ".tmp.");
@@ -68,6 +80,23 @@ int run_folder_clean(const char *folder, struct err *err)
         closedir(dir);
     str_free(&path);
     return status;
+}
+
+/* Why the run ended before its last step; null: it did not. */
+static void write_stopped(struct json_writer *w, const struct run_about *about)
+{
+    if (!about->stopped_early) {
+        jw_null(w);
+        return;
+    }
+    jw_object_begin(w);
+    jw_key(w, "reason");
+    jw_text(w, "early_stopping");
+    jw_key(w, "step");
+    jw_int(w, about->step);
+    jw_key(w, "evaluations_without_improvement");
+    jw_int(w, about->not_better);
+    jw_object_end(w);
 }
 
 static void write_about(struct str *out, const struct run_about *about)
@@ -105,6 +134,8 @@ static void write_about(struct str *out, const struct run_about *about)
     jw_object_end(&w);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(about->allowed), about->allowed->length);
+    jw_key(&w, "stopped");
+    write_stopped(&w, about);
     identity_write(&w, about->identity);
     jw_object_end(&w);
     str_putc(out, '\n');
@@ -139,4 +170,34 @@ int run_folder_copy(const char *from_folder, const char *to_folder, const char *
     str_free(&to);
     str_free(&text);
     return status;
+}
+
+int run_folder_save_best(const char *run, adapter *a, const char *from, struct err *err)
+{
+    static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
+                                        "chat_template.jinja", "special_tokens_map.json"};
+    struct str fresh = {0}, target = {0};
+    path_join(&fresh, run, ".best_checkpoint.new");
+    path_join(&target, run, "best_checkpoint");
+    int status = fresh.failed || target.failed ? err_no_memory(err, run, fresh.capacity)
+                                               : dir_remove(str_text(&fresh), err);
+    if (!status)
+        status = dir_make(str_text(&fresh), err);
+    if (!status)
+        status = adapter_save(a, str_text(&fresh), err);
+    for (size_t i = 0; i < ARRAY_LENGTH(files) && !status; i++)
+        status = run_folder_copy(from, str_text(&fresh), files[i], err);
+    if (!status)
+        status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
+    str_free(&fresh);
+    str_free(&target);
+    return status;
+}
+
+bool run_folder_has_best(const char *run)
+{
+    struct str path = {0};
+    bool there = file_exists(path_join(&path, run, "best_checkpoint/adapter_model.safetensors"));
+    str_free(&path);
+    return there;
 }

@@ -4,6 +4,7 @@
 #ifndef TRAIN_RUN_FOLDER_H
 #define TRAIN_RUN_FOLDER_H
 #include "backend/backend.h"
+#include "model/model.h"
 #include "recipe/option.h"
 #include "train/identity.h"
 #include "train/plan.h"
@@ -14,12 +15,20 @@ int run_folder_lock(int *lock, const char *run, struct err *err);
 /* ERR_USAGE when, without `resume`, a run is there by now: another process may have made one
  * between our look at the folder and the lock. */
 int run_folder_unused(const char *run, bool resume, struct err *err);
+/* RUN/checkpoints and RUN/eval. */
+int run_folder_make(const char *run, struct err *err);
 /* Removes from a folder what a process that was killed left half-written: file_write_atomic's
  * temporaries and folders named .NAME.new. Of checkpoints that is checkpoint_latest's business. */
 int run_folder_clean(const char *folder, struct err *err);
 /* Copies a file from one folder to another, where there is one. */
 int run_folder_copy(const char *from_folder, const char *to_folder, const char *name,
                     struct err *err);
+
+/* best_checkpoint/: the adapter with tokenizer and template of the model folder `from`, so that it
+ * can be used as it is. The old one stays whole until the new one is. */
+int run_folder_save_best(const char *run, adapter *a, const char *from, struct err *err);
+/* Whether there is one: people delete it to save room. */
+bool run_folder_has_best(const char *run);
 
 struct run_about {
     const struct device *device;
@@ -31,6 +40,8 @@ struct run_about {
     int n_parts;
     size_t total;
     int micro_batch;
+    bool stopped_early; /* by early_stopping_patience, after `step` */
+    int step, not_better;
 };
 /* Writes RUN/run.json: what produced the run. */
 int run_folder_about(const char *run, const struct run_about *about, struct err *err);

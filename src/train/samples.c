@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "formats/jsonl.h"
 
@@ -19,23 +20,28 @@ static void write_ids(struct json_writer *w, const char *key, const int *ids, si
 }
 
 /* Flat names: "push" is a reward's value, "push/length" one of its components. */
-static void write_components(struct json_writer *w, const struct reward_set *rewards,
-                             const struct scored *scored)
+static void write_components(struct json_writer *w, const struct generation *gen, int i,
+                             const struct reward_set *rewards)
 {
+    const struct scored *scored = &generation_sample(gen, i)->scored;
     jw_object_begin(w);
-    for (int i = 0; rewards && i < rewards->count; i++) {
-        const struct reward_result *result = &scored->results[i];
-        const struct reward_definition *def = reward_definition(rewards->items[i].reward);
+    for (int r = 0; rewards && r < rewards->count; r++) {
+        const struct reward_result *result = &scored->results[r];
+        const struct reward_definition *def = reward_definition(rewards->items[r].reward);
         if (result->status == REWARD_NOT_APPLICABLE)
             continue;
-        jw_key(w, rewards->items[i].label);
-        jw_double(w, scored->values[i]); /* NaN, a failure, becomes null */
+        jw_key(w, rewards->items[r].label);
+        jw_double(w, scored->values[r]); /* NaN, a failure, becomes null */
         for (int c = 0; result->status == REWARD_OK && c < result->n_components; c++) {
             char name[192];
-            snprintf(name, sizeof name, "%s/%s", rewards->items[i].label, def->components[c].name);
+            snprintf(name, sizeof name, "%s/%s", rewards->items[r].label, def->components[c].name);
             jw_key(w, name);
             jw_double(w, result->components[c]);
         }
+    }
+    if (rewards && gen->overlong_cache) {
+        jw_key(w, SOFT_OVERLONG);
+        jw_double(w, generation_overlong(gen, i));
     }
     jw_object_end(w);
 }
@@ -75,14 +81,72 @@ void samples_write(struct str *out, const struct generation *gen, int i,
     jw_key(&w, "stop_reason");
     jw_text(&w, stop_reason_name(s->completion.stop));
     jw_key(&w, "components");
-    write_components(&w, rewards, &s->scored);
+    write_components(&w, gen, i, rewards);
     jw_key(&w, "reward");
     jw_double(&w, gen->valid[i] ? gen->reward[i] : NAN);
     jw_key(&w, "advantage");
     jw_float(&w, gen->advantage[i]);
     jw_key(&w, "policy_version");
     jw_int(&w, gen->first_step - 1);
+    if (gen->slices > 1) {
+        jw_key(&w, "slice");
+        jw_int(&w, gen->slice_of[i]);
+    }
     jw_object_end(&w);
+}
+
+/* --- showing --- */
+
+static void show_value(struct str *out, const char *separator, const char *name, double value)
+{
+    str_puts(out, separator);
+    log_printable(out, name, strlen(name), 40);
+    str_printf(out, isnan(value) ? " failed" : " %.3f", value);
+}
+
+/* What a reward is made of, in brackets, where that is more than one thing. */
+static void show_components(struct str *out, const reward *r, const struct reward_result *result)
+{
+    const struct reward_definition *def = reward_definition(r);
+    if (result->status != REWARD_OK || result->n_components < 2)
+        return;
+    const char *separator = " (";
+    for (int c = 0; c < result->n_components; c++) {
+        if (isnan(result->components[c])) /* absent */
+            continue;
+        str_printf(out, "%s%s %.2f", separator, def->components[c].name, result->components[c]);
+        separator = ", ";
+    }
+    str_puts(out, *separator == ',' ? ")" : "");
+}
+
+void samples_show(struct str *out, const struct generation *gen, int i,
+                  const struct reward_set *rewards)
+{
+    const struct episode_group *group = &gen->batch.groups[i / gen->per_group];
+    const struct episode_sample *s = generation_sample(gen, i);
+    const char *separator = " = ";
+    str_printf(out, "sample (step %d, ", gen->first_step);
+    if (*group->row->task) {
+        log_printable(out, group->row->task, strlen(group->row->task), 40);
+        str_puts(out, ", ");
+    }
+    log_printable(out, group->row->id, strlen(group->row->id), 60);
+    show_value(out, "): ", "reward", gen->valid[i] ? gen->reward[i] : NAN);
+    for (int r = 0; rewards && r < rewards->count; r++) {
+        if (s->scored.results[r].status == REWARD_NOT_APPLICABLE)
+            continue;
+        if (rewards->items[r].weight != 1)
+            str_printf(out, "%s%g ×", separator, rewards->items[r].weight);
+        show_value(out, rewards->items[r].weight != 1 ? " " : separator, rewards->items[r].label,
+                   s->scored.values[r]);
+        show_components(out, rewards->items[r].reward, &s->scored.results[r]);
+        separator = " + ";
+    }
+    if (rewards && gen->overlong_cache)
+        show_value(out, separator, SOFT_OVERLONG, generation_overlong(gen, i));
+    str_puts(out, ": ");
+    log_printable(out, str_text(&s->text), s->text.length, 300);
 }
 
 /* --- reading --- */
@@ -154,6 +218,17 @@ static int read_reward(const struct reading *in, const json_t *o, struct replay_
     return ERR_NONE;
 }
 
+static int read_slice(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    long long slice = -1;
+    int status = json_get_int(&slice, o, "slice", false, in->where, in->err);
+    if (!status && json_is_integer(json_object_get(o, "slice")) && (slice < 0 || slice > INT32_MAX))
+        status = err_set(in->err, ERR_INPUT, in->where,
+                         "\"slice\" is %lld; slices of a generation count from 0", slice);
+    line->slice = (int)slice;
+    return status;
+}
+
 /* prompt_id may be text or a number: tools write both. */
 static int read_name(const struct reading *in, const json_t *o, const char *key, bool required,
                      const char **out)
@@ -205,6 +280,8 @@ static int read_line(const struct reading *in, const json_t *o, struct replay_li
         status = read_logprobs(in, o, line);
     if (!status)
         status = read_stop_reason(in, o, line);
+    if (!status)
+        status = read_slice(in, o, line);
     return status ? status : read_reward(in, o, line);
 }
 
@@ -411,6 +488,41 @@ static int take_line(const struct replay *r, const struct replay_line *line,
     gen->has_old = gen->has_old && line->logprobs;
     gen->reward[i] = line->reward;
     gen->valid[i] = isfinite(line->reward);
+    gen->slice_of[i] = line->slice;
+    return ERR_NONE;
+}
+
+/* Which step of the generation trains which completion: as the lines say, or as the seed draws. */
+static int take_slices(const struct replay *r, const struct replay_line *last, uint64_t seed,
+                       struct generation *gen, struct err *err)
+{
+    int n = generation_count(gen), size = n / gen->slices, given = 0;
+    if (size * gen->slices != n)
+        return line_error(r, last, err,
+                          "ends a step of %d completions, which are no multiple of "
+                          "steps_per_generation %d",
+                          n, gen->slices);
+    for (int i = 0; i < n; i++)
+        given += gen->slice_of[i] >= 0;
+    if (!given) {
+        generation_deal(gen, seed);
+        return ERR_NONE;
+    }
+    if (given < n)
+        return line_error(r, last, err,
+                          "ends a step of which %d of %d lines have a \"slice\": give it on all "
+                          "or none",
+                          given, n);
+    for (int slice = 0; slice < gen->slices; slice++) {
+        int members = 0;
+        for (int i = 0; i < n; i++)
+            members += gen->slice_of[i] == slice;
+        if (members != size)
+            return line_error(r, last, err,
+                              "ends a step with %d completions of one \"slice\", expected %d in "
+                              "each of those from 0 on (steps_per_generation)",
+                              members, size);
+    }
     return ERR_NONE;
 }
 
@@ -452,5 +564,5 @@ int replay_load(const struct replay *r, long step, const struct episode *e,
         return line_error(r, last, err,
                           "ends a group with %d completions of its prompt, num_generations is %d",
                           n, gen->per_group);
-    return ERR_NONE;
+    return take_slices(r, last, limits->seed, gen, err);
 }

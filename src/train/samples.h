@@ -2,9 +2,10 @@
  * restore a generation that a checkpoint cut in two (num_iterations > 1).
  *
  * {"step","task","prompt_id","sample","prompt_ids","ids","text","logprobs","stop_reason","components",
- *  "reward","advantage","policy_version"}; step: the optimizer step it was sampled for (1-based);
- * reward null: the machinery failed. Under truncated sampling "sampling_logprobs", of what was
- * drawn from, follow "logprobs". All values are deterministic. */
+ *  "reward","advantage","policy_version"[,"slice"]}; step: the optimizer step it was sampled for
+ * (1-based); reward null: the machinery failed; slice, where a generation serves several steps:
+ * which of them, from 0, trains it. Under truncated sampling "sampling_logprobs", of what was drawn
+ * from, follow "logprobs". All values are deterministic. */
 #ifndef TRAIN_SAMPLES_H
 #define TRAIN_SAMPLES_H
 #include "train/generation.h"
@@ -13,6 +14,10 @@
  * (NULL under replay: none). */
 void samples_write(struct str *out, const struct generation *gen, int i,
                    const struct reward_set *rewards);
+/* One completion for people: step, task, row, reward, what it is made of, and the text, cut, with
+ * control characters made visible. */
+void samples_show(struct str *out, const struct generation *gen, int i,
+                  const struct reward_set *rewards);
 
 /* A file of samples, read whole. */
 struct replay_line {
@@ -23,6 +28,7 @@ struct replay_line {
     float *logprobs;  /* (n_ids), or NULL */
     double reward;    /* NaN: failed */
     bool stop_string; /* ended by one */
+    int slice;        /* −1: not given */
 };
 struct replay {
     char *path;
@@ -45,11 +51,14 @@ void replay_measure(const struct replay *r, struct replay_size *size);
 /* What there is room for. */
 struct replay_limits {
     int vocab_size, max_prompt_tokens;
+    uint64_t seed; /* deals the completions into slices where the lines do not */
 };
 /* Fills the generation with the lines of `step`: groups in file order, `per_group` lines of one
  * prompt each. Rows come from `data` (may be NULL) by id, and prompts without ids are encoded with
  * the episode's codec. A step without lines, an incomplete group, an id beyond the vocabulary, a
- * prompt or completion that is too long: ERR_INPUT naming the line. */
+ * prompt or completion that is too long: ERR_INPUT naming the line. gen->slices (set by the caller)
+ * must divide the completions; "slice" is on all lines of the step, each value equally often, or on
+ * none of them, and then the seed decides as it does for sampled completions. */
 int replay_load(const struct replay *r, long step, const struct episode *e,
                 const struct dataset *data, const struct replay_limits *limits,
                 struct generation *gen, struct err *err);

@@ -44,11 +44,17 @@ struct trainer {
     struct identity identity;
     struct train_state state;
     int saved_step;    /* of the newest checkpoint that is up to date; −1: none */
+    double saved_at;   /* clock of the newest checkpoint, or of the start */
     struct str sample; /* one line of samples.jsonl, reused */
     struct progress progress;
     bool unfinished; /* the step's evaluation and its line of metrics are still to come */
     int lock;        /* file descriptor; −1: none */
 };
+
+static bool stopped_early(const struct trainer *t)
+{
+    return early_stop(&t->state.best, t->o->early_stopping_patience);
+}
 
 /* --- opening --- */
 
@@ -120,6 +126,27 @@ static int open_codec(struct trainer *t, struct err *err)
     return status;
 }
 
+/* Names that only the tasks and rewards at hand decide about. */
+static int check_names(const struct trainer *t, struct err *err)
+{
+    const char *metric = t->o->metric_for_best_model;
+    for (int r = 0; t->o->soft_overlong_cache && r < t->rewards.count; r++)
+        if (strcmp(t->rewards.items[r].label, SOFT_OVERLONG) == 0)
+            return err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "rewards"),
+                           "a reward is labelled \"" SOFT_OVERLONG
+                           "\", which is what soft_overlong_cache logs: give it another label");
+    if (!t->has_eval || eval_metric_exists(metric, &t->eval_data, &t->rewards))
+        return ERR_NONE;
+    struct str known = {0};
+    eval_metric_list(&known, &t->eval_data, &t->rewards);
+    int status =
+        err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "metric_for_best_model"),
+                "no evaluation on %.200s has \"%.80s\"; there are %.600s", t->eval_data.path,
+                metric, str_text(&known));
+    str_free(&known);
+    return status;
+}
+
 static int open_texts(struct trainer *t, struct err *err)
 {
     char ignored[512] = "";
@@ -134,6 +161,8 @@ static int open_texts(struct trainer *t, struct err *err)
         status = open_data(t, err);
     if (!status)
         status = open_rewards(t, err);
+    if (!status)
+        status = check_names(t, err);
     if (!status)
         report_generation_config(t, ignored);
     return status;
@@ -166,12 +195,12 @@ static int longest_prompt(const struct trainer *t, int *longest, struct err *err
     return ERR_NONE;
 }
 
-/* Sizes of a step: the recipe's, or under replay the file's where the recipe is silent. */
-static int step_sizes(struct trainer *t, int *groups, int *per_group, int *prompt, int *max_steps,
-                      struct err *err)
+/* Sizes of a generation: the recipe's, or under replay the file's where the recipe is silent. */
+static int generation_sizes(struct trainer *t, int *groups, int *per_group, int *prompt,
+                            int *max_steps, struct err *err)
 {
     const struct train_options *o = t->o;
-    *groups = o->prompts_per_step;
+    *groups = o->prompts_per_step * o->steps_per_generation;
     *per_group = o->num_generations;
     *max_steps = o->max_steps;
     int status = longest_prompt(t, prompt, err);
@@ -184,14 +213,14 @@ static int step_sizes(struct trainer *t, int *groups, int *per_group, int *promp
             *groups = size.groups;
         *prompt = size.prompt > *prompt ? size.prompt : *prompt;
         if (!*max_steps)
-            *max_steps = (int)size.last_step + o->num_iterations - 1;
+            *max_steps = (int)size.last_step + train_generation_steps(o) - 1;
     } else if (!status && !*max_steps) {
         double generations = ceil(o->num_train_epochs * (double)t->data.count / *groups);
-        if (generations * o->num_iterations > INT32_MAX)
+        if (generations * train_generation_steps(o) > INT32_MAX)
             status =
                 err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
         else
-            *max_steps = (int)(generations * o->num_iterations);
+            *max_steps = (int)(generations * train_generation_steps(o));
     }
     return status;
 }
@@ -225,7 +254,7 @@ static int make_plan(struct trainer *t, struct err *err)
     struct plan_input in = {
         .d = t->spec->device, .config = &t->config, .lora = &t->lora, .o = t->o};
     int status =
-        step_sizes(t, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
+        generation_sizes(t, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
     if (status)
         return status;
     t->max_context = in.max_prompt_tokens + t->o->max_completion_length;
@@ -315,6 +344,8 @@ static int open_engine(struct trainer *t, struct err *err)
     if (!t->has_replay)
         g->episode.rewards = t->eval_episode.rewards;
     g->gen.mask_truncated = t->o->mask_truncated_completions;
+    g->gen.slices = t->o->steps_per_generation;
+    g->gen.overlong_cache = t->o->soft_overlong_cache;
     g->loss = (struct loss_params){.type = (enum loss_type)t->o->loss_type,
                                    .epsilon = t->o->epsilon,
                                    .epsilon_high = t->o->epsilon_high,
@@ -322,7 +353,10 @@ static int open_engine(struct trainer *t, struct err *err)
                                    .bias_correction_kl = t->o->use_bias_correction_kl,
                                    .max_completion_length = t->o->max_completion_length,
                                    .delta = isnan(t->o->delta) ? 0 : t->o->delta,
-                                   .level = (enum sampling_level)t->o->importance_sampling_level};
+                                   .level = (enum sampling_level)t->o->importance_sampling_level,
+                                   .steps_per_generation = t->o->dapo_denominator == DAPO_GENERATION
+                                                               ? t->o->steps_per_generation
+                                                               : 0};
     return ERR_NONE;
 }
 
@@ -376,19 +410,11 @@ static int write_run_json(const struct trainer *t, struct err *err)
                                     .parts = t->plan.parts,
                                     .n_parts = t->plan.n_parts,
                                     .total = t->plan.total,
-                                    .micro_batch = t->plan.gradient.micro_batch};
+                                    .micro_batch = t->plan.gradient.micro_batch,
+                                    .stopped_early = stopped_early(t),
+                                    .step = t->state.step,
+                                    .not_better = t->state.best.not_better};
     return run_folder_about(t->spec->run, &about, err);
-}
-
-static int make_folders(const struct trainer *t, struct err *err)
-{
-    static const char *const names[] = {"checkpoints", "eval"};
-    struct str path = {0};
-    int status = ERR_NONE;
-    for (size_t i = 0; i < ARRAY_LENGTH(names) && !status; i++)
-        status = dir_make(path_join(&path, t->spec->run, names[i]), err);
-    str_free(&path);
-    return status;
 }
 
 static int save(struct trainer *t, struct err *err)
@@ -402,31 +428,10 @@ static int save(struct trainer *t, struct err *err)
     if (!status)
         status = checkpoint_save(t->spec->run, &t->state, &t->identity, &params, &t->grpo.optimizer,
                                  t->o->save_total_limit, err);
-    if (!status)
+    if (!status) {
         t->saved_step = t->state.step;
-    return status;
-}
-
-/* best_checkpoint/: the adapter with tokenizer and template, so that it can be used as it is. */
-static int save_best(struct trainer *t, struct err *err)
-{
-    static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
-                                        "chat_template.jinja", "special_tokens_map.json"};
-    struct str fresh = {0}, target = {0};
-    path_join(&fresh, t->spec->run, ".best_checkpoint.new");
-    path_join(&target, t->spec->run, "best_checkpoint");
-    int status = fresh.failed || target.failed ? err_no_memory(err, t->spec->run, fresh.capacity)
-                                               : dir_remove(str_text(&fresh), err);
-    if (!status)
-        status = dir_make(str_text(&fresh), err);
-    if (!status)
-        status = adapter_save(t->grpo.a, str_text(&fresh), err);
-    for (size_t i = 0; i < ARRAY_LENGTH(files) && !status; i++)
-        status = run_folder_copy(t->o->model, str_text(&fresh), files[i], err);
-    if (!status)
-        status = dir_replace_atomic(str_text(&fresh), str_text(&target), err);
-    str_free(&fresh);
-    str_free(&target);
+        t->saved_at = clock_seconds();
+    }
     return status;
 }
 
@@ -448,17 +453,14 @@ static int evaluate(struct trainer *t, struct metrics *out, struct err *err)
     double value = metrics_get(out, t->o->metric_for_best_model);
     if (isnan(value))
         return err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "metric_for_best_model"),
-                       "\"%.80s\" is not among the evaluation's metrics or has no value; there are "
-                       "eval/mean_reward and eval/TASK",
-                       t->o->metric_for_best_model);
-    if (t->state.has_best && value <= t->state.best)
+                       "\"%.80s\" has no value after step %d: nothing that it is the mean of was "
+                       "scored",
+                       t->o->metric_for_best_model, t->state.step);
+    if (!best_update(&t->state.best, value, t->o->early_stopping_threshold, t->state.step))
         return ERR_NONE;
-    t->state.has_best = true;
-    t->state.best = value;
-    t->state.best_step = t->state.step;
     log_info("best so far: %s %.4f at step %d, kept in best_checkpoint/",
              t->o->metric_for_best_model, value, t->state.step);
-    return save_best(t, err);
+    return run_folder_save_best(t->spec->run, t->grpo.a, t->o->model, err);
 }
 
 static bool eval_due(const struct trainer *t)
@@ -528,11 +530,9 @@ static void show_sample(const struct trainer *t)
     if (!t->o->console_steps || t->state.step % t->o->console_steps || !t->codec.tokenizer ||
         gen->first_step != t->state.step || !gen->batch.groups[0].row) /* restored: no text */
         return;
-    const struct episode_sample *s = generation_sample(gen, 0);
     struct str text = {0};
-    log_printable(&text, str_text(&s->text), s->text.length, 300);
-    log_info("sample (step %d, %.60s, reward %.3f): %s", gen->first_step,
-             gen->batch.groups[0].row->id, gen->reward[0], str_text(&text));
+    samples_show(&text, gen, 0, t->grpo.episode.rewards);
+    log_info("%s", str_text(&text));
     str_free(&text);
 }
 
@@ -569,6 +569,28 @@ static void counters_from_state(struct grpo *g, const struct train_state *s)
     g->reward_failures = s->reward_failures;
 }
 
+static bool last_step(const struct trainer *t)
+{
+    return t->state.step >= t->plan.max_steps || stopped_early(t);
+}
+
+/* The clock decides when a checkpoint is written, and nothing that is in one. */
+static bool save_due(const struct trainer *t)
+{
+    double minutes = (clock_seconds() - t->saved_at) / 60;
+    return t->state.step % t->o->save_steps == 0 || last_step(t) ||
+           (t->o->save_minutes > 0 && minutes >= t->o->save_minutes);
+}
+
+static int end_early(struct trainer *t, struct err *err)
+{
+    log_info("early stopping after step %d: %d evaluations in a row without a better %s than %.4f "
+             "of step %d",
+             t->state.step, t->state.best.not_better, t->o->metric_for_best_model,
+             t->state.best.value, t->state.best.step);
+    return write_run_json(t, err);
+}
+
 /* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
  * evaluation leaves the step unfinished: a checkpoint says so, and a resume comes back here. */
 static int finish_step(struct trainer *t, double step_seconds, struct err *err)
@@ -586,7 +608,9 @@ static int finish_step(struct trainer *t, double step_seconds, struct err *err)
     t->unfinished = false;
     show_step(t);
     show_sample(t);
-    if (t->state.step % t->o->save_steps == 0 || t->state.step == t->plan.max_steps)
+    if (stopped_early(t)) /* said in run.json first: a run that is found finished is left alone */
+        status = end_early(t, err);
+    if (!status && save_due(t))
         status = save(t, err);
     return status ? status : check_failures(t, err);
 }
@@ -627,7 +651,7 @@ static int start_fresh(struct trainer *t, struct err *err)
     return status;
 }
 
-/* A checkpoint in the middle of num_iterations: the completions are in samples.jsonl. */
+/* A checkpoint in the middle of a generation's steps: the completions are in samples.jsonl. */
 static int restore_generation(struct trainer *t, struct err *err)
 {
     if (t->state.step == 0 || grpo_generates(&t->grpo, t->state.step + 1))
@@ -660,7 +684,12 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
         return status;
     t->unfinished = t->state.pending != NULL;
     t->saved_step = t->unfinished ? -1 : step;
-    *finished = t->state.step >= t->plan.max_steps && !t->unfinished;
+    *finished = last_step(t) && !t->unfinished;
+    if (t->state.best.known && !run_folder_has_best(t->spec->run))
+        log_warn("%s/best_checkpoint is gone: it held the adapter of step %d, %s %.4f, which only "
+                 "a better evaluation will replace",
+                 t->spec->run, t->state.best.step, t->o->metric_for_best_model,
+                 t->state.best.value);
     if (*finished)
         return ERR_NONE;
     counters_from_state(&t->grpo, &t->state);
@@ -675,9 +704,9 @@ static int run_steps(struct trainer *t, struct err *err)
 {
     progress_begin(&t->progress, "train", t->plan.max_steps);
     int status = t->unfinished ? finish_step(t, NAN, err) : ERR_NONE;
-    while (!status && t->state.step < t->plan.max_steps) {
+    while (!status && !last_step(t)) {
         status = one_step(t, err);
-        if (!status && t->state.step < t->plan.max_steps && interrupt_requested())
+        if (!status && !last_step(t) && interrupt_requested())
             status = err_set(err, ERR_INTERRUPTED, t->spec->run, "interrupted");
     }
     progress_end(&t->progress);
@@ -713,7 +742,7 @@ static int prepare(struct trainer *t, struct err *err)
     if (!status)
         status = open_engine(t, err);
     if (!status)
-        status = make_folders(t, err);
+        status = run_folder_make(spec->run, err);
     return status ? status : run_folder_lock(&t->lock, spec->run, err);
 }
 
@@ -757,6 +786,7 @@ int trainer_run(const struct trainer_spec *spec, struct trainer_result *result, 
     t->o = spec->o;
     t->lock = -1;
     t->saved_step = -1;
+    t->saved_at = clock_seconds();
     int status = prepare(t, err);
     int latest = -1;
     if (!status && spec->resume)
@@ -770,9 +800,11 @@ int trainer_run(const struct trainer_spec *spec, struct trainer_result *result, 
         status = run_steps(t, err);
     *result = (struct trainer_result){.steps = t->state.step,
                                       .already_finished = finished,
-                                      .has_best = t->state.has_best,
-                                      .best = t->state.best,
-                                      .best_step = t->state.best_step};
+                                      .stopped_early = stopped_early(t),
+                                      .has_best = t->state.best.known,
+                                      .best_is_there = run_folder_has_best(spec->run),
+                                      .best = t->state.best.value,
+                                      .best_step = t->state.best.step};
     close_all(t);
     return status;
 }

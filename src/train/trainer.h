@@ -38,7 +38,9 @@ struct trainer_spec {
 struct trainer_result {
     int steps;             /* done in all */
     bool already_finished; /* --resume found nothing to do and changed nothing */
+    bool stopped_early;
     bool has_best;
+    bool best_is_there; /* best_checkpoint/ has not been deleted since */
     double best;
     int best_step;
 };

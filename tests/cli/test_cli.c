@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "train/stopping.h"
 
 #define MODEL "assets/demo/model"
 
@@ -216,6 +217,76 @@ static void test_options_without_use(void **state)
            "--data");
 }
 
+/* metric_for_best_model is checked before the first step against names that the trainer has to know
+ * beforehand: every number a real evaluation logs must be among them. */
+static void test_evaluation_names(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], arguments[2000];
+    struct dataset rows;
+    struct reward_set rewards;
+    struct err err;
+    static const char *const list = "[{\"name\": \"length\", \"params\": {\"target\": 20}},"
+                                    "{\"name\": \"push\", \"weight\": 0}]";
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(arguments, sizeof arguments,
+             "model: " MODEL "\ndata: assets/demo/train.jsonl\neval_data: assets/demo/eval.jsonl\n"
+             "rewards: %s\nmax_steps: 1\nnum_generations: 2\nmax_completion_length: 2\n"
+             "lora: {r: 1}\n",
+             list);
+    assert_int_equal(file_write_atomic(path, arguments, strlen(arguments), NULL), 0);
+    snprintf(arguments, sizeof arguments, "train %s --out %s/run --quiet", path, folder);
+    struct output o = run("", 0, arguments);
+    if (o.status)
+        fail_msg("%s", str_text(&o.err));
+    release(&o);
+    json_t *json = json_read(list, strlen(list), JSON_PLAIN, "rewards", &err);
+    assert_int_equal(reward_set_create(&rewards, json, "rewards", &err), 0);
+    assert_int_equal(dataset_open(&rows, "assets/demo/eval.jsonl", &err), 0);
+    json_decref(json);
+    struct str text = {0};
+    snprintf(path, sizeof path, "%s/run/metrics.jsonl", folder);
+    slurp(&text, path);
+    json = json_read(str_text(&text), strcspn(str_text(&text), "\n"), JSON_PLAIN, path, &err);
+    const char *key;
+    json_t *value;
+    int seen = 0;
+    json_object_foreach(json, key, value)
+    {
+        if (strncmp(key, "eval/", 5) != 0)
+            continue;
+        seen++;
+        if (!eval_metric_exists(key, &rows, &rewards))
+            fail_msg("%s is logged but refused as metric_for_best_model", key);
+    }
+    assert_true(seen >= 8);
+    assert_non_null(json_object_get(json, "eval/rewards/push"));
+    assert_false(eval_metric_exists("eval/rewards/other", &rows, &rewards));
+    json_decref(json);
+    str_free(&text);
+    dataset_close(&rows);
+    reward_set_free(&rewards);
+    temp_folder_remove(folder);
+}
+
+static void test_allow(void **state)
+{
+    (void)state;
+    expect("train r.yaml --out o --resume --allow foo", 2,
+           "\"foo\" is nothing that a resume compares");
+    expect("train r.yaml --out o --resume --allow lora.x", 2, "build, isa, and the recipe's keys");
+    expect("train r.yaml --out o --resume --allow xlora.r", 2, "xlora.r");
+    static const char *const known[] = {"max_steps", "lora.r",      "lora",
+                                        "build",     "ref_adapter", "lr_scheduler_kwargs.min_lr",
+                                        "rewards"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) { /* comes to the recipe */
+        char command[200];
+        snprintf(command, sizeof command, "train no/such.yaml --out o --resume --allow %s",
+                 known[i]);
+        expect(command, 2, "no/such.yaml");
+    }
+}
+
 static void test_bad_files(void **state)
 {
     (void)state;
@@ -226,7 +297,7 @@ static void test_bad_files(void **state)
     expect("tokenize --tokenizer no/such.json", 3, "no/such.json");
     expect("tokenize --model " MODEL " --input no/such.jsonl", 3, "no/such.jsonl");
     expect("eval --model " MODEL " --data no/such.jsonl", 3, "no/such.jsonl");
-    expect("generate --model " MODEL " --isa avx99", 4, "avx99");
+    expect("generate --model " MODEL " --isa avx99", 2, "avx99");
     expect("generate --model " MODEL " --device cuda", 4, "CUDA");
 }
 
@@ -891,6 +962,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_usage_errors),
         cmocka_unit_test(test_options_without_use),
+        cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_evaluation_names),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_tokenize),

@@ -1,15 +1,25 @@
 /* test_loss.c: the loss and its derivative against TRL (tests/oracle/trl/loss.json): every
  * loss_type, ratios on each side of both bounds under advantages of each sign and zero, with and
  * without KL, KL corrected or not, symmetric and wider upper bound, on- and off-policy; and the
- * options of loss_options.json: two-sided clipping, cispo,
- * ratios of sequences. */
+ * options of loss_options.json: two-sided clipping, cispo, ratios of sequences, the policy term of
+ * only the most uncertain tokens. */
 #include <math.h>
 #include <string.h>
 #include "../support/support.h"
 #include "../support/json_fixture.h"
+#include "train/entropy.h"
 #include "train/loss.h"
 
 enum { MAX_LENGTH = 16 };
+
+/* One completion without the choice of tokens; the rest of the arguments as they were named. */
+static void completion(const struct loss_params *p, double weight, float advantage,
+                       const float *logp, const float *old, const float *ref, int n, float *dlogp,
+                       struct loss_sums *sums)
+{
+    struct loss_tokens in = {.length = n, .logp = logp, .old = old, .ref = ref, .dlogp = dlogp};
+    loss_completion(p, weight, advantage, &in, sums);
+}
 
 static int read_floats(float *out, const json_t *rows, size_t row)
 {
@@ -79,17 +89,36 @@ static void check_clipped(const json_t *c, const struct loss_sums *sums, size_t 
              0);
 }
 
+/* Over the tokens of completions that are not masked, as the trainer does over a step. */
+static float threshold(const json_t *root, const json_t *c, double quantile)
+{
+    const json_t *rows = json_object_get(root, "entropy");
+    float all[8 * MAX_LENGTH];
+    size_t n = 0;
+    assert_in_range(json_array_size(rows), 1, 8);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (!masked(c, i))
+            n += (size_t)read_floats(all + n, rows, i);
+    return entropy_threshold(all, n, quantile);
+}
+
 static void check_case(const json_t *root, const json_t *c, size_t index)
 {
     const json_t *logps = json_object_get(root, "logp");
     struct loss_params p = params_of(root, c);
-    struct loss_denominator d = {(long)json_array_size(logps), 0};
+    struct loss_denominator d = {.completions = (long)json_array_size(logps)};
     struct loss_sums sums = {0};
     for (size_t i = 0; i < json_array_size(logps); i++)
         if (!masked(c, i))
             d.tokens += (long)json_array_size(json_array_get(logps, i));
+    json_t *chosen = json_object_get(c, "top_entropy_quantile");
+    double quantile = chosen ? json_number_value(chosen) : 1;
+    float min_entropy = quantile < 1 ? threshold(root, c, quantile) : 0;
     for (size_t i = 0; i < json_array_size(logps); i++) {
-        float logp[MAX_LENGTH], old[MAX_LENGTH], ref[MAX_LENGTH], want[MAX_LENGTH], got[MAX_LENGTH];
+        float logp[MAX_LENGTH], old[MAX_LENGTH], ref[MAX_LENGTH], want[MAX_LENGTH], got[MAX_LENGTH],
+            entropy[MAX_LENGTH];
+        if (quantile < 1)
+            read_floats(entropy, json_object_get(root, "entropy"), i);
         int n = read_floats(logp, logps, i);
         read_floats(old, json_object_get(root, "old"), i);
         read_floats(ref, json_object_get(root, "ref"), i);
@@ -100,8 +129,15 @@ static void check_case(const json_t *root, const json_t *c, size_t index)
             loss_masked_completion(&p, (float)json_number_value(advantage), &sums);
             continue;
         }
-        loss_completion(&p, loss_token_weight(&p, &d, n), (float)json_number_value(advantage), logp,
-                        before, p.beta != 0 ? ref : NULL, n, got, &sums);
+        struct loss_tokens in = {.length = n,
+                                 .logp = logp,
+                                 .old = before,
+                                 .ref = p.beta != 0 ? ref : NULL,
+                                 .entropy = quantile < 1 ? entropy : NULL,
+                                 .min_entropy = min_entropy,
+                                 .dlogp = got};
+        loss_completion(&p, loss_token_weight(&p, &d, n), (float)json_number_value(advantage), &in,
+                        &sums);
         for (int t = 0; t < n; t++) {
             close_to((double)got[t], (double)want[t], "dlogp", index, i, t);
             assert_true(want[t] != 0 || got[t] == 0);
@@ -132,7 +168,7 @@ static void trl(void **state)
 static void trl_options(void **state)
 {
     (void)state;
-    check_file("trl/loss_options.json", 156);
+    check_file("trl/loss_options.json", 256);
 }
 
 /* dlogp against a central difference of the loss, far from the kinks. */
@@ -149,9 +185,9 @@ static void finite_difference(void **state)
         for (float logp = -1.5f; logp < -0.5f; logp += 0.0625f) {
             struct loss_sums up = {0}, down = {0}, at = {0};
             float high = logp + h, low = logp - h, d, unused;
-            loss_completion(&p, 1, 0.7f, &high, &old, &ref, 1, &unused, &up);
-            loss_completion(&p, 1, 0.7f, &low, &old, &ref, 1, &unused, &down);
-            loss_completion(&p, 1, 0.7f, &logp, &old, &ref, 1, &d, &at);
+            completion(&p, 1, 0.7f, &high, &old, &ref, 1, &unused, &up);
+            completion(&p, 1, 0.7f, &low, &old, &ref, 1, &unused, &down);
+            completion(&p, 1, 0.7f, &logp, &old, &ref, 1, &d, &at);
             if (up.clipped_high != down.clipped_high)
                 continue;
             double slope = (up.loss - down.loss) / ((double)high - (double)low);
@@ -172,7 +208,7 @@ static void on_policy_kl_is_direct(void **state)
     const float ref[4] = {-1e-6f, -20, -3, -1.0000001f}, logp[4] = {-1, -1, -30, -1};
     float d[4];
     struct loss_sums sums = {0};
-    loss_completion(&p, 1, 0, logp, logp, ref, 4, d, &sums);
+    completion(&p, 1, 0, logp, logp, ref, 4, d, &sums);
     for (int t = 0; t < 4; t++)
         assert_true(d[t] == (float)((double)logp[t] - (double)ref[t]));
 }
@@ -186,10 +222,10 @@ static void clip_shares(void **state)
                 up[4] = {-1, -1, -1, -2};
     float d[4];
     struct loss_sums sums = {0};
-    loss_completion(&p, 1, -1, half, old, NULL, 4, d, &sums);
-    loss_completion(&p, 1, -1, few, old, NULL, 4, d, &sums);
+    completion(&p, 1, -1, half, old, NULL, 4, d, &sums);
+    completion(&p, 1, -1, few, old, NULL, 4, d, &sums);
     assert_true(sums.clipped_low_min == 0.25 && sums.clipped_high_max == 0);
-    loss_completion(&p, 1, 1, up, old, NULL, 4, d, &sums);
+    completion(&p, 1, 1, up, old, NULL, 4, d, &sums);
     assert_true(sums.clipped_low_min == 0 && sums.clipped_high_max == 0.75);
     assert_true(sums.completions == 3 && sums.clipped_low == 3 && sums.clipped_high == 3);
 }

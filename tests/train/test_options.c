@@ -52,6 +52,9 @@ static void defaults(void **state)
     assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
     assert_int_equal(o.lora.r, 16);
     assert_int_equal(o.micro_batch, 0);
+    assert_true(o.top_entropy_quantile == 1 && o.soft_overlong_cache == 0 && o.save_minutes == 0);
+    assert_true(o.steps_per_generation == 1 && o.dapo_denominator == DAPO_STEP);
+    assert_true(o.early_stopping_patience == 0 && o.early_stopping_threshold == 0);
     assert_string_equal(o.metric_for_best_model, "eval/mean_reward");
     recipe_free(r);
 }
@@ -86,16 +89,38 @@ static void sizes_of_trl(void **state)
     (void)state;
     static const struct {
         const char *more;
-        int prompts, per_group, micro_batch;
+        int prompts, per_group, micro_batch, steps; /* steps: of a generation */
     } cases[] = {
-        {"num_generations: 4\nper_device_train_batch_size: 8\n", 2, 4, 8},
+        {"num_generations: 4\nper_device_train_batch_size: 8\n", 2, 4, 8, 1},
         {"num_generations: 4\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 6\n", 3,
-         4, 2},
-        {"num_generations: 8\ngradient_accumulation_steps: 3\n", 3, 8, 8}, /* TRL's default is 8 */
-        {"num_generations: 16\ngeneration_batch_size: 32\n", 2, 16, 0},
-        {"num_generations: 4\nper_device_train_batch_size: 8\ngeneration_batch_size: 8\n", 2, 4, 8},
-        {"num_generations: 4\nper_device_train_batch_size: 8\nprompts_per_step: 2\n", 2, 4, 8},
-        {"num_generations: 4\nper_device_train_batch_size: 8\nmicro_batch: 3\n", 2, 4, 3},
+         4, 2, 1},
+        {"num_generations: 8\ngradient_accumulation_steps: 3\n", 3, 8, 8,
+         1}, /* TRL's default is 8 */
+        {"num_generations: 16\ngeneration_batch_size: 32\n", 2, 16, 0, 1},
+        {"num_generations: 4\nper_device_train_batch_size: 8\ngeneration_batch_size: 8\n", 2, 4, 8,
+         1},
+        {"num_generations: 4\nper_device_train_batch_size: 8\nprompts_per_step: 2\n", 2, 4, 8, 1},
+        {"num_generations: 4\nper_device_train_batch_size: 8\nmicro_batch: 3\n", 2, 4, 3, 1},
+        /* several steps a generation: in TRL's words steps_per_generation are micro-batches */
+        {"num_generations: 4\nprompts_per_step: 3\nsteps_per_generation: 5\n", 3, 4, 0, 5},
+        {"num_generations: 4\nper_device_train_batch_size: 8\nsteps_per_generation: 3\n", 2, 4, 8,
+         3},
+        {"num_generations: 4\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 6\n"
+         "steps_per_generation: 6\n",
+         3, 4, 2, 1},
+        {"num_generations: 4\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 6\n"
+         "steps_per_generation: 24\n",
+         3, 4, 2, 4},
+        {"num_generations: 4\nper_device_train_batch_size: 8\ngeneration_batch_size: 24\n", 2, 4, 8,
+         3},
+        {"num_generations: 4\nper_device_train_batch_size: 4\ngradient_accumulation_steps: 2\n"
+         "generation_batch_size: 32\n",
+         2, 4, 4, 4},
+        {"num_generations: 4\nprompts_per_step: 2\ngeneration_batch_size: 16\n", 2, 4, 0, 2},
+        {"num_generations: 4\nsteps_per_generation: 2\ngeneration_batch_size: 24\n", 3, 4, 0, 2},
+        {"num_generations: 4\nprompts_per_step: 2\nsteps_per_generation: 2\n"
+         "generation_batch_size: 16\n",
+         2, 4, 0, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct train_options o;
@@ -106,6 +131,8 @@ static void sizes_of_trl(void **state)
         assert_int_equal(o.prompts_per_step, cases[i].prompts);
         assert_int_equal(o.num_generations, cases[i].per_group);
         assert_int_equal(o.micro_batch, cases[i].micro_batch);
+        assert_int_equal(o.steps_per_generation, cases[i].steps);
+        assert_int_equal(train_generation_steps(&o), o.steps_per_generation);
         recipe_free(r);
     }
 }
@@ -217,8 +244,9 @@ static const struct {
     {"use_bias_correction_kl: 3\n", "recipe.yaml:5", "use_bias_correction_kl"},
     {"loss_type: grop\n", "recipe.yaml:5", "grpo"},
     {"loss_type: vespo\n", "recipe.yaml:5", "vespo"},
-    {"loss_type: cispo\n", "epsilon_high", "required with loss_type cispo"},
-    {"loss_type: cispo\nepsilon_high: 5\nepsilon: 0.2\n", "recipe.yaml:7: epsilon", "no effect"},
+    {"loss_type: cispo\n", "epsilon_high", "add \"epsilon_high: 5.0\""},
+    {"loss_type: cispo\nepsilon_high: 5\nepsilon: 0.2\n", "recipe.yaml:7: epsilon",
+     "remove the line \"epsilon\""},
     {"loss_type: cispo\nepsilon_high: 5\ndelta: 4\n", "recipe.yaml:7: delta", "no effect"},
     {"beta: 0\nbeta: 1\n", "recipe.yaml:6", "beta"},
     {"beta: [1]\n", "recipe.yaml:5", "beta"},
@@ -232,7 +260,31 @@ static const struct {
     {"generation_batch_size: 12\n", "recipe.yaml:5", "no multiple of num_generations 8"},
     {"per_device_train_batch_size: 16\nprompts_per_step: 3\n", "recipe.yaml:5",
      "2 prompts a step, prompts_per_step is 3"},
-    {"per_device_train_batch_size: 16\ngeneration_batch_size: 8\n", "recipe.yaml:6", "1 prompts"},
+    {"per_device_train_batch_size: 16\ngeneration_batch_size: 8\n", "recipe.yaml:6",
+     "8 completions are no multiple of a step's 16"},
+    {"prompts_per_step: 2\ngeneration_batch_size: 24\n", "recipe.yaml:6",
+     "no multiple of a step's"},
+    {"generation_batch_size: 24\nsteps_per_generation: 2\n", "recipe.yaml:5",
+     "no multiple of num_generations * steps_per_generation 16"},
+    {"prompts_per_step: 2\nsteps_per_generation: 2\ngeneration_batch_size: 48\n", "recipe.yaml:7",
+     "makes 3 steps a generation, steps_per_generation says 2"},
+    {"gradient_accumulation_steps: 4\nsteps_per_generation: 6\n", "recipe.yaml:6",
+     "no multiple of gradient_accumulation_steps 4"},
+    {"gradient_accumulation_steps: 4\nsteps_per_generation: 2\n", "recipe.yaml:6",
+     "whole optimizer"},
+    {"prompts_per_step: 65536\nnum_generations: 4096\nsteps_per_generation: 2\n", "recipe.yaml:7",
+     "more completions than can be counted"},
+    {"steps_per_generation: 0\n", "recipe.yaml:5", "steps_per_generation"},
+    {"dapo_denominator: micro\n", "recipe.yaml:5", "generation"},
+    {"loss_type: bnpo\ndapo_denominator: step\n", "recipe.yaml:6", "no effect with loss_type bnpo"},
+    {"top_entropy_quantile: 1.1\n", "recipe.yaml:5", "top_entropy_quantile"},
+    {"top_entropy_quantile: -0.1\n", "recipe.yaml:5", "top_entropy_quantile"},
+    {"soft_overlong_cache: 513\n", "recipe.yaml:5", "more than the 512 tokens"},
+    {"save_minutes: -1\n", "recipe.yaml:5", "save_minutes"},
+    {"early_stopping_patience: 2\n", "recipe.yaml:5", "eval_data is not"},
+    {"eval_data: e\nearly_stopping_patience: 2\n", "recipe.yaml:6", "without eval_steps"},
+    {"eval_data: e\neval_steps: 5\nearly_stopping_threshold: 0.1\n", "recipe.yaml:7",
+     "without early_stopping_patience"},
     {"per_device_train_batch_size: 0\n", "recipe.yaml:5", "is 0"},
     {"gradient_accumulation_steps: 0\n", "recipe.yaml:5", "is 0"},
     {"generation_batch_size: 0\n", "recipe.yaml:5", "is 0"},

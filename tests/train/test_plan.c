@@ -20,6 +20,7 @@ static struct train_options options_of(int micro_batch, double memory_gib)
     return (struct train_options){.model = MODEL,
                                   .max_completion_length = 64,
                                   .num_iterations = 1,
+                                  .steps_per_generation = 1,
                                   .micro_batch = micro_batch,
                                   .memory_gib = memory_gib};
 }

@@ -123,6 +123,19 @@ static void resume_three_iterations(void **state)
                                        .steps = 5});
 }
 
+/* Two slices, each trained twice: cut anywhere, what a step takes comes from samples.jsonl. */
+static void resume_within_slices(void **state)
+{
+    (void)state;
+    continue_everywhere(
+        &(struct plot){.name = "slices",
+                       .text = TRAIN_RECIPE EVERY_STEP
+                       "max_steps: 7\nsteps_per_generation: 2\nnum_iterations: 2\nbeta: 0.1\n"
+                       "dapo_denominator: generation\nepsilon: 0.05\nscale_rewards: batch\n"
+                       "soft_overlong_cache: 3\ntop_entropy_quantile: 0.4\n",
+                       .steps = 7});
+}
+
 static void resume_kl_with_reference(void **state)
 {
     (void)state;
@@ -738,6 +751,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(resume_bf16),
         cmocka_unit_test(resume_within_a_generation),
         cmocka_unit_test(resume_three_iterations),
+        cmocka_unit_test(resume_within_slices),
         cmocka_unit_test(resume_kl_with_reference),
         cmocka_unit_test(resume_epochs_and_evaluation),
         cmocka_unit_test(resume_under_replay),

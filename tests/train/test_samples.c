@@ -19,8 +19,8 @@ static const struct row rows[GROUPS] = {{.id = "first \"one\"", .task = "push", 
 static void make_generation(struct generation *gen, struct reward_set *rewards)
 {
     struct err err;
-    json_t *list = json_pack("[s, {s:s, s:s, s:{s:i}}]", "push", "name", "length", "label", "long",
-                             "params", "target", 9);
+    json_t *list = json_pack("[s, {s:s, s:s, s:f, s:{s:i}}]", "push", "name", "length", "label",
+                             "long", "weight", 0.5, "params", "target", 9);
     assert_int_equal(reward_set_create(rewards, list, "test", &err), 0);
     json_decref(list);
     assert_int_equal(generation_create(gen, GROUPS, PER_GROUP, MAX_NEW, rewards, &err), 0);
@@ -111,6 +111,44 @@ static void every_field_is_written(void **state)
     generation_free(&gen);
     reward_set_free(&rewards);
     temp_folder_remove(folder);
+}
+
+/* What the console shows: all of it on one line, with what a model may write made harmless. */
+static void a_sample_for_people(void **state)
+{
+    (void)state;
+    struct generation gen;
+    struct reward_set rewards;
+    struct str text = {0};
+    make_generation(&gen, &rewards);
+    struct episode_sample *s = generation_sample(&gen, 0);
+    str_clear(&s->text);
+    str_puts(&s->text, "one\x1b[31m\ntwo\x07 \xe2\x80\xae");
+    for (int i = 0; i < 400; i++)
+        str_putc(&s->text, 'z');
+    s->scored.values[0] = 0.25;
+    s->scored.values[1] = NAN;
+    gen.overlong_cache = 4;
+    samples_show(&text, &gen, 0, &rewards);
+    static const char *const parts[] = {"sample (step 3, push, first \"one\"): reward 0.100 = ",
+                                        "push 0.250 (",
+                                        "length 0.75, one_line 0.38, ",
+                                        " + 0.5 × long failed",
+                                        " + soft_overlong -0.250: one",
+                                        "zzz"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(str_text(&text), parts[i]))
+            fail_msg("\"%s\" is not in: %s", parts[i], str_text(&text));
+    for (size_t i = 0; i < text.length; i++)
+        assert_true((unsigned char)text.data[i] >= 0x20 && text.data[i] != 0x7f);
+    assert_null(strstr(str_text(&text), "\xe2\x80\xae"));
+    assert_true(text.length < 700); /* cut */
+    str_clear(&text);
+    samples_show(&text, &gen, 2, NULL); /* no task, no rewards, a failed reward */
+    assert_non_null(strstr(str_text(&text), "sample (step 3, second): reward failed: Olá!"));
+    str_free(&text);
+    generation_free(&gen);
+    reward_set_free(&rewards);
 }
 
 /* Reads and loads one step; the limits are those of the generation above. */
@@ -406,6 +444,7 @@ int main(void)
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_written),
+        cmocka_unit_test(a_sample_for_people),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(truncation_and_stop_strings),
         cmocka_unit_test(lines_are_lenient_where_they_may_be),

@@ -14,11 +14,12 @@
 #include "train/trainer.h"
 
 enum { STEPS = 3 };
-#define BOUND 3e-5 /* the contract is 1e-4; measured here: at most 7.6e-6 */
+#define BOUND 1e-5 /* the contract; measured here: at most 7.6e-6 */
 
-static const char *const names[] = {"dapo",   "bnpo_kl", "grpo_iterations", "dr_grpo_batch",
-                                    "zero_b", "delta",   "masked_grpo",     "masked_dapo",
-                                    "cispo",  "gspo"};
+static const char *const names[] = {
+    "dapo",    "bnpo_kl",      "grpo_iterations", "dr_grpo_batch",   "zero_b",
+    "delta",   "masked_grpo",  "masked_dapo",     "cispo",           "gspo",
+    "entropy", "entropy_gspo", "generation_dapo", "generation_bnpo", "generation_grpo"};
 
 static void ok(int status, const struct err *err)
 {

@@ -293,7 +293,7 @@ int gemm_open(struct gemm **out, const char *isa, enum precision precision, int 
     if (!device_isa_available(isa)) {
         char available[128];
         list_available(available, sizeof available);
-        return err_set(err, ERR_MACHINE, "isa",
+        return err_set(err, isa_find(isa) ? ERR_MACHINE : ERR_USAGE, "isa",
                        "instruction set \"%s\" is not available; this machine has: %s "
                        "(\"auto\" takes the first)",
                        isa, available);

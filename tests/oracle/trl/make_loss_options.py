@@ -32,9 +32,28 @@ CASES += [{"loss_type": loss_type, "importance_sampling_level": "sequence", "eps
 CASES += [{"loss_type": "cispo", "importance_sampling_level": "sequence", "epsilon_high": high, "masked": masked}
           for high in (0.95, 1.02) for masked in ([], [0])]
 
+# Only the most uncertain tokens: where the ratio is a token's and where it is a sequence's, a bound
+# that falls between two entropies and one that is an entropy itself (0.7: 1 - 0.7 is not 0.3), and
+# both ends.
+CASES += [{"top_entropy_quantile": quantile, **more}
+          for quantile in (0.0, 0.2, 0.5, 0.7, 0.9)
+          for more in ({"loss_type": "dapo", "epsilon_high": 0.28}, {"loss_type": "grpo", "epsilon_high": 0.28},
+                       {"loss_type": "cispo", "epsilon_high": 1.2},
+                       {"loss_type": "grpo", "importance_sampling_level": "sequence", "epsilon_high": 0.03,
+                        "epsilon": 0.02, "masked": [1]},
+                       {"loss_type": "cispo", "importance_sampling_level": "sequence", "epsilon_high": 1.02})]
+
 METRICS = {"clip_low": "clip_ratio/low_mean", "clip_high": "clip_ratio/high_mean",
            "clip_low_min": "clip_ratio/low_min", "clip_high_max": "clip_ratio/high_max",
            "cispo_clip": "cispo_clip_ratio"}
+
+
+def entropies():
+    """Of each token, two of them equal."""
+    generator = torch.Generator().manual_seed(3)
+    out = [torch.rand(n, generator=generator, dtype=torch.float32) * 3 for n in LENGTHS]
+    out[0][1] = out[1][0]
+    return out
 
 
 def run(trainer, case, new, old, ref):
@@ -54,7 +73,7 @@ def run(trainer, case, new, old, ref):
         inputs["old_per_token_logps"] = pad(old)
     trainer._metrics["train"].clear()
     loss = trainer._compute_loss(
-        lambda **_: SimpleNamespace(log_probs=leaf, entropy=torch.zeros_like(leaf)), inputs)
+        lambda **_: SimpleNamespace(log_probs=leaf, entropy=pad(entropies())), inputs)
     loss.backward()
     metrics = trainer._metrics["train"]
     return {"loss": loss.item(), "kl": metrics["kl"][0] if case["beta"] else 0.0,
@@ -82,7 +101,8 @@ def main():
             out.append(case | run(trainer, case, new, old, ref))
     root = {"max_completion_length": MAX_COMPLETION_LENGTH, "advantages": ADVANTAGES,
             "logp": [x.tolist() for x in new], "old": [x.tolist() for x in old],
-            "ref": [x.tolist() for x in ref], "cases": out}
+            "ref": [x.tolist() for x in ref], "entropy": [x.tolist() for x in entropies()],
+            "cases": out}
     path = os.path.join(HERE, "loss_options.json")
     with open(path, "w") as f:
         f.write(json.dumps(root, separators=(",", ":")).replace('{"beta"', '\n{"beta"') + "\n")

@@ -38,7 +38,7 @@ static json_t *read_object(const char *path)
 static void test_greedy(void **state)
 {
     (void)state;
-    char weights[600], expected[600], command[4096], path[600];
+    char weights[600], expected[700], command[4096], path[700];
     const char *found = asset("weights/stories260K");
     if (!found)
         skip();

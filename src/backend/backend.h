@@ -253,7 +253,8 @@ struct device_options {
     int threads; /* 0: all cores */
 };
 
-/* ERR_MACHINE when the device or the instruction set is not there (the message lists what is). */
+/* ERR_MACHINE when the device or a known instruction set is not there, ERR_USAGE for an unknown one
+ * (the message lists what is there). */
 int device_open(struct device **out, const struct device_options *options, struct err *err);
 void device_close(struct device *d);
 

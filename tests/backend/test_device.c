@@ -29,7 +29,7 @@ static void test_open(void **state)
     assert_int_equal(open_device(&d, "cuda", NULL, 1, &err), ERR_MACHINE);
     assert_int_equal(open_device(&d, "abacus", NULL, 1, &err), ERR_USAGE);
     assert_non_null(strstr(err.message, "abacus"));
-    assert_int_equal(open_device(&d, "cpu", "mmx", 1, &err), ERR_MACHINE);
+    assert_int_equal(open_device(&d, "cpu", "mmx", 1, &err), ERR_USAGE);
     assert_non_null(strstr(err.message, "mmx"));
     assert_int_equal(open_device(&d, "cpu", NULL, -1, &err), ERR_USAGE);
     assert_null(d);

@@ -65,7 +65,7 @@ static void test_choice(void **state)
         best++;
     assert_string_equal(gemm_isa(g), names[best]);
     gemm_close(g);
-    assert_int_equal(gemm_open(&g, "sse9", PRECISION_BF16, 1, &err), ERR_MACHINE);
+    assert_int_equal(gemm_open(&g, "sse9", PRECISION_BF16, 1, &err), ERR_USAGE);
     assert_null(g);
     assert_non_null(strstr(err.message, "\"sse9\""));
     assert_non_null(strstr(err.message, "c")); /* always there */

@@ -95,6 +95,7 @@ int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *
 int tokenizer_open(tokenizer **out, const char *path, struct err *err)
 {
     struct str file = {0}, text = {0};
+    *out = NULL;
     if (dir_exists(path))
         path_join(&file, path, "tokenizer.json");
     else

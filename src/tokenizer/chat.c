@@ -173,7 +173,9 @@ static int find_text(struct str *text, struct str *where, const char *folder, co
         str_puts(text, known ? known : "");
         if (!known)
             status = advise(ERR_USAGE, "chat_template", "unknown template ", wanted, err);
-    } else if (file_exists(path_join(where, folder, "chat_template.jinja"))) {
+    } else if (path_join(where, folder, "chat_template.jinja"), where->failed) {
+        status = err_no_memory(err, folder, strlen(folder)); /* a file that is there was not seen */
+    } else if (file_exists(str_text(where))) {
         status = file_read(text, str_text(where), err);
     } else {
         const json_t *found = config_template(config, folder, &status, err);

@@ -20,6 +20,18 @@ size_t plan_default_budget(void)
     return (size_t)(0.9 * bytes);
 }
 
+size_t plan_resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file) {
+        if (fscanf(file, "%*u %lu", &pages) != 1)
+            pages = 0;
+        fclose(file);
+    }
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void add_part(struct plan *p, const char *name, size_t bytes)
 {
     p->parts[p->n_parts++] = (struct plan_part){name, bytes};
@@ -44,6 +56,7 @@ static void add_up(struct plan *p, const struct plan_input *in)
     rows = rows > in->max_prompt_tokens ? rows : in->max_prompt_tokens;
     p->n_parts = 0;
     p->total = 0;
+    add_part(p, "program, texts", in->program_bytes);
     add_part(p, "base weights", model_weight_bytes(d, c, in->max_context));
     add_part(p, "adapter, moments",
              adapter_bytes(d, c, in->lora) + 2 * adapter_floats(c, in->lora) * sizeof(float));
@@ -81,6 +94,8 @@ static int first_micro_batch(const struct plan_input *in)
 {
     if (in->o->micro_batch)
         return in->o->micro_batch < in->per_group ? in->o->micro_batch : in->per_group;
+    if (in->o->memory_gib > 0)
+        return in->per_group;
     int useful = (USEFUL_ROWS + in->o->max_completion_length - 1) / in->o->max_completion_length;
     return useful < in->per_group ? useful : in->per_group;
 }
@@ -117,7 +132,7 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
         "the smallest plan takes %.2f GiB (base weights %.2f, gradient %.2f with a "
         "micro-batch of %d), the budget is %.2f GiB: lower max_completion_length, or raise "
         "memory_gib",
-        (double)p->total / 0x1p30, (double)p->parts[0].bytes / 0x1p30,
+        (double)p->total / 0x1p30, (double)p->parts[1].bytes / 0x1p30,
         (double)gradient_bytes(in->d, in->config, in->lora, adapter_floats(in->config, in->lora),
                                &p->gradient) /
             0x1p30,

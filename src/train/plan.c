@@ -139,6 +139,43 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
         p->gradient.micro_batch, (double)p->budget / 0x1p30);
 }
 
+/* An id, a log-probability and the text of a token in samples.jsonl, and what an evaluation's file
+ * keeps of it; a completion's names, components and numbers; a step's lines of metrics and clocks.
+ * Measured on runs of the built-in model, rounded up. */
+enum {
+    ID_BYTES = 7,
+    LOGPROB_BYTES = 13,
+    TEXT_BYTES = 5,
+    COMPLETION_BYTES = 700,
+    STEP_BYTES = 2000
+};
+
+void plan_disk(struct plan_disk *out, const struct plan *p, const struct train_options *o,
+               int evaluations, size_t eval_rows, int prompt_tokens)
+{
+    size_t new_tokens = (size_t)o->max_completion_length, steps = (size_t)p->max_steps;
+    size_t completions = (size_t)p->gradient.groups * (size_t)p->gradient.per_group;
+    size_t serves = (size_t)train_generation_steps(o);
+    int made = (p->max_steps + o->save_steps - 1) / o->save_steps;
+    *out = (struct plan_disk){.checkpoint = p->checkpoint_bytes};
+    out->checkpoints =
+        o->save_total_limit && made > o->save_total_limit ? o->save_total_limit : made;
+    out->kept = (size_t)out->checkpoints * out->checkpoint;
+    out->best = evaluations ? p->checkpoint_bytes / 3 : 0;
+    out->samples = (steps + serves - 1) / serves * completions *
+                   ((size_t)prompt_tokens * ID_BYTES +
+                    new_tokens * (ID_BYTES + LOGPROB_BYTES + TEXT_BYTES) + COMPLETION_BYTES);
+    out->logs = steps * STEP_BYTES + (size_t)evaluations * eval_rows *
+                                         (new_tokens * (ID_BYTES + TEXT_BYTES) + COMPLETION_BYTES);
+    out->total = out->kept + out->checkpoint + 2 * out->best + out->samples + out->logs;
+}
+
+bool plan_on_policy(const struct train_options *o)
+{
+    double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
+    return train_generation_steps(o) == 1 && !(bound < 1);
+}
+
 void plan_print(struct str *out, const struct plan *p, const struct train_options *o)
 {
     str_puts(out, "plan: memory\n");
@@ -166,7 +203,6 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         str_printf(out,
                    "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
                    loss_type_names[o->loss_type]);
-    double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
-    if (train_generation_steps(o) == 1 && !(bound < 1))
+    if (plan_on_policy(o))
         str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
 }

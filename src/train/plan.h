@@ -48,6 +48,17 @@ size_t plan_resident_bytes(void);
  * they are the largest that still help speed; a budget that is given is used, up to a whole group
  * in one pass. ERR_MACHINE, with the parts, when not even the smallest fits. */
 int plan_make(struct plan *out, const struct plan_input *in, struct err *err);
+/* What a run writes, in bytes; where completions decide, with each at its longest. */
+struct plan_disk {
+    int checkpoints;                         /* that are kept */
+    size_t checkpoint;                       /* bytes of one */
+    size_t kept, best, samples, logs, total; /* total: with the checkpoint being written */
+};
+/* evaluations: how many; eval_rows: completions of one. prompt_tokens: of a usual prompt. */
+void plan_disk(struct plan_disk *out, const struct plan *p, const struct train_options *o,
+               int evaluations, size_t eval_rows, int prompt_tokens);
+/* Whether the ratio of new to old policy is 1 by construction, so that clipping does nothing. */
+bool plan_on_policy(const struct train_options *o);
 /* Lines for people. */
 void plan_print(struct str *out, const struct plan *p, const struct train_options *o);
 

@@ -1,0 +1,115 @@
+/* doctor_plan.c: what the run will take: memory, disk and time, and how often each row really
+ * comes.
+ */
+#include <math.h>
+#include "cli/doctor.h"
+
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static void put_memory(struct doctor *d, json_t *s)
+{
+    const struct plan *p = &d->setup.plan;
+    json_t *list = json_array();
+    for (int i = 0; i < p->n_parts; i++) {
+        json_t *part = json_object();
+        doctor_put(d, part, "part", json_string(p->parts[i].name));
+        doctor_put(d, part, "bytes", json_integer((json_int_t)p->parts[i].bytes));
+        doctor_push(d, list, part);
+    }
+    doctor_put(d, s, "memory", list);
+    doctor_put(d, s, "total_bytes", json_integer((json_int_t)p->total));
+    doctor_put(d, s, "budget_bytes", json_integer((json_int_t)p->budget));
+}
+
+/* Of each deck that is dealt from: without task weights one of all rows. */
+static void put_epochs(struct doctor *d, json_t *s)
+{
+    struct setup *setup = &d->setup;
+    uint64_t groups = setup_groups(setup);
+    json_t *list = json_array();
+    for (int i = 0; i < setup->dealer.n_decks; i++) {
+        const struct dealer_deck *deck = &setup->dealer.decks[i];
+        json_t *item = json_object();
+        double epochs = dealer_epochs(&setup->dealer, i, groups);
+        doctor_put(d, item, "task", deck->task ? doctor_string(deck->task) : json_null());
+        doctor_put(d, item, "rows", json_integer((json_int_t)deck->deck.n));
+        doctor_put(d, item, "prompts", number(round(epochs * (double)deck->deck.n)));
+        doctor_put(d, item, "epochs", number(epochs));
+        doctor_push(d, list, item);
+    }
+    doctor_put(d, s, "decks", list);
+}
+
+static void put_disk(struct doctor *d)
+{
+    const struct setup *s = &d->setup;
+    struct plan_disk disk;
+    size_t eval_rows = s->has_eval ? s->eval_data.count * (size_t)d->o.eval_num_generations : 0;
+    plan_disk(&disk, &s->plan, &d->o, measure_evaluations(s), eval_rows, d->median_prompt);
+    json_t *o = doctor_section(d, NULL, "disk");
+    doctor_put(d, o, "where", doctor_string(d->out));
+    doctor_put(d, o, "checkpoints", json_integer(disk.checkpoints));
+    doctor_put(d, o, "checkpoint_bytes", json_integer((json_int_t)disk.checkpoint));
+    doctor_put(d, o, "checkpoints_kept_bytes", json_integer((json_int_t)disk.kept));
+    doctor_put(d, o, "best_checkpoint_bytes", json_integer((json_int_t)disk.best));
+    doctor_put(d, o, "samples_bytes", json_integer((json_int_t)disk.samples));
+    doctor_put(d, o, "logs_bytes", json_integer((json_int_t)disk.logs));
+    doctor_put(d, o, "total_bytes", json_integer((json_int_t)disk.total));
+    if (d->disk_free > 0)
+        doctor_check(d, "disk", (double)disk.total < d->disk_free, ERR_MACHINE,
+                     "the run writes up to %.1f MiB where %.1f MiB are free%s",
+                     (double)disk.total / 0x1p20, d->disk_free / 0x1p20,
+                     (double)disk.total < d->disk_free
+                         ? ""
+                         : ": name another --out, lower save_total_limit or raise save_steps");
+}
+
+void doctor_plan(struct doctor *d)
+{
+    const struct plan *p = &d->setup.plan;
+    const struct gradient_size *size = &p->gradient;
+    json_t *s = doctor_section(d, NULL, "plan");
+    double generations = ceil((double)p->max_steps / train_generation_steps(&d->o)) * size->groups;
+    put_memory(d, s);
+    doctor_put(d, s, "micro_batch", json_integer(size->micro_batch));
+    doctor_put(d, s, "decode_together", json_integer(p->max_sequences));
+    doctor_put(d, s, "steps", json_integer(p->max_steps));
+    doctor_put(d, s, "warmup_steps", json_integer(p->warmup_steps));
+    doctor_put(d, s, "prompts_per_step", json_integer(d->o.prompts_per_step));
+    doctor_put(d, s, "completions_per_prompt", json_integer(size->per_group));
+    doctor_put(d, s, "longest_prompt", json_integer(d->setup.longest_prompt));
+    doctor_put(d, s, "epochs", number(p->epochs));
+    put_epochs(d, s);
+    doctor_put(
+        d, s, "tokens_at_most",
+        json_integer((json_int_t)(generations * size->per_group * d->o.max_completion_length)));
+    doctor_put(d, s, "on_policy", json_boolean(plan_on_policy(&d->o)));
+    doctor_put(d, s, "evaluations", json_integer(measure_evaluations(&d->setup)));
+    put_disk(d);
+}
+
+void doctor_time(struct doctor *d)
+{
+    json_t *s = doctor_section(d, NULL, "time");
+    const struct measured *m = &d->measured;
+    doctor_put(d, s, "measured", json_boolean(d->has_measured));
+    if (!d->has_measured)
+        return;
+    json_t *on = doctor_section(d, s, "measured_on");
+    doctor_put(d, on, "prompts", json_integer(m->groups));
+    doctor_put(d, on, "completions_per_prompt", json_integer(m->per_group));
+    doctor_put(d, on, "tokens_at_most", json_integer(m->max_tokens));
+    doctor_put(d, on, "tokens", json_integer(m->tokens));
+    doctor_put(d, on, "rollout_seconds", number(m->rollout));
+    doctor_put(d, on, "gradient_seconds", number(m->gradient));
+    doctor_put(d, on, "update_seconds", number(m->update));
+    doctor_put(d, s, "step_seconds", number(m->step));
+    doctor_put(d, s, "evaluation_seconds", number(m->evaluation));
+    doctor_put(d, s, "run_seconds", number(m->run));
+    doctor_put(d, s, "note",
+               json_string("an estimate, scaled from one small step that was thrown away; every "
+                           "completion is taken to run to max_completion_length"));
+}

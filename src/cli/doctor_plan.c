@@ -91,6 +91,15 @@ void doctor_plan(struct doctor *d)
     put_disk(d);
 }
 
+static void put_time(struct doctor *d, json_t *s, const char *name, const struct measured_time *t)
+{
+    json_t *o = doctor_section(d, s, name);
+    doctor_put(d, o, "completion_tokens", number(t->tokens));
+    doctor_put(d, o, "step_seconds", number(t->step));
+    doctor_put(d, o, "evaluation_seconds", number(t->evaluation));
+    doctor_put(d, o, "run_seconds", number(t->run));
+}
+
 void doctor_time(struct doctor *d)
 {
     json_t *s = doctor_section(d, NULL, "time");
@@ -106,10 +115,10 @@ void doctor_time(struct doctor *d)
     doctor_put(d, on, "rollout_seconds", number(m->rollout));
     doctor_put(d, on, "gradient_seconds", number(m->gradient));
     doctor_put(d, on, "update_seconds", number(m->update));
-    doctor_put(d, s, "step_seconds", number(m->step));
-    doctor_put(d, s, "evaluation_seconds", number(m->evaluation));
-    doctor_put(d, s, "run_seconds", number(m->run));
+    put_time(d, s, "likely", &m->likely);
+    put_time(d, s, "at_most", &m->most);
     doctor_put(d, s, "note",
-               json_string("an estimate, scaled from one small step that was thrown away; every "
-                           "completion is taken to run to max_completion_length"));
+               json_string("estimates, scaled from one small step that was thrown away; likely: "
+                           "completions go on ending at the rate seen; at most: all run to "
+                           "max_completion_length"));
 }

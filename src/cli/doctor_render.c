@@ -127,15 +127,18 @@ static void put_lines(struct str *out, const char *text)
     } while (*text);
 }
 
-/* An object of a list on one line: "name 3 rows  4 median". */
-static void put_row(struct str *out, const json_t *object)
+/* An object on one line. In a list, texts and sizes speak for themselves; else all have names. */
+static void put_row(struct str *out, const json_t *object, bool in_list)
 {
     const char *key, *gap = "    ";
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
+        bool speaks = in_list && (json_is_string(value) || strcmp(key, "bytes") == 0);
+        if (json_is_null(value))
+            continue;
         str_puts(out, gap);
-        if (json_is_number(value) || json_is_boolean(value)) {
+        if (!speaks) {
             put_key(out, key);
             str_putc(out, ' ');
         }
@@ -156,7 +159,7 @@ static void put_list(struct str *out, const json_t *list)
     {
         if (rows) {
             str_puts(out, i ? "" : "\n");
-            put_row(out, item);
+            put_row(out, item, true);
         } else {
             str_puts(out, i ? ", " : " ");
             put_value(out, "", item);
@@ -179,7 +182,7 @@ static void put_section(struct str *out, const json_t *section)
             put_list(out, value);
         } else if (json_is_object(value)) {
             str_putc(out, '\n');
-            put_row(out, value);
+            put_row(out, value, false);
         } else if (json_is_string(value) && strchr(json_string_value(value), '\n')) {
             str_putc(out, '\n');
             put_lines(out, json_string_value(value));

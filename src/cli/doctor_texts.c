@@ -116,7 +116,7 @@ int doctor_model(struct doctor *d, struct err *err)
                d->setup.ignored[0] ? doctor_string(d->setup.ignored) : json_null());
     if (!status)
         doctor_check(d, "eos", d->setup.codec.n_eos > 0, ERR_GATE,
-                     d->setup.codec.n_eos ? "%d tokens end a completion"
+                     d->setup.codec.n_eos ? "%d token ids end a completion"
                                           : "no token ends a completion (%d known): name "
                                             "eos_token_id in config.json",
                      d->setup.codec.n_eos);
@@ -233,12 +233,14 @@ static void put_bos(struct doctor *d)
     doctor_put(d, bos, "rows_one", json_integer((json_int_t)d->one_bos));
     doctor_put(d, bos, "rows_double", json_integer((json_int_t)d->two_bos));
     doctor_put(d, s, "bos", bos);
-    doctor_check(
-        d, "double_bos", !d->two_bos, ERR_GATE,
-        d->two_bos ? "%zu prompts begin with the beginning-of-text token %d twice: take it out of "
-                     "the chat template, or out of the rows' texts"
-                   : "no prompt begins with a beginning-of-text token twice (%zu; id %d)",
-        d->two_bos, d->bos);
+    if (d->bos < 0)
+        doctor_check(d, "double_bos", true, ERR_NONE, "the model has no beginning-of-text token");
+    else
+        doctor_check(d, "double_bos", !d->two_bos, ERR_GATE,
+                     "%zu prompts begin with the beginning-of-text token (id %d) twice%s",
+                     d->two_bos, d->bos,
+                     d->two_bos ? ": take it out of the chat template, or out of the rows' texts"
+                                : "");
 }
 
 /* --- data --- */
@@ -376,9 +378,8 @@ static int put_data(struct doctor *d, struct err *err)
         return status;
     doctor_put(d, section, "rows_in_training", json_integer((json_int_t)known));
     doctor_check(d, "contamination", !known, ERR_GATE,
-                 known ? "%zu rows of %.200s are training rows too: %.400s"
-                       : "%zu rows of %.200s are training rows%.1s",
-                 known, s->eval_data.path, known ? s->gate.message : "");
+                 "%zu rows of %.200s have the prompt of a training row%s%.400s", known,
+                 s->eval_data.path, known ? "; first: " : "", known ? s->gate.message : "");
     return ERR_NONE;
 }
 

@@ -218,7 +218,7 @@ static void say_memory(struct str *out, const struct doctor *d)
 
 static void say_saving(struct str *out, const struct doctor *d)
 {
-    double seconds = d->measured.step * d->o.save_steps;
+    double seconds = d->measured.likely.step * d->o.save_steps;
     if (d->has_measured && seconds > 3600 && d->o.save_minutes == 0 &&
         d->o.save_steps < d->setup.plan.max_steps)
         str_printf(out,

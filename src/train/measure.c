@@ -31,7 +31,7 @@ static void reduce(struct train_options *o, const struct plan *p)
     o->prompts_per_step = groups;
     o->num_generations = per_group;
     o->steps_per_generation = o->num_iterations = 1;
-    o->max_steps = 1;
+    o->max_steps = 2;
 }
 
 static void take_down(struct measured *out, const struct grpo *g, int *longest, double *rows)
@@ -53,25 +53,56 @@ static void take_down(struct measured *out, const struct grpo *g, int *longest, 
     out->update = g->times.update;
 }
 
-static double waves(double sequences, int side_by_side)
-{
-    return ceil(sequences / side_by_side);
-}
+/* What is known after the small step. */
+struct rates {
+    double pass, row; /* seconds of a decoding pass, of a row of the gradient */
+    double update;    /* seconds */
+    double prompt;    /* tokens of a prompt */
+    double ends;      /* chance that a token is a completion's last */
+};
 
-static void scale_up(struct measured *m, const struct setup *s, int longest, double rows)
+/* With completions of `tokens` on average, the longest of those side by side of `longest`. */
+static struct measured_time scale_up(const struct setup *s, const struct rates *r, double tokens,
+                                     double longest)
 {
     const struct plan *p = &s->plan;
     const struct gradient_size *size = &p->gradient;
-    double sequences = (double)size->groups * size->per_group, tokens = s->o->max_completion_length;
-    double prompt = (rows - (double)m->tokens) / m->groups, pass = m->rollout / longest;
-    double width = p->max_sequences;
-    double full_rows = sequences * tokens + size->groups * prompt;
-    double sampling = pass * tokens * waves(sequences, p->max_sequences);
-    m->step = sampling / train_generation_steps(s->o) +
-              m->gradient * full_rows / rows / s->o->steps_per_generation + m->update;
+    double sequences = (double)size->groups * size->per_group;
+    double sampling = r->pass * longest * ceil(sequences / p->max_sequences);
+    double learning = r->row * (sequences * tokens + size->groups * r->prompt);
     double evaluated = s->has_eval ? (double)s->eval_data.count * s->o->eval_num_generations : 0;
-    m->evaluation = pass * tokens * evaluated / fmin(width, fmax(evaluated, 1));
-    m->run = m->step * p->max_steps + m->evaluation * measure_evaluations(s);
+    struct measured_time t = {.tokens = tokens,
+                              .step = sampling / train_generation_steps(s->o) +
+                                      learning / s->o->steps_per_generation + r->update,
+                              .evaluation = r->pass * longest * ceil(evaluated / p->max_sequences)};
+    t.run = t.step * p->max_steps + t.evaluation * measure_evaluations(s);
+    return t;
+}
+
+/* Ending at a constant rate e, a completion has (1 − (1 − e)^T) / e tokens on average, and the
+ * longest of n about (1 + 1/2 + … + 1/n) / e. */
+static void estimate(struct measured *m, const struct setup *s, const struct rates *r)
+{
+    double limit = s->o->max_completion_length, mean = limit, longest = limit, harmonic = 0;
+    m->most = scale_up(s, r, limit, limit);
+    for (int i = 1; i <= s->plan.max_sequences; i++)
+        harmonic += 1.0 / i;
+    if (r->ends > 0) {
+        mean = (1 - pow(1 - r->ends, limit)) / r->ends;
+        longest = fmin(limit, fmax(mean, harmonic / r->ends));
+    }
+    m->likely = scale_up(s, r, mean, longest);
+}
+
+/* The first step pays for memory that is touched for the first time; where it was short, the
+ * second one counts. */
+static int do_steps(struct grpo *g, struct err *err)
+{
+    const double shortly = 2;
+    int status = grpo_step(g, 1, err);
+    if (!status && g->times.rollout + g->times.gradient < shortly)
+        status = grpo_step(g, 2, err);
+    return status;
 }
 
 int measure_step(struct measured *out, const struct setup *s, struct err *err)
@@ -89,7 +120,7 @@ int measure_step(struct measured *out, const struct setup *s, struct err *err)
     if (!status)
         status = setup_engine(g, &small, err);
     if (!status)
-        status = grpo_step(g, 1, err);
+        status = do_steps(g, err);
     if (!status) {
         int longest = 1;
         double rows = 0;
@@ -97,7 +128,13 @@ int measure_step(struct measured *out, const struct setup *s, struct err *err)
         out->per_group = o.num_generations;
         out->max_tokens = o.max_completion_length;
         take_down(out, g, &longest, &rows);
-        scale_up(out, s, longest, rows);
+        struct rates r = {.pass = out->rollout / longest,
+                          .row = out->gradient / rows,
+                          .update = out->update,
+                          .prompt = (rows - (double)out->tokens) / out->groups,
+                          .ends = (1 - out->clipped) * out->groups * out->per_group /
+                                  (double)out->tokens};
+        estimate(out, s, &r);
     }
     setup_close_engine(g, &small);
     dealer_free(&small.dealer);

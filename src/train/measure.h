@@ -1,6 +1,7 @@
 /* measure.h: what a step will take, from one that is really done: a rollout, scores, gradient and
- * update at reduced size, thrown away, scaled to the plan's size. An estimate, and a careful one:
- * every completion is taken to run to max_completion_length. */
+ * update at reduced size, thrown away, scaled to the plan's size. Two estimates: at most, when
+ * every completion runs to max_completion_length; and likely, when they go on ending at the rate
+ * seen. */
 #ifndef TRAIN_MEASURE_H
 #define TRAIN_MEASURE_H
 #include "train/setup.h"
@@ -11,8 +12,12 @@ struct measured {
     long tokens;                       /* drawn in all */
     double rollout, gradient, update;  /* seconds */
     double clipped;                    /* share of completions that the limit cut */
-    /* what follows for the plan, seconds */
-    double step, evaluation, run; /* step: the mean over those that sample and those that do not */
+    /* what follows for the plan; a step's seconds are the mean over those that sample and those
+     * that do not */
+    struct measured_time {
+        double tokens;                /* of a completion, on average */
+        double step, evaluation, run; /* seconds */
+    } most, likely;
 };
 
 /* Evaluations of a run by its options: before the first step, every eval_steps, after the last. */

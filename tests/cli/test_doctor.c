@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -367,7 +368,8 @@ static double peak_of_training(const struct ground *g, const char *folder)
 }
 
 /* The plan is what the run takes, from outside, within 5%. (Sanitizers keep what is freed and put
- * shadows beside what is not: there is nothing to compare then.) */
+ * shadows beside what is not, an emulator has memory of its own: then there is nothing to compare.)
+ */
 static void the_plan_is_what_a_run_takes(void **state)
 {
     (void)state;
@@ -386,18 +388,23 @@ static void the_plan_is_what_a_run_takes(void **state)
     print_message("planned %.1f MiB, resident at most %.1f MiB: %+.2f%%\n", plan / 0x1p20,
                   peak / 0x1p20, 100 * (peak / plan - 1));
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-    assert_true(fabs(peak / plan - 1) < 0.05);
+    const char *emulator = getenv("GRPO_EMULATOR");
+    if (!emulator || !*emulator)
+        assert_true(fabs(peak / plan - 1) < 0.05);
 #endif
     temp_folder_remove(g.folder);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    ssize_t n = readlink("/proc/self/exe", binary, sizeof binary - 1);
-    char *at_tests = n > 0 ? strstr(binary, "/tests/") : NULL;
-    if (!at_tests)
+    (void)argc;
+    snprintf(binary, sizeof binary, "%s", argv[0]);
+    char *end = strstr(binary, "/tests/cli/");
+    if (!end) {
+        fprintf(stderr, "run as build/<config>/tests/cli/test_doctor\n");
         return 1;
-    snprintf(at_tests, sizeof binary - (size_t)(at_tests - binary), "/grpo");
+    }
+    snprintf(end, sizeof binary - (size_t)(end - binary), "/grpo");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields),
         cmocka_unit_test(people_read_the_same),

@@ -2,6 +2,7 @@
  * comes.
  */
 #include <math.h>
+#include <string.h>
 #include "cli/doctor.h"
 
 static json_t *number(double x)
@@ -24,23 +25,38 @@ static void put_memory(struct doctor *d, json_t *s)
     doctor_put(d, s, "budget_bytes", json_integer((json_int_t)p->budget));
 }
 
-/* Of each deck that is dealt from: without task weights one of all rows. */
-static void put_epochs(struct doctor *d, json_t *s)
+/* Tasks beyond the table's end count as its last. */
+static int task_of(const struct row *row, const char *const *names, int tasks)
+{
+    int t = 0;
+    while (t < tasks - 1 && strcmp(row->task, names[t]) != 0)
+        t++;
+    return t;
+}
+
+/* How many prompts of each task the run really takes: dealt here as they will be dealt there, so
+ * that the last, partial pass is counted too. */
+static void put_tasks(struct doctor *d, json_t *s)
 {
     struct setup *setup = &d->setup;
-    uint64_t groups = setup_groups(setup);
+    const struct dataset *data = &setup->data;
+    const char *names[DEALER_MAX_TASKS];
+    double prompts[DEALER_MAX_TASKS] = {0}, rows[DEALER_MAX_TASKS] = {0};
+    int tasks = dataset_tasks(data, names, DEALER_MAX_TASKS);
     json_t *list = json_array();
-    for (int i = 0; i < setup->dealer.n_decks; i++) {
-        const struct dealer_deck *deck = &setup->dealer.decks[i];
+    for (size_t i = 0; i < data->count; i++)
+        rows[task_of(&data->rows[i], names, tasks)]++;
+    for (uint64_t g = 0; g < setup_groups(setup); g++)
+        prompts[task_of(&data->rows[dealer_row(&setup->dealer, g, NULL)], names, tasks)]++;
+    for (int t = 0; t < tasks; t++) {
         json_t *item = json_object();
-        double epochs = dealer_epochs(&setup->dealer, i, groups);
-        doctor_put(d, item, "task", deck->task ? doctor_string(deck->task) : json_null());
-        doctor_put(d, item, "rows", json_integer((json_int_t)deck->deck.n));
-        doctor_put(d, item, "prompts", number(round(epochs * (double)deck->deck.n)));
-        doctor_put(d, item, "epochs", number(epochs));
+        doctor_put(d, item, "task", doctor_string(names[t]));
+        doctor_put(d, item, "rows", json_integer((json_int_t)rows[t]));
+        doctor_put(d, item, "prompts", json_integer((json_int_t)prompts[t]));
+        doctor_put(d, item, "epochs", number(prompts[t] / rows[t]));
         doctor_push(d, list, item);
     }
-    doctor_put(d, s, "decks", list);
+    doctor_put(d, s, "tasks", list);
 }
 
 static void put_disk(struct doctor *d)
@@ -82,7 +98,7 @@ void doctor_plan(struct doctor *d)
     doctor_put(d, s, "completions_per_prompt", json_integer(size->per_group));
     doctor_put(d, s, "longest_prompt", json_integer(d->setup.longest_prompt));
     doctor_put(d, s, "epochs", number(p->epochs));
-    put_epochs(d, s);
+    put_tasks(d, s);
     doctor_put(
         d, s, "tokens_at_most",
         json_integer((json_int_t)(generations * size->per_group * d->o.max_completion_length)));

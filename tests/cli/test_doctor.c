@@ -145,8 +145,11 @@ static void fields(void **state)
     assert_true(number_at(r, "plan.evaluations") == 4); /* 0, 50, 100, 150 */
     double rows = number_at(r, "data.rows");
     assert_true(fabs(number_at(r, "plan.epochs") - 300 / rows) < 1e-9);
-    const json_t *deck = json_array_get(at(r, "plan.decks"), 0);
-    assert_true(number_at(deck, "prompts") == 300);
+    const json_t *tasks = at(r, "plan.tasks");
+    assert_int_equal(json_array_size(tasks), 2);
+    const json_t *first = json_array_get(tasks, 0), *second = json_array_get(tasks, 1);
+    assert_true(number_at(first, "prompts") + number_at(second, "prompts") == 300);
+    assert_true(number_at(first, "rows") + number_at(second, "rows") == rows);
     double total = 0;
     const json_t *part;
     json_array_foreach(at(r, "plan.memory"), i, part) total += number_at(part, "bytes");
@@ -163,6 +166,26 @@ static void fields(void **state)
     static const char *const ids[] = {"eos", "template_ids", "double_bos", "contamination", "disk"};
     for (i = 0; i < sizeof ids / sizeof *ids; i++)
         assert_true(check_ok(r, ids[i]));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+/* 3 to 1, whatever the rows: 225 and 75 of 300 prompts. */
+static void task_weights(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 150\ntask_weights: {push: 3, sql_qa: 1}\n"
+                                  "update_interval: 10\n");
+    json_t *r = doctor(&g, 0, "--no-measure");
+    const json_t *item;
+    size_t i;
+    json_array_foreach(at(r, "plan.tasks"), i, item)
+    {
+        double prompts = strcmp(text_at(item, "task"), "push") ? 75 : 225;
+        assert_true(number_at(item, "prompts") == prompts);
+        assert_true(fabs(number_at(item, "epochs") - prompts / number_at(item, "rows")) < 1e-9);
+    }
+    assert_int_equal(i, 2);
     json_decref(r);
     temp_folder_remove(g.folder);
 }
@@ -407,6 +430,7 @@ int main(int argc, char **argv)
     snprintf(end, sizeof binary - (size_t)(end - binary), "/grpo");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields),
+        cmocka_unit_test(task_weights),
         cmocka_unit_test(people_read_the_same),
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(contamination),

@@ -151,16 +151,30 @@ static void find_bos(struct doctor *d)
 
 static void count_bos(struct doctor *d, const struct ids *ids)
 {
-    size_t n = 0, i = 0;
-    while (i < ids->count && ids->data[i] == d->bos)
-        i++;
-    n = i;
-    while (i < ids->count && ids->data[i] != d->bos)
-        i++;
+    size_t n = 0;
+    while (n < ids->count && ids->data[n] == d->bos)
+        n++;
     d->no_bos += d->bos >= 0 && n == 0;
     d->one_bos += n == 1;
     d->two_bos += n > 1;
-    d->inside_bos += d->bos >= 0 && i < ids->count;
+}
+
+/* Whether the row's own texts spell the token, as a page copied from elsewhere may. (The template
+ * may well print it once a message: <|im_start|> is such a token in some models.) */
+static int spells_bos(bool *spells, const struct doctor *d, const struct row *row, struct err *err)
+{
+    struct ids ids = {0};
+    int status = ERR_NONE;
+    *spells = false;
+    for (size_t m = 0; m < row->n_messages && d->bos >= 0 && !status && !*spells; m++) {
+        ids.count = 0;
+        status = tokenizer_encode(d->setup.codec.tokenizer, &ids, row->messages[m].content,
+                                  row->messages[m].content_length, false, err);
+        for (size_t i = 0; i < ids.count; i++)
+            *spells = *spells || ids.data[i] == d->bos;
+    }
+    ids_free(&ids);
+    return status;
 }
 
 /* The ids that training uses against the rendered text encoded again, and that text read back. */
@@ -268,7 +282,11 @@ static int measure_rows(struct doctor *d, const struct dataset *data, struct len
     for (size_t i = 0; i < data->count && !status; i++) {
         ids.count = 0;
         status = text_codec_row(&d->setup.codec, &ids, &data->rows[i], err);
+        bool spells = false;
         count_bos(d, &ids);
+        if (!status)
+            status = spells_bos(&spells, d, &data->rows[i], err);
+        d->inside_bos += spells;
         of->all[of->n++] = (int)ids.count;
     }
     ids_free(&ids);

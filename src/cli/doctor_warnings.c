@@ -114,7 +114,7 @@ static void say_no_bos(struct str *out, const struct doctor *d)
 static void say_inside_bos(struct str *out, const struct doctor *d)
 {
     if (d->inside_bos)
-        str_printf(out, "%zu prompts hold the beginning-of-text token %d in their middle",
+        str_printf(out, "the texts of %zu rows spell the beginning-of-text token (id %d)",
                    d->inside_bos, d->bos);
 }
 
@@ -246,7 +246,7 @@ static const struct warning warnings[] = {
     {"small_eval", say_small_eval},
     {"prompt_near_limit", say_limit},
     {"no_bos", say_no_bos},
-    {"bos_inside", say_inside_bos},
+    {"bos_in_texts", say_inside_bos},
     {"vocabulary", say_padded},
     {"no_template", say_no_template},
     {"on_policy", say_on_policy},

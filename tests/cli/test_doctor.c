@@ -245,7 +245,7 @@ static void double_bos(void **state)
 {
     (void)state;
     struct ground g = ground_make("max_steps: 3\n");
-    char set[700];
+    char set[1400];
     shell("cp -r assets/demo/model '%s/model'", g.folder);
     shell("sed -i 's/^{/{\"bos_token\": \"<|im_start|>\",/' '%s/model/tokenizer_config.json'",
           g.folder);
@@ -254,12 +254,22 @@ static void double_bos(void **state)
     assert_true(check_ok(r, "double_bos"));
     assert_string_equal(text_at(r, "template.bos.prompts_begin_with"), "one");
     assert_string_equal(text_at(r, "template.bos.text"), "<|im_start|>");
+    assert_null(entry(r, "warnings", "bos_in_texts"));
     json_decref(r);
     shell("sed -i '1s/^/{{ bos_token }}/' '%s/model/chat_template.jinja'", g.folder);
     r = doctor(&g, 1, set);
     assert_false(check_ok(r, "double_bos"));
     assert_string_equal(text_at(r, "template.bos.prompts_begin_with"), "double");
     assert_true(number_at(r, "template.bos.rows_double") == number_at(r, "data.rows"));
+    json_decref(r);
+    /* A row that spells the token is no double one, but worth a word. */
+    shell("cp assets/demo/model/chat_template.jinja '%s/model/' && head -n 2 "
+          "assets/demo/train.jsonl | sed '1s/\"content\": *\"/&a <|im_start|>/' >'%s/data.jsonl'",
+          g.folder, g.folder);
+    snprintf(set, sizeof set, "--no-measure --set model='%s/model' --set data='%s/data.jsonl'",
+             g.folder, g.folder);
+    r = doctor(&g, 0, set);
+    assert_non_null(strstr(text_at(entry(r, "warnings", "bos_in_texts"), "text"), "of 1 rows"));
     json_decref(r);
     temp_folder_remove(g.folder);
 }

@@ -407,7 +407,7 @@ static void put_completion(struct str *out, const struct question *q, const stru
 int synth_sql(struct candidate *c, struct shop *s, struct draws *d, bool corpus, struct err *err)
 {
     const struct question *q = &PICK(d, questions);
-    struct gaps g;
+    struct gaps g = {0};
     struct str asked = {0}, answer = {0};
     bool informative = false;
     draw_gaps(&g, d);

@@ -35,9 +35,9 @@ int pretrain_pass_create(struct pretrain_pass *p, int max_rows, struct err *err)
     p->positions = p->ids + n;
     p->kv_rows = p->positions + n;
     p->targets = p->kv_rows + n;
-    p->logp = (float *)(p->targets + n);
+    p->logp = (void *)(p->targets + n);
     p->dlogp = p->logp + n;
-    p->counts = (bool *)(p->dlogp + n);
+    p->counts = (void *)(p->dlogp + n);
     return ERR_NONE;
 }
 

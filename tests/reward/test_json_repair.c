@@ -182,6 +182,14 @@ static double seconds_for(const char *head, const char *unit, size_t size)
     return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
 }
 
+/* Over the limit it is the machine that is slow, or busy, if an eighth of the text takes about an
+ * eighth of the time; a square would be a sixty-fourth. */
+static bool only_slow(const char *head, const char *unit)
+{
+    double whole = seconds_for(head, unit, 1000000), part = seconds_for(head, unit, 125000);
+    return whole < 20 * part;
+}
+
 static void test_hostile_megabytes(void **state)
 {
     (void)state;
@@ -260,12 +268,13 @@ static void test_hostile_megabytes(void **state)
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++)
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
             double seconds = seconds_for(heads[h], units[u], 1000000);
-            if (seconds > limit)
-                print_message("%.20s%s…: %.3f s\n", heads[h], units[u], seconds);
+            if (seconds > limit && !only_slow(heads[h], units[u]))
+                fail_msg("%.20s%s…: %.3f s, and not in proportion to the length", heads[h],
+                         units[u], seconds);
             worst = seconds > worst ? seconds : worst;
         }
     print_message("the slowest megabyte took %.3f s\n", worst);
-    assert_true(worst < limit);
+    assert_true(worst < 20 * limit);
 }
 
 static void test_no_memory(void **state)

@@ -12,8 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cat >"$work/recipe.yaml" <<RECIPE
-model: assets/demo/model
-data: assets/demo/train.jsonl
+model: tests/demo/model
+data: tests/demo/train.jsonl
 eval_data: $work/eval.jsonl
 rewards: [{name: regex, params: {pattern: "[aeiou]$"}}, {name: length, params: {target: 20}}]
 lora: {r: 4, lora_alpha: 8}
@@ -26,7 +26,7 @@ max_steps: 20
 eval_steps: 4
 save_total_limit: 3
 RECIPE
-head -n 4 assets/demo/eval.jsonl >"$work/eval.jsonl"
+head -n 4 tests/demo/eval.jsonl >"$work/eval.jsonl"
 
 train() # folder isa save_steps [--resume]
 {

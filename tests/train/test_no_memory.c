@@ -57,10 +57,10 @@ static void every_allocation_may_fail(void **state)
     snprintf(g.path, sizeof g.path, "%s/recipe.yaml", g.folder);
     snprintf(g.whole, sizeof g.whole, "%s/whole", g.folder);
     snprintf(g.run, sizeof g.run, "%s/run", g.folder);
-    shell("head -n 3 assets/demo/train.jsonl > '%s/data.jsonl'", g.folder);
-    shell("head -n 2 assets/demo/eval.jsonl > '%s/eval.jsonl'", g.folder);
+    shell("head -n 3 tests/demo/train.jsonl > '%s/data.jsonl'", g.folder);
+    shell("head -n 2 tests/demo/eval.jsonl > '%s/eval.jsonl'", g.folder);
     snprintf(text, sizeof text,
-             "model: assets/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
+             "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
              "rewards: [{name: length, params: {target: 20, strip_think: false}}]\n"
              "data: %s/data.jsonl\neval_data: %s/eval.jsonl\neval_steps: 1\n"
              "num_generations: 2\nmax_completion_length: 3\nmax_steps: 2\n"

@@ -586,7 +586,7 @@ static void skim(struct review *r, struct draws *d)
 static void put_completion(struct str *out, struct review *r, struct draws *d)
 {
     enum { GOOD, SKIMMED, MISREAD, FIELDS_MISSING, MALFORMED, WRAPPED, PROSE };
-    static const unsigned char weights[] = {28, 30, 10, 5, 12, 9, 6};
+    static const unsigned char weights[] = {20, 40, 10, 6, 10, 8, 6};
     unsigned kind = draw_weighted(d, weights, 100);
     struct form f = strict;
     if (kind == SKIMMED || ((kind == MALFORMED || kind == WRAPPED) && draw_chance(d, 70)))

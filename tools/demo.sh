@@ -33,7 +33,7 @@ echo "4/4 results on the test rows (one greedy completion each)"
 echo
 "$grpo" eval --compare "$run/test-before.json" "$run/test-after.json" --examples 1
 echo
-echo "what no reward was paid for (all parts of the rewards: the same command with --components):"
+echo "what is watched beside them (all parts of the rewards: the same command with --components):"
 "$grpo" eval --compare "$run/test-before.json" "$run/test-after.json" --components |
     grep -E 'component|json_strict|sql_valid |push/fits'
 

@@ -124,7 +124,7 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 JOBS ?= $(shell nproc)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
-$(BUILD)/tests/cli/test_cli $(BUILD)/tests/cli/test_stories: | $(BIN) # they run the program
+$(filter $(BUILD)/tests/cli/%,$(TEST_BINS)): | $(BIN) # they run the program
 test-bins: $(TEST_BINS)
 test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
 	@GRPO_BIN=$(BIN) GRPO_EMULATOR=$(EMULATOR) tests/run -j $(JOBS) $(if $(STRICT),-s) $(TEST_BINS)

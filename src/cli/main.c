@@ -25,14 +25,13 @@ static const struct command sft_command = NOT_BUILT("sft", "supervised LoRA warm
 static const struct command report_command = NOT_BUILT("report", "results table and verdicts");
 static const struct command serve_command = NOT_BUILT("serve", "live local web page");
 static const struct command export_command = NOT_BUILT("export", "merged model, GGUF");
-static const struct command doctor_command = NOT_BUILT("doctor", "what machine and recipe will do");
 static const struct command pull_command = NOT_BUILT("pull", "fetch a model from a hub");
 
 static const struct command *const commands[] = {
     &command_train,    &command_eval,   &command_generate, &command_score,  &command_logprob,
     &command_tokenize, &command_data,   &run_command,      &audit_command,  &exam_command,
     &bench_command,    &sft_command,    &command_pretrain, &report_command, &serve_command,
-    &export_command,   &doctor_command, &pull_command,
+    &export_command,   &command_doctor, &pull_command,
 };
 
 static void program_help(struct str *out)

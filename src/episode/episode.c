@@ -201,13 +201,18 @@ void episode_score(const struct reward_set *set, const struct row *row, const ch
 
 /* --- text --- */
 
-static void add_eos(struct text_codec *c, int id)
+static void add_eos(struct text_codec *c, int id, enum eos_source from)
 {
-    for (int i = 0; i < c->n_eos; i++)
-        if (c->eos[i] == id)
-            return;
-    if (id >= 0 && c->n_eos < (int)(sizeof c->eos / sizeof *c->eos))
+    int i = 0;
+    while (i < c->n_eos && c->eos[i] != id)
+        i++;
+    if (id < 0 || i == (int)(sizeof c->eos / sizeof *c->eos))
+        return;
+    if (i == c->n_eos) {
         c->eos[c->n_eos++] = id;
+        c->eos_from[i] = 0;
+    }
+    c->eos_from[i] |= from;
 }
 
 /* eos_token of tokenizer_config.json: text, or {"content": text}. */
@@ -227,8 +232,10 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
         if (json_is_object(eos))
             eos = json_object_get(eos, "content");
         if (json_is_string(eos))
-            add_eos(c, tokenizer_token_id(c->tokenizer, json_string_value(eos),
-                                          json_string_length(eos)));
+            add_eos(
+                c,
+                tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)),
+                EOS_OF_TOKENIZER);
         json_decref(root);
     }
     str_free(&path);
@@ -247,7 +254,7 @@ static int add_turn_end(struct text_codec *c, struct err *err)
                              : tokenizer_encode(c->tokenizer, &ids, str_text(&text), text.length,
                                                 false, err);
     if (!status && ids.count && tokenizer_is_special(c->tokenizer, ids.data[0]))
-        add_eos(c, ids.data[0]);
+        add_eos(c, ids.data[0], EOS_OF_TEMPLATE);
     str_free(&text);
     ids_free(&ids);
     return status;
@@ -282,7 +289,7 @@ int text_codec_open(struct text_codec *c, const char *model_folder, const struct
             *err = local;
     }
     for (int i = 0; !status && config && i < config->n_eos; i++)
-        add_eos(c, config->eos[i]);
+        add_eos(c, config->eos[i], EOS_OF_CONFIG);
     if (!status)
         status = add_tokenizer_eos(c, model_folder, err);
     if (!status && c->chat)
@@ -313,7 +320,7 @@ int text_codec_open_ids(struct text_codec *c, const char *model_folder,
         return text_codec_open(c, model_folder, chat, config, err);
     *c = (struct text_codec){0};
     for (int i = 0; i < config->n_eos; i++)
-        add_eos(c, config->eos[i]);
+        add_eos(c, config->eos[i], EOS_OF_CONFIG);
     return ERR_NONE;
 }
 

@@ -44,6 +44,9 @@ struct scored {
 void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
                    size_t length, struct scored *out);
 
+/* Who says that a token ends a completion: the configs (config.json, generation_config.json), the
+ * tokenizer's eos_token, the template's end of an assistant's turn. */
+enum eos_source { EOS_OF_CONFIG = 1, EOS_OF_TOKENIZER = 2, EOS_OF_TEMPLATE = 4 };
 /* Everything text needs: tokenizer, template, EOS set (union of config, generation config,
  * tokenizer). */
 struct text_codec {
@@ -51,6 +54,7 @@ struct text_codec {
     chat_template *chat;   /* NULL: prompts must be plain text or ids */
     json_t *system_prompt; /* NULL: none; see chat_system_prompt */
     int eos[64];
+    unsigned eos_from[64]; /* bits of enum eos_source */
     int n_eos;
 };
 int text_codec_open(struct text_codec *c, const char *model_folder, const struct chat_options *chat,

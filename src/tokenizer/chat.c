@@ -13,6 +13,7 @@
 struct chat_template {
     jinja *program;
     json_t *variables; /* special tokens, kwargs */
+    char *where;
 };
 
 void chat_template_names(struct str *out)
@@ -135,8 +136,9 @@ int chat_template_parse(chat_template **out, const char *text, size_t length, co
     if (!t)
         return err_no_memory(err, where, sizeof *t);
     t->variables = variables ? json_deep_copy(variables) : json_object();
-    int status = t->variables ? jinja_parse(&t->program, text, length, where, err)
-                              : err_no_memory(err, where, 0);
+    t->where = mem_strdup(where);
+    int status = t->variables && t->where ? jinja_parse(&t->program, text, length, where, err)
+                                          : err_no_memory(err, where, 0);
     if (status)
         chat_template_free(t);
     else
@@ -150,7 +152,18 @@ void chat_template_free(chat_template *t)
         return;
     jinja_free(t->program);
     json_decref(t->variables);
+    mem_free(t->where);
     mem_free(t);
+}
+
+const char *chat_template_where(const chat_template *t)
+{
+    return t->where;
+}
+
+const char *chat_template_token(const chat_template *t, const char *name)
+{
+    return json_string_value(json_object_get(t->variables, name));
 }
 
 bool chat_template_is_path(const char *template)
@@ -173,7 +186,9 @@ static int find_text(struct str *text, struct str *where, const char *folder, co
         str_puts(text, known ? known : "");
         if (!known)
             status = advise(ERR_USAGE, "chat_template", "unknown template ", wanted, err);
-    } else if (file_exists(path_join(where, folder, "chat_template.jinja"))) {
+    } else if (path_join(where, folder, "chat_template.jinja"), where->failed) {
+        status = err_no_memory(err, folder, strlen(folder)); /* a file that is there was not seen */
+    } else if (file_exists(str_text(where))) {
         status = file_read(text, str_text(where), err);
     } else {
         const json_t *found = config_template(config, folder, &status, err);

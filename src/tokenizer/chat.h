@@ -36,6 +36,11 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
 int chat_template_parse(chat_template **out, const char *text, size_t length, const char *where,
                         const json_t *variables, struct err *err);
 void chat_template_free(chat_template *t);
+/* Where its text is from: a path, "chat template NAME" for one of ours, "chat_template of FOLDER".
+ */
+const char *chat_template_where(const chat_template *t);
+/* A special token's text as the template sees it ("bos_token"); NULL: the tokenizer names none. */
+const char *chat_template_token(const chat_template *t, const char *name);
 /* Whether options->template is a path (it has a "/" or ends in ".jinja") and not a name. */
 bool chat_template_is_path(const char *template);
 /* Appends the names of our own templates: "chatml, llama3, …". */

@@ -459,7 +459,8 @@ static void put_replaced(struct str *out, struct slice text, struct slice from, 
     str_append(out, text.data, text.length);
 }
 
-/* English spacing put right, one rule after the other; from and to scratch[0]. */
+/* English spacing put right, one rule after the other; from and to scratch[0]. What had no memory
+ * stays there as it is: the text that follows would hide it. */
 static void clean_up(struct decoding *s)
 {
     static const char *const rules[][2] = {
@@ -467,7 +468,7 @@ static void clean_up(struct decoding *s)
         {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
         {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
-    for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
+    for (size_t k = 0; k < sizeof rules / sizeof *rules && !s->scratch[0].failed; k++) {
         struct str swap = s->scratch[0];
         str_clear(&s->scratch[1]);
         put_replaced(&s->scratch[1], (struct slice){str_text(&swap), swap.length},
@@ -535,13 +536,15 @@ static void end_ctc(struct decoding *s, int i)
     str_clear(&s->scratch[0]);
     put_replaced(&s->scratch[0], (struct slice){str_text(token), token->length},
                  (struct slice){step->texts[0], step->lengths[0]}, slice_of(""));
-    if (step->cleanup) {
+    if (step->cleanup)
         clean_up(s);
+    bool delimited = step->cleanup && !s->scratch[0].failed;
+    if (delimited) {
         str_clear(&s->scratch[1]);
         put_replaced(&s->scratch[1], (struct slice){str_text(&s->scratch[0]), s->scratch[0].length},
                      (struct slice){step->texts[1], step->lengths[1]}, slice_of(" "));
     }
-    const struct str *out = &s->scratch[step->cleanup];
+    const struct str *out = &s->scratch[delimited];
     if (!out->length && !out->failed)
         return;
     put_all(s, i + 1, out);

@@ -28,6 +28,7 @@ struct tokenizer {
     struct pretokenizer *pre;
     struct post_processor post;
     struct decoder *decoder;
+    const char *kind;
     long long truncation; /* the file's own limit, −1: none */
 };
 
@@ -54,11 +55,43 @@ static int load_limits(tokenizer *t, const json_t *root, const char *where, stru
     return json_get_int(&t->truncation, truncation, "max_length", true, where, err);
 }
 
+/* ByteLevel may stand alone or in a Sequence, before the model or behind it. */
+static bool mentions_byte_level(const json_t *spec)
+{
+    const char *type = json_string_value(json_object_get(spec, "type")), *key;
+    json_t *value;
+    size_t i;
+    if (type && strcmp(type, "ByteLevel") == 0)
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)spec, key, value)
+    {
+        const json_t *item;
+        json_array_foreach(value, i, item)
+        {
+            type = json_string_value(json_object_get(item, "type"));
+            if (type && strcmp(type, "ByteLevel") == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static const char *kind_of(const json_t *root)
+{
+    if (json_is_true(json_object_get(json_object_get(root, "model"), "byte_fallback")))
+        return "BPE with byte fallback";
+    return mentions_byte_level(json_object_get(root, "pre_tokenizer")) ||
+                   mentions_byte_level(json_object_get(root, "decoder"))
+               ? "byte-level BPE"
+               : "BPE";
+}
+
 static int load(tokenizer *t, const json_t *root, const char *where, struct err *err)
 {
     int status;
     if (!json_is_object(root))
         return err_set(err, ERR_INPUT, where, "is %s, expected an object", json_type_name(root));
+    t->kind = kind_of(root);
     if ((status = load_limits(t, root, where, err)) ||
         (status =
              normalizer_create(&t->normalizer, json_object_get(root, "normalizer"), where, err)) ||
@@ -95,6 +128,7 @@ int tokenizer_parse(tokenizer **out, const void *json, size_t size, const char *
 int tokenizer_open(tokenizer **out, const char *path, struct err *err)
 {
     struct str file = {0}, text = {0};
+    *out = NULL;
     if (dir_exists(path))
         path_join(&file, path, "tokenizer.json");
     else
@@ -120,6 +154,11 @@ void tokenizer_free(tokenizer *t)
     decoder_free(t->decoder);
     vocab_free(&t->vocab);
     mem_free(t);
+}
+
+const char *tokenizer_kind(const tokenizer *t)
+{
+    return t->kind;
 }
 
 int tokenizer_vocab_size(const tokenizer *t)

@@ -19,6 +19,8 @@ int tokenizer_open(tokenizer **out, const char *path /* tokenizer.json or its fo
                    struct err *err);
 void tokenizer_free(tokenizer *t);
 
+/* "byte-level BPE", "BPE with byte fallback" (SentencePiece's way) or "BPE". */
+const char *tokenizer_kind(const tokenizer *t);
 int tokenizer_vocab_size(const tokenizer *t); /* added tokens included */
 int tokenizer_token_id(const tokenizer *t, const char *token, size_t length); /* -1: none */
 bool tokenizer_is_special(const tokenizer *t, int id);

@@ -20,6 +20,18 @@ size_t plan_default_budget(void)
     return (size_t)(0.9 * bytes);
 }
 
+size_t plan_resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file) {
+        if (fscanf(file, "%*u %lu", &pages) != 1)
+            pages = 0;
+        fclose(file);
+    }
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void add_part(struct plan *p, const char *name, size_t bytes)
 {
     p->parts[p->n_parts++] = (struct plan_part){name, bytes};
@@ -44,6 +56,7 @@ static void add_up(struct plan *p, const struct plan_input *in)
     rows = rows > in->max_prompt_tokens ? rows : in->max_prompt_tokens;
     p->n_parts = 0;
     p->total = 0;
+    add_part(p, "program, texts", in->program_bytes);
     add_part(p, "base weights", model_weight_bytes(d, c, in->max_context));
     add_part(p, "adapter, moments",
              adapter_bytes(d, c, in->lora) + 2 * adapter_floats(c, in->lora) * sizeof(float));
@@ -81,6 +94,8 @@ static int first_micro_batch(const struct plan_input *in)
 {
     if (in->o->micro_batch)
         return in->o->micro_batch < in->per_group ? in->o->micro_batch : in->per_group;
+    if (in->o->memory_gib > 0)
+        return in->per_group;
     int useful = (USEFUL_ROWS + in->o->max_completion_length - 1) / in->o->max_completion_length;
     return useful < in->per_group ? useful : in->per_group;
 }
@@ -117,11 +132,48 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
         "the smallest plan takes %.2f GiB (base weights %.2f, gradient %.2f with a "
         "micro-batch of %d), the budget is %.2f GiB: lower max_completion_length, or raise "
         "memory_gib",
-        (double)p->total / 0x1p30, (double)p->parts[0].bytes / 0x1p30,
+        (double)p->total / 0x1p30, (double)p->parts[1].bytes / 0x1p30,
         (double)gradient_bytes(in->d, in->config, in->lora, adapter_floats(in->config, in->lora),
                                &p->gradient) /
             0x1p30,
         p->gradient.micro_batch, (double)p->budget / 0x1p30);
+}
+
+/* An id, a log-probability and the text of a token in samples.jsonl, and what an evaluation's file
+ * keeps of it; a completion's names, components and numbers; a step's lines of metrics and clocks.
+ * Measured on runs of the built-in model, rounded up. */
+enum {
+    ID_BYTES = 7,
+    LOGPROB_BYTES = 13,
+    TEXT_BYTES = 5,
+    COMPLETION_BYTES = 700,
+    STEP_BYTES = 2000
+};
+
+void plan_disk(struct plan_disk *out, const struct plan *p, const struct train_options *o,
+               int evaluations, size_t eval_rows, int prompt_tokens)
+{
+    size_t new_tokens = (size_t)o->max_completion_length, steps = (size_t)p->max_steps;
+    size_t completions = (size_t)p->gradient.groups * (size_t)p->gradient.per_group;
+    size_t serves = (size_t)train_generation_steps(o);
+    int made = (p->max_steps + o->save_steps - 1) / o->save_steps;
+    *out = (struct plan_disk){.checkpoint = p->checkpoint_bytes};
+    out->checkpoints =
+        o->save_total_limit && made > o->save_total_limit ? o->save_total_limit : made;
+    out->kept = (size_t)out->checkpoints * out->checkpoint;
+    out->best = evaluations ? p->checkpoint_bytes / 3 : 0;
+    out->samples = (steps + serves - 1) / serves * completions *
+                   ((size_t)prompt_tokens * ID_BYTES +
+                    new_tokens * (ID_BYTES + LOGPROB_BYTES + TEXT_BYTES) + COMPLETION_BYTES);
+    out->logs = steps * STEP_BYTES + (size_t)evaluations * eval_rows *
+                                         (new_tokens * (ID_BYTES + TEXT_BYTES) + COMPLETION_BYTES);
+    out->total = out->kept + out->checkpoint + 2 * out->best + out->samples + out->logs;
+}
+
+bool plan_on_policy(const struct train_options *o)
+{
+    double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
+    return train_generation_steps(o) == 1 && !(bound < 1);
 }
 
 void plan_print(struct str *out, const struct plan *p, const struct train_options *o)
@@ -151,7 +203,6 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         str_printf(out,
                    "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
                    loss_type_names[o->loss_type]);
-    double bound = o->loss_type == LOSS_CISPO ? o->epsilon_high : o->delta;
-    if (train_generation_steps(o) == 1 && !(bound < 1))
+    if (plan_on_policy(o))
         str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
 }

@@ -97,6 +97,7 @@ static int make_plan(struct pretrainer *t, struct err *err)
                                      .config = &t->config,
                                      .o = t->o,
                                      .dealer = dealer,
+                                     .program_bytes = plan_resident_bytes(),
                                      .eval_data = t->has_eval ? &t->eval_data : NULL};
     status = pretrain_plan_make(&t->plan, &in, err);
     if (!status) {

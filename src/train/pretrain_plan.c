@@ -23,8 +23,11 @@ static void add_up(struct pretrain_plan *p, const struct pretrain_plan_input *in
     const struct hf_config *c = in->config;
     size_t params = p->parameters * sizeof(float), rows = (size_t)p->max_rows;
     size_t pieces = (size_t)in->o->sequences_per_step * (size_t)corpus_dealer_pieces(in->dealer);
+    size_t texts =
+        corpus_bytes(in->dealer->corpus) + (in->eval_data ? corpus_bytes(in->eval_data) : 0);
     p->n_parts = 0;
     p->total = 0;
+    add_part(p, "program, texts", in->program_bytes > texts ? in->program_bytes - texts : 0);
     add_part(p, "weights, masters", full_bytes(d, c, p->max_context));
     add_part(p, "gradient", params);
     add_part(p, "moments", 2 * params);
@@ -33,8 +36,7 @@ static void add_up(struct pretrain_plan *p, const struct pretrain_plan_input *in
                  rows * (size_t)c->hidden_size * sizeof(float));
     add_part(p, "device scratch", model_scratch_bytes(d, c, NULL, p->max_rows, p->max_context));
     add_part(p, "documents",
-             corpus_bytes(in->dealer->corpus) + (in->eval_data ? corpus_bytes(in->eval_data) : 0) +
-                 pieces * sizeof(struct corpus_piece) + pretrain_pass_bytes(p->max_rows));
+             texts + pieces * sizeof(struct corpus_piece) + pretrain_pass_bytes(p->max_rows));
     add_part(p, "saving", 4 * params); /* the moments on the host and their file */
 }
 
@@ -102,7 +104,7 @@ int pretrain_plan_make(struct pretrain_plan *p, const struct pretrain_plan_input
                    "%s plan takes %.2f GiB (parameters, gradient and moments %.2f), the budget is "
                    "%.2f GiB: lower max_length%s, or raise memory_gib",
                    o->micro_batch ? "the recipe's" : "the smallest", (double)p->total / 0x1p30,
-                   (double)(p->parts[0].bytes + p->parts[1].bytes + p->parts[2].bytes) / 0x1p30,
+                   (double)(p->parts[1].bytes + p->parts[2].bytes + p->parts[3].bytes) / 0x1p30,
                    (double)p->budget / 0x1p30, o->micro_batch ? " or micro_batch" : "");
 }
 

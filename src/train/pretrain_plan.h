@@ -24,6 +24,7 @@ struct pretrain_plan_input {
     const struct pretrain_options *o;
     const struct corpus_dealer *dealer;
     const struct corpus *eval_data; /* or NULL */
+    size_t program_bytes;           /* of the process by now, the documents among them */
 };
 
 /* Chooses the largest pass within the budget that still helps speed. ERR_MACHINE when not even the

@@ -2,6 +2,7 @@
 #include "train/run_folder.h"
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <string.h>
 #include <sys/file.h>
 #include <fcntl.h>
@@ -194,10 +195,14 @@ int run_folder_save_best(const char *run, adapter *a, const char *from, struct e
     return status;
 }
 
+/* Without memory of ours: a path that could not be made is not a file that is not there. */
 bool run_folder_has_best(const char *run)
 {
-    struct str path = {0};
-    bool there = file_exists(path_join(&path, run, "best_checkpoint/adapter_model.safetensors"));
-    str_free(&path);
+    struct stat st;
+    int fd = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool there = fd >= 0 && fstatat(fd, "best_checkpoint/adapter_model.safetensors", &st, 0) == 0 &&
+                 S_ISREG(st.st_mode);
+    if (fd >= 0)
+        close(fd);
     return there;
 }

@@ -1,4 +1,4 @@
-/* trainer.c: opens what a recipe names, plans, and runs steps until the last; see trainer.h.
+/* trainer.c: runs steps until the last, from what setup.h opened and planned; see trainer.h.
  *
  * Order within a step, which is what makes `kill -9` harmless: update the adapter, append its
  * samples, evaluate if due and keep the best adapter, append its metrics, then (if due) sync the
@@ -18,28 +18,15 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "train/checkpoint.h"
-#include "train/grpo.h"
-#include "train/plan.h"
 #include "train/run_folder.h"
+#include "train/setup.h"
 
 struct trainer {
     const struct trainer_spec *spec;
     const struct train_options *o;
-    struct hf_config config;
-    struct peft_config lora;
-    struct text_codec codec;
-    struct stop_strings stops;
-    struct reward_set rewards;
-    bool has_rewards;
-    struct dataset data, eval_data;
-    bool has_data, has_eval;
-    struct replay replay;
-    bool has_replay;
-    struct plan plan;
-    int max_context;
-    struct episode eval_episode;
-    adapter *reference;
+    struct setup setup;
     struct grpo grpo;
+    struct episode eval_episode; /* the same with rewards, under replay too */
     struct track track;
     struct identity identity;
     struct train_state state;
@@ -58,308 +45,6 @@ static bool stopped_early(const struct trainer *t)
 
 /* --- opening --- */
 
-/* Rewards know their parameters but not where in the recipe they stand. */
-static void place_error(const struct trainer *t, struct err *err)
-{
-    const char *place = recipe_where(t->spec->recipe, NULL, "rewards");
-    if (!err || err->code != ERR_USAGE || strncmp(err->where, place, strlen(place)) == 0)
-        return;
-    if (strcmp(err->where, "rewards") == 0)
-        err->where[0] = 0;
-    err_prefix(err, place);
-}
-
-static int open_rewards(struct trainer *t, struct err *err)
-{
-    if (!t->o->rewards)
-        return ERR_NONE;
-    json_t *json = recipe_node_json(t->o->rewards);
-    if (!json)
-        return err_no_memory(err, "rewards", 0);
-    int status =
-        reward_set_create(&t->rewards, json, recipe_where(t->spec->recipe, NULL, "rewards"), err);
-    json_decref(json);
-    t->has_rewards = !status;
-    if (!status && t->has_data)
-        status = reward_set_covers(&t->rewards, &t->data, err);
-    if (!status && t->has_eval)
-        status = reward_set_covers(&t->rewards, &t->eval_data, err);
-    if (status)
-        place_error(t, err);
-    return status;
-}
-
-static int open_data(struct trainer *t, struct err *err)
-{
-    int status = ERR_NONE;
-    if (t->o->data) {
-        status = dataset_open(&t->data, t->o->data, err);
-        t->has_data = !status;
-    }
-    if (!status && t->spec->evaluate && t->o->eval_data) {
-        status = dataset_open(&t->eval_data, t->o->eval_data, err);
-        t->has_eval = !status;
-    }
-    if (!status && t->has_data && t->has_eval)
-        status = dataset_disjoint(&t->data, &t->eval_data, err);
-    if (!status && t->spec->replay) {
-        status = replay_open(&t->replay, t->spec->replay, 0, err);
-        t->has_replay = !status;
-    }
-    return status;
-}
-
-static void report_generation_config(const struct trainer *t, const char *ignored)
-{
-    if (*ignored)
-        log_info("ignored: generation_config.json of %s says %s; sampling follows the recipe alone",
-                 t->o->model, ignored);
-}
-
-static int open_codec(struct trainer *t, struct err *err)
-{
-    struct train_chat chat;
-    int status = train_chat_options(&chat, t->spec->recipe, t->o, err);
-    if (!status)
-        status = text_codec_open_ids(&t->codec, t->o->model, &chat.options, &t->config, err);
-    train_chat_free(&chat);
-    return status;
-}
-
-/* Names that only the tasks and rewards at hand decide about. */
-static int check_names(const struct trainer *t, struct err *err)
-{
-    const char *metric = t->o->metric_for_best_model;
-    for (int r = 0; t->o->soft_overlong_cache && r < t->rewards.count; r++)
-        if (strcmp(t->rewards.items[r].label, SOFT_OVERLONG) == 0)
-            return err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "rewards"),
-                           "a reward is labelled \"" SOFT_OVERLONG
-                           "\", which is what soft_overlong_cache logs: give it another label");
-    if (!t->has_eval || eval_metric_exists(metric, &t->eval_data, &t->rewards))
-        return ERR_NONE;
-    struct str known = {0};
-    eval_metric_list(&known, &t->eval_data, &t->rewards);
-    int status =
-        err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "metric_for_best_model"),
-                "no evaluation on %.200s has \"%.80s\"; there are %.600s", t->eval_data.path,
-                metric, str_text(&known));
-    str_free(&known);
-    return status;
-}
-
-static int open_texts(struct trainer *t, struct err *err)
-{
-    char ignored[512] = "";
-    int status = hf_config_open(&t->config, t->o->model, ignored, sizeof ignored, err);
-    if (!status)
-        status = open_codec(t, err);
-    if (!status)
-        status = stop_strings_create(&t->stops, &t->codec, t->o->stop_strings.items,
-                                     t->o->stop_strings.count,
-                                     recipe_where(t->spec->recipe, NULL, "stop_strings"), err);
-    if (!status)
-        status = open_data(t, err);
-    if (!status)
-        status = open_rewards(t, err);
-    if (!status)
-        status = check_names(t, err);
-    if (!status)
-        report_generation_config(t, ignored);
-    return status;
-}
-
-/* Longest prompt over everything that will be sampled from, checked against the recipe's limit. */
-static int longest_prompt(const struct trainer *t, int *longest, struct err *err)
-{
-    const struct dataset *sets[2] = {t->has_data ? &t->data : NULL,
-                                     t->has_eval ? &t->eval_data : NULL};
-    int limit = t->o->max_prompt_length;
-    *longest = 1;
-    for (int i = 0; i < 2; i++) {
-        /* Under replay the rows may be there for their names only. */
-        if (!sets[i] || (t->has_replay && !t->codec.tokenizer))
-            continue;
-        int tokens;
-        const struct row *row;
-        int status = episode_longest_prompt(&t->codec, sets[i], &tokens, &row, err);
-        if (status)
-            return status;
-        if (limit && tokens > limit)
-            return err_set(
-                err, ERR_INPUT, sets[i]->path,
-                "row \"%.80s\" (line %ld) has a prompt of %d tokens, max_prompt_length is %d: "
-                "shorten it, drop it or raise the limit; prompts are never cut",
-                row->id, row->line, tokens, limit);
-        *longest = tokens > *longest ? tokens : *longest;
-    }
-    return ERR_NONE;
-}
-
-/* Sizes of a generation: the recipe's, or under replay the file's where the recipe is silent. */
-static int generation_sizes(struct trainer *t, int *groups, int *per_group, int *prompt,
-                            int *max_steps, struct err *err)
-{
-    const struct train_options *o = t->o;
-    *groups = o->prompts_per_step * o->steps_per_generation;
-    *per_group = o->num_generations;
-    *max_steps = o->max_steps;
-    int status = longest_prompt(t, prompt, err);
-    if (!status && t->has_replay) {
-        struct replay_size size;
-        replay_measure(&t->replay, &size);
-        if (!recipe_given(t->spec->recipe, NULL, "num_generations", NULL))
-            *per_group = size.per_group;
-        if (!recipe_given(t->spec->recipe, NULL, "prompts_per_step", NULL))
-            *groups = size.groups;
-        *prompt = size.prompt > *prompt ? size.prompt : *prompt;
-        if (!*max_steps)
-            *max_steps = (int)size.last_step + train_generation_steps(o) - 1;
-    } else if (!status && !*max_steps) {
-        double generations = ceil(o->num_train_epochs * (double)t->data.count / *groups);
-        if (generations * train_generation_steps(o) > INT32_MAX)
-            status =
-                err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
-        else
-            *max_steps = (int)(generations * train_generation_steps(o));
-    }
-    return status;
-}
-
-static int open_dealer(struct trainer *t, struct err *err)
-{
-    struct task_weights weights;
-    const char *where = recipe_where(t->spec->recipe, NULL, "task_weights");
-    int status = task_weights_read(&weights, t->o->task_weights, where, err);
-    if (!status)
-        status = dealer_create(&t->grpo.dealer, &t->data, &weights,
-                               t->o->update_interval * t->plan.gradient.groups,
-                               (uint64_t)t->o->seed, where, err);
-    return status;
-}
-
-/* How often each task's rows come round: the truth about "epochs" under a mix. */
-static void print_epochs(struct str *text, struct trainer *t)
-{
-    struct dealer *d = &t->grpo.dealer;
-    uint64_t generations =
-        (uint64_t)((t->plan.max_steps + t->o->num_iterations - 1) / t->o->num_iterations);
-    for (int i = 0; d->decks[0].task && i < d->n_decks; i++)
-        str_printf(text, "\n  %-20s %5.1f%% of the groups, %zu rows, %.2f epochs", d->decks[i].task,
-                   100 * d->decks[i].weight, d->decks[i].deck.n,
-                   dealer_epochs(d, i, generations * (uint64_t)t->plan.gradient.groups));
-}
-
-static int make_plan(struct trainer *t, struct err *err)
-{
-    struct plan_input in = {
-        .d = t->spec->device, .config = &t->config, .lora = &t->lora, .o = t->o};
-    int status =
-        generation_sizes(t, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
-    if (status)
-        return status;
-    t->max_context = in.max_prompt_tokens + t->o->max_completion_length;
-    if (t->max_context > t->config.max_position_embeddings)
-        return err_set(
-            err, ERR_USAGE, "max_completion_length",
-            "the longest prompt (%d tokens) and %d new tokens exceed the model's context of "
-            "%d: lower max_completion_length or shorten the prompt",
-            in.max_prompt_tokens, t->o->max_completion_length, t->config.max_position_embeddings);
-    in.max_context = t->max_context;
-    in.rows = t->has_data && !t->has_replay ? t->data.count : 0;
-    in.evaluates = t->has_eval;
-    status = plan_make(&t->plan, &in, err);
-    if (!status && in.rows)
-        status = open_dealer(t, err);
-    if (!status) {
-        struct str text = {0};
-        plan_print(&text, &t->plan, t->o);
-        if (in.rows)
-            print_epochs(&text, t);
-        log_info("%s", str_text(&text));
-        str_free(&text);
-    }
-    return status;
-}
-
-static int open_adapters(struct trainer *t, struct err *err)
-{
-    struct grpo *g = &t->grpo;
-    int status;
-    if (t->o->init_adapter) {
-        status = adapter_open(&g->a, g->m, t->o->init_adapter, err);
-        const struct peft_config *c = status ? NULL : adapter_config(g->a);
-        if (c && (c->r != t->lora.r || c->lora_alpha != t->lora.lora_alpha ||
-                  c->use_rslora != t->lora.use_rslora ||
-                  memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0))
-            status = err_set(
-                err, ERR_USAGE, t->o->init_adapter,
-                "has r %d, lora_alpha %g, use_rslora %s; the recipe's lora says r %d, lora_alpha "
-                "%g, use_rslora %s%s: make them equal",
-                c->r, c->lora_alpha, c->use_rslora ? "true" : "false", t->lora.r,
-                t->lora.lora_alpha, t->lora.use_rslora ? "true" : "false",
-                memcmp(c->targets, t->lora.targets, sizeof c->targets) != 0
-                    ? ", and other target_modules"
-                    : "");
-    } else {
-        status = adapter_create(&g->a, g->m, &t->lora, (uint64_t)t->o->seed, err);
-    }
-    if (!status && t->o->ref_adapter)
-        status = adapter_open(&t->reference, g->m, t->o->ref_adapter, err);
-    return status;
-}
-
-/* The model and everything a step works on. */
-static int open_engine(struct trainer *t, struct err *err)
-{
-    struct grpo *g = &t->grpo;
-    const struct plan *plan = &t->plan;
-    int status = model_open(&g->m, t->spec->device, t->o->model, t->max_context, err);
-    if (!status)
-        status = open_adapters(t, err);
-    if (!status)
-        status = rollout_create(&g->episode.rollout, g->m, &t->lora, plan->max_sequences,
-                                plan->prompt_room, t->o->max_completion_length, err);
-    if (!status)
-        status = gradient_create(&g->gradient, g->m, &t->lora, &plan->gradient, err);
-    if (!status)
-        status = optimizer_create(&g->optimizer, t->spec->device, adapter_size(g->a), err);
-    if (!status)
-        status = generation_create(&g->gen, plan->gradient.groups, plan->gradient.per_group,
-                                   t->o->max_completion_length,
-                                   t->has_rewards && !t->has_replay ? &t->rewards : NULL, err);
-    if (status)
-        return status;
-    g->o = t->o;
-    g->max_steps = plan->max_steps;
-    g->warmup_steps = plan->warmup_steps;
-    g->reference = t->reference;
-    g->data = t->has_data ? &t->data : NULL;
-    g->replay = t->has_replay ? &t->replay : NULL;
-    g->max_prompt_tokens = plan->gradient.max_prompt_length;
-    g->episode.codec = &t->codec;
-    g->episode.stop = interrupt_requested;
-    g->episode.stops = &t->stops;
-    t->eval_episode = g->episode;
-    t->eval_episode.rewards = t->has_rewards ? &t->rewards : NULL;
-    if (!t->has_replay)
-        g->episode.rewards = t->eval_episode.rewards;
-    g->gen.mask_truncated = t->o->mask_truncated_completions;
-    g->gen.slices = t->o->steps_per_generation;
-    g->gen.overlong_cache = t->o->soft_overlong_cache;
-    g->loss = (struct loss_params){.type = (enum loss_type)t->o->loss_type,
-                                   .epsilon = t->o->epsilon,
-                                   .epsilon_high = t->o->epsilon_high,
-                                   .beta = t->o->beta,
-                                   .bias_correction_kl = t->o->use_bias_correction_kl,
-                                   .max_completion_length = t->o->max_completion_length,
-                                   .delta = isnan(t->o->delta) ? 0 : t->o->delta,
-                                   .level = (enum sampling_level)t->o->importance_sampling_level,
-                                   .steps_per_generation = t->o->dapo_denominator == DAPO_GENERATION
-                                                               ? t->o->steps_per_generation
-                                                               : 0};
-    return ERR_NONE;
-}
-
 static int make_identity(struct trainer *t, struct err *err)
 {
     struct identity *id = &t->identity;
@@ -370,14 +55,14 @@ static int make_identity(struct trainer *t, struct err *err)
         status = identity_folder(id->part[IDENTITY_INIT_ADAPTER], t->o->init_adapter, err);
     if (!status && t->o->ref_adapter)
         status = identity_folder(id->part[IDENTITY_REF_ADAPTER], t->o->ref_adapter, err);
-    if (!status && t->has_replay)
+    if (!status && t->setup.has_replay)
         status = sha256_file(id->part[IDENTITY_REPLAY], t->spec->replay, err);
     if (!status)
         status = identity_build(id->part[IDENTITY_BUILD], err);
-    if (t->has_data)
-        snprintf(id->part[IDENTITY_DATA], sizeof id->part[0], "%s", t->data.sha256);
-    if (t->has_eval)
-        snprintf(id->part[IDENTITY_EVAL_DATA], sizeof id->part[0], "%s", t->eval_data.sha256);
+    if (t->setup.has_data)
+        snprintf(id->part[IDENTITY_DATA], sizeof id->part[0], "%s", t->setup.data.sha256);
+    if (t->setup.has_eval)
+        snprintf(id->part[IDENTITY_EVAL_DATA], sizeof id->part[0], "%s", t->setup.eval_data.sha256);
     snprintf(id->part[IDENTITY_ISA], sizeof id->part[0], "%s", t->spec->device->isa);
     recipe_resolved(t->spec->recipe, &id->recipe);
     if (!status && id->recipe.failed)
@@ -406,11 +91,11 @@ static int write_run_json(const struct trainer *t, struct err *err)
                                     .identity = &t->identity,
                                     .allowed = &t->state.allowed,
                                     .seed = t->o->seed,
-                                    .max_steps = t->plan.max_steps,
-                                    .parts = t->plan.parts,
-                                    .n_parts = t->plan.n_parts,
-                                    .total = t->plan.total,
-                                    .micro_batch = t->plan.gradient.micro_batch,
+                                    .max_steps = t->setup.plan.max_steps,
+                                    .parts = t->setup.plan.parts,
+                                    .n_parts = t->setup.plan.n_parts,
+                                    .total = t->setup.plan.total,
+                                    .micro_batch = t->setup.plan.gradient.micro_batch,
                                     .stopped_early = stopped_early(t),
                                     .step = t->state.step,
                                     .not_better = t->state.best.not_better};
@@ -444,9 +129,9 @@ static int evaluate(struct trainer *t, struct metrics *out, struct err *err)
                                            .o = t->o,
                                            .episode = &t->eval_episode,
                                            .a = t->grpo.a,
-                                           .data = &t->eval_data,
-                                           .max_sequences = t->plan.max_sequences,
-                                           .max_prompt_tokens = t->plan.prompt_room};
+                                           .data = &t->setup.eval_data,
+                                           .max_sequences = t->setup.plan.max_sequences,
+                                           .max_prompt_tokens = t->setup.plan.prompt_room};
     int status = t->spec->evaluate(&call, out, err);
     if (status)
         return status;
@@ -467,7 +152,7 @@ static bool eval_due(const struct trainer *t)
 {
     int step = t->state.step;
     int every = t->o->eval_steps;
-    return t->has_eval && ((every && step % every == 0) || step == t->plan.max_steps);
+    return t->setup.has_eval && ((every && step % every == 0) || step == t->setup.plan.max_steps);
 }
 
 static int write_timing(struct trainer *t, double seconds, double eval_seconds, struct err *err)
@@ -527,7 +212,7 @@ static void show_step(struct trainer *t)
 static void show_sample(const struct trainer *t)
 {
     const struct generation *gen = &t->grpo.gen;
-    if (!t->o->console_steps || t->state.step % t->o->console_steps || !t->codec.tokenizer ||
+    if (!t->o->console_steps || t->state.step % t->o->console_steps || !t->setup.codec.tokenizer ||
         gen->first_step != t->state.step || !gen->batch.groups[0].row) /* restored: no text */
         return;
     struct str text = {0};
@@ -571,7 +256,7 @@ static void counters_from_state(struct grpo *g, const struct train_state *s)
 
 static bool last_step(const struct trainer *t)
 {
-    return t->state.step >= t->plan.max_steps || stopped_early(t);
+    return t->state.step >= t->setup.plan.max_steps || stopped_early(t);
 }
 
 /* The clock decides when a checkpoint is written, and nothing that is in one. */
@@ -637,7 +322,7 @@ static int start_fresh(struct trainer *t, struct err *err)
         status = track_open(&t->track, t->spec->run, NULL, err);
     if (!status)
         status = write_run_json(t, err);
-    if (!status && t->has_eval) {
+    if (!status && t->setup.has_eval) {
         metrics_clear(&t->grpo.metrics);
         status = evaluate(t, &t->grpo.metrics, err);
         if (!status)
@@ -702,7 +387,7 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
 
 static int run_steps(struct trainer *t, struct err *err)
 {
-    progress_begin(&t->progress, "train", t->plan.max_steps);
+    progress_begin(&t->progress, "train", t->setup.plan.max_steps);
     int status = t->unfinished ? finish_step(t, NAN, err) : ERR_NONE;
     while (!status && !last_step(t)) {
         status = one_step(t, err);
@@ -726,21 +411,37 @@ static int run_steps(struct trainer *t, struct err *err)
                    t->state.step);
 }
 
+static void say_plan(struct trainer *t)
+{
+    struct str text = {0};
+    setup_print_plan(&text, &t->setup);
+    log_info("%s", str_text(&text));
+    str_free(&text);
+}
+
 static int prepare(struct trainer *t, struct err *err)
 {
     const struct trainer_spec *spec = t->spec;
     if (!spec->resume && !dir_is_empty(spec->run))
         return err_set(err, ERR_USAGE, spec->run,
                        "is not empty: continue it with --resume, or name a new --out");
-    int status = train_peft_config(&t->lora, t->o, err);
+    int status = setup_open(&t->setup,
+                            &(struct setup_spec){.o = spec->o,
+                                                 .recipe = spec->recipe,
+                                                 .device = spec->device,
+                                                 .replay = spec->replay,
+                                                 .evaluates = spec->evaluate != NULL},
+                            err);
     if (!status)
-        status = open_texts(t, err);
+        status = setup_plan(&t->setup, err);
     if (!status)
-        status = make_plan(t, err);
+        say_plan(t);
     if (!status)
         status = make_identity(t, err);
     if (!status)
-        status = open_engine(t, err);
+        status = setup_engine(&t->grpo, &t->setup, err);
+    t->eval_episode = t->grpo.episode;
+    t->eval_episode.rewards = t->setup.has_rewards ? &t->setup.rewards : NULL;
     if (!status)
         status = run_folder_make(spec->run, err);
     return status ? status : run_folder_lock(&t->lock, spec->run, err);
@@ -748,26 +449,9 @@ static int prepare(struct trainer *t, struct err *err)
 
 static void close_all(struct trainer *t)
 {
-    struct grpo *g = &t->grpo;
     track_close(&t->track);
-    generation_free(&g->gen);
-    optimizer_free(&g->optimizer);
-    gradient_free(g->gradient);
-    rollout_free(g->episode.rollout);
-    dealer_free(&g->dealer);
-    adapter_close(t->reference);
-    adapter_close(g->a);
-    model_close(g->m);
-    if (t->has_replay)
-        replay_close(&t->replay);
-    if (t->has_data)
-        dataset_close(&t->data);
-    if (t->has_eval)
-        dataset_close(&t->eval_data);
-    if (t->has_rewards)
-        reward_set_free(&t->rewards);
-    stop_strings_free(&t->stops);
-    text_codec_close(&t->codec);
+    setup_close_engine(&t->grpo, &t->setup);
+    setup_close(&t->setup);
     identity_free(&t->identity);
     str_free(&t->state.allowed);
     str_free(&t->sample);

@@ -410,7 +410,7 @@ static void test_interactive(void **state)
     }
     close(in[0]);
     close(out[1]);
-    alarm(60); /* a program that waits for more would hang here */
+    alarm(600); /* a program that waits for more would hang here */
     for (int i = 0; i < 3; i++) {
         char answer[200];
         assert_int_equal(write(in[1], "{\"text\": \"a\"}\n", 14), 14);
@@ -583,7 +583,8 @@ static void test_stop_between_completions(void **state)
 }
 
 /* Starts `grpo ARGUMENTS` with a pipe that stays open as its input and the file as its output,
- * sends SIGINT once the file or the clock says that work has begun, and returns the exit status. */
+ * sends SIGINT once it answered the input, or without one once it listens for signals and has had
+ * time to begin, and returns the exit status. */
 static int interrupt_program(const char *input, char *const *words, const char *out)
 {
     int in[2], code;
@@ -601,10 +602,9 @@ static int interrupt_program(const char *input, char *const *words, const char *
     close(in[0]);
     assert_int_equal(write(in[1], input, strlen(input)), (ssize_t)strlen(input));
     struct str text = {0};
-    for (int i = 0; i < 600 && (i < 10 || (*input && !strchr(str_text(&text), '\n'))); i++) {
-        usleep(50000);
-        slurp(&text, out);
-    }
+    assert_true(wait_for_handler(pid, SIGINT));
+    assert_true(wait_for_lines(pid, out, *input != 0));
+    usleep(*input ? 0 : 200000);
     kill(pid, SIGINT);
     assert_int_equal(waitpid(pid, &code, 0), pid);
     close(in[1]);

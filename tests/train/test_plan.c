@@ -199,6 +199,57 @@ static void a_budget_is_kept(void **state)
     device_close(d);
 }
 
+/* One prompt of up to 256 tokens, 16 completions of up to 512 on a model of 0.5 billion parameters:
+ * without a budget the plan stays below 8 GiB; a budget that is given is used. */
+static void budgets_choose_different_plans(void **state)
+{
+    (void)state;
+    struct device *d;
+    struct err err;
+    struct peft_config lora = lora_of(16);
+    struct hf_config config = {.arch = ARCH_QWEN3,
+                               .vocab_size = 49152,
+                               .hidden_size = 1024,
+                               .intermediate_size = 3072,
+                               .layers = 28,
+                               .heads = 16,
+                               .kv_heads = 8,
+                               .head_dim = 128,
+                               .max_position_embeddings = 4096,
+                               .tie_word_embeddings = true,
+                               .qk_norm = true};
+    static const struct {
+        double gib;
+        int micro_batch;
+    } cases[] = {{0, 4}, {6, 2}, {8, 4}, {16, 8}, {24, 16}};
+    assert_int_equal(device_open(&d, &(struct device_options){.threads = 1}, &err), 0);
+    struct train_options o = options_of(0, 0);
+    o.max_completion_length = 512;
+    struct plan_input in = {.d = d,
+                            .config = &config,
+                            .lora = &lora,
+                            .o = &o,
+                            .groups = 1,
+                            .per_group = 16,
+                            .max_prompt_tokens = 256,
+                            .max_context = 768,
+                            .max_steps = 1,
+                            .program_bytes = 40 << 20};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan p;
+        o.memory_gib = cases[i].gib;
+        if (plan_make(&p, &in, &err))
+            fail_msg("%g GiB: %s", cases[i].gib, err.message);
+        print_message("%4.0f GiB: micro-batch %d, %.0f MiB\n", cases[i].gib, p.gradient.micro_batch,
+                      (double)p.total / 0x1p20);
+        assert_int_equal(p.gradient.micro_batch, cases[i].micro_batch);
+        assert_int_equal(p.max_sequences, 16); /* decoding takes little */
+        assert_true(p.total < (cases[i].gib > 0 ? cases[i].gib : 8) * 0x1p30);
+        assert_true(p.parts[0].bytes == in.program_bytes);
+    }
+    device_close(d);
+}
+
 static void a_small_budget_gives_the_same_bytes(void **state)
 {
     (void)state;
@@ -216,13 +267,17 @@ static void a_small_budget_gives_the_same_bytes(void **state)
     write_text(path, text);
     train_ok(&(struct train_run){.recipe = path, .run = big});
     json_t *plan_json = json_line(in_folder(big, "run.json"), 0);
-    double total = json_number_value(json_object_get(json_object_get(plan_json, "plan"), "total"));
+    const json_t *plan = json_object_get(plan_json, "plan"),
+                 *program = json_object_get(plan, "program, texts");
+    assert_true(json_is_integer(program));
+    double total = json_number_value(json_object_get(plan, "total")) - json_number_value(program);
     json_decref(plan_json);
     /* Down to the smallest that is still taken. */
     int taken = 0;
     for (double part = 0.9; part > 0.3; part -= 0.06) {
         struct err err;
-        snprintf(set, sizeof set, "memory_gib=%.9f", part * total / 0x1p30);
+        snprintf(set, sizeof set, "memory_gib=%.9f",
+                 ((double)plan_resident_bytes() + part * total) / 0x1p30);
         struct train_run run = {.recipe = path, .run = small, .set = {set}};
         int status = train_run(&run, NULL, &err);
         if (status) {
@@ -344,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_what_is_allocated),
         cmocka_unit_test(a_budget_is_kept),
+        cmocka_unit_test(budgets_choose_different_plans),
         cmocka_unit_test(a_small_budget_gives_the_same_bytes),
         cmocka_unit_test(nothing_is_allocated_after_the_first_step),
         cmocka_unit_test(without_eval_steps_first_and_last),

@@ -345,21 +345,42 @@ static void check_interrupted(const struct shots *s, const char *label)
     json_decref(last);
 }
 
+/* A moment of the run: this many steps are logged, and then some seconds. */
+struct moment {
+    int line;
+    double after;
+};
+
+static struct moment draw_moment(const struct shots *s)
+{
+    double step = s->takes / s->steps;
+    return (struct moment){(int)draw((unsigned)s->steps - 1), step * draw(1000) / 1000};
+}
+
+/* Sends the signal at that moment, or finds the program ended before it; its exit status. */
+static int shoot(const struct shots *s, bool resume, struct moment at, int number)
+{
+    pid_t pid = start(s->recipe, s->cut, resume);
+    if (at.line == 0 || wait_for_lines(pid, in_folder(s->cut, "metrics.jsonl"), at.line))
+        sleep_seconds(at.after);
+    kill(pid, number);
+    return finish(pid);
+}
+
 static void signals_at_random_moments(void **state)
 {
     (void)state;
+    enum { SHOTS = 8, MUST_STOP = 2, AT_MOST = 100 };
     struct shots s;
-    int stopped = 0;
+    int stopped = 0, shot = 0;
     prepare_shots(&s, "eval_steps: 3\nsave_steps: 50\n", 8);
-    for (int shot = 0; shot < 8; shot++) {
+    for (; shot < SHOTS || (stopped < MUST_STOP && shot < AT_MOST); shot++) {
         char label[100];
         int number = shot % 2 ? SIGINT : SIGTERM;
-        double at = s.takes * (0.15 + 0.85 * draw(1000) / 1000);
-        snprintf(label, sizeof label, "shot %d, signal %d after %.0f ms", shot, number, at * 1e3);
-        pid_t pid = start(s.recipe, s.cut, false);
-        sleep_seconds(at);
-        kill(pid, number);
-        int status = finish(pid);
+        struct moment at = draw_moment(&s);
+        snprintf(label, sizeof label, "shot %d, signal %d %.0f ms after line %d", shot, number,
+                 at.after * 1e3, at.line);
+        int status = shoot(&s, false, at, number);
         if (status == 130) {
             stopped++;
             check_interrupted(&s, label);
@@ -370,7 +391,8 @@ static void signals_at_random_moments(void **state)
         compare_shots(&s, label);
         shell("rm -rf '%s'", s.cut);
     }
-    assert_true(stopped >= 2);
+    print_message("%d of %d stopped the program\n", stopped, shot);
+    assert_true(stopped >= MUST_STOP);
     temp_folder_remove(s.folder);
 }
 
@@ -384,12 +406,10 @@ static void killed_at_random_moments(const char *more, int steps, int shots)
         bool resume = false;
         /* Twice, the second time during what the first resume does. */
         for (int again = 0; again < 2; again++, resume = true) {
-            double at = s.takes * (again ? 0.7 : 1.0) * (0.25 + 0.75 * draw(1000) / 1000);
-            snprintf(label, sizeof label, "shot %d, SIGKILL after %.0f ms", shot, at * 1e3);
-            pid_t pid = start(s.recipe, s.cut, resume);
-            sleep_seconds(at);
-            kill(pid, SIGKILL);
-            int status = finish(pid);
+            struct moment at = draw_moment(&s);
+            snprintf(label, sizeof label, "shot %d, SIGKILL %.0f ms after line %d", shot,
+                     at.after * 1e3, at.line);
+            int status = shoot(&s, resume, at, SIGKILL);
             if (status != -SIGKILL && status != 0)
                 fail_msg("%s: ended with %d", label, status);
             if (access(s.cut, F_OK) != 0)

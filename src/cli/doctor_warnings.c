@@ -1,0 +1,279 @@
+/* doctor_warnings.c: a table of what is allowed and seldom meant. A warning is a function that
+ * writes its sentence when its condition holds, and writes nothing otherwise. */
+#include <math.h>
+#include <string.h>
+#include "base/check.h"
+#include "cli/doctor.h"
+
+struct warning {
+    const char *id; /* stable: scripts look for it */
+    void (*say)(struct str *out, const struct doctor *d);
+};
+
+/* --- the data and how often it comes round --- */
+
+static void say_epochs(struct str *out, const struct doctor *d)
+{
+    const struct plan *p = &d->setup.plan;
+    if (p->epochs < 2)
+        str_printf(out,
+                   "%d steps × %d prompts over %zu rows are %.2f epochs%s: most prompts are seen "
+                   "at most %s",
+                   p->max_steps, d->o.prompts_per_step, d->setup.data.count, p->epochs,
+                   train_generation_steps(&d->o) > 1 ? " (a generation serves several steps)" : "",
+                   p->epochs <= 1 ? "once" : "twice");
+}
+
+static void say_many_epochs(struct str *out, const struct doctor *d)
+{
+    if (d->setup.plan.epochs > 20)
+        str_printf(out,
+                   "each row comes %.0f times: the policy can learn the rows by heart; watch "
+                   "the evaluation, not the training reward",
+                   d->setup.plan.epochs);
+}
+
+static void say_uneven(struct str *out, const struct doctor *d)
+{
+    struct setup *s = (struct setup *)&d->setup; /* dealing ahead leaves the cursor alone */
+    double low = INFINITY, high = 0;
+    const char *name[2] = {"", ""};
+    for (int i = 0; i < s->dealer.n_decks && s->dealer.decks[i].task; i++) {
+        double epochs = dealer_epochs(&s->dealer, i, setup_groups(s));
+        if (epochs < low)
+            name[0] = s->dealer.decks[i].task;
+        if (epochs > high)
+            name[1] = s->dealer.decks[i].task;
+        low = fmin(low, epochs);
+        high = fmax(high, epochs);
+    }
+    if (high > 3 * low)
+        str_printf(out,
+                   "task_weights go against the number of rows: \"%s\" comes %.2f epochs, \"%s\" "
+                   "%.2f",
+                   name[1], high, name[0], low);
+}
+
+static void say_duplicates(struct str *out, const struct doctor *d)
+{
+    if (d->duplicates)
+        str_printf(out,
+                   "%zu training rows have the prompt of an earlier row: they come that much "
+                   "oftener",
+                   d->duplicates);
+}
+
+static void say_no_eval(struct str *out, const struct doctor *d)
+{
+    if (!d->setup.has_eval)
+        str_puts(out, "no eval_data: no best checkpoint is chosen, and nothing tells learning from "
+                      "luck");
+}
+
+/* Two-sided 5%, power 80%, paired prompts: (1.96 + 0.84) · sd / √n, with a deviation of 0.25 of
+ * the differences, about what rewards in [0, 1] have. */
+static void say_small_eval(struct str *out, const struct doctor *d)
+{
+    enum { ENOUGH = 200 };
+    if (!d->setup.has_eval || d->setup.eval_data.count >= ENOUGH)
+        return;
+    double n = (double)d->setup.eval_data.count;
+    str_printf(out,
+               "the evaluation has %.0f rows (%d of its smallest task): a gain below about %.2f "
+               "(%.2f in that task) cannot be told from chance (80%% power, deviation of the "
+               "differences 0.25)",
+               n, d->smallest_eval_task, 2.8 * 0.25 / sqrt(n),
+               2.8 * 0.25 / sqrt(d->smallest_eval_task));
+}
+
+/* --- prompts --- */
+
+static void say_limit(struct str *out, const struct doctor *d)
+{
+    int longest = d->setup.longest_prompt, limit = d->o.max_prompt_length,
+        context = d->setup.config.max_position_embeddings;
+    if (limit && longest > 0.95 * limit)
+        str_printf(out, "the longest prompt has %d tokens, max_prompt_length is %d", longest,
+                   limit);
+    else if (d->setup.max_context > 0.95 * context)
+        str_printf(out,
+                   "the longest prompt (%d tokens) and max_completion_length %d nearly fill the "
+                   "model's context of %d",
+                   longest, d->o.max_completion_length, context);
+}
+
+static void say_no_bos(struct str *out, const struct doctor *d)
+{
+    if (d->no_bos && d->puts_bos)
+        str_printf(out,
+                   "%zu prompts begin without token %d, which the tokenizer puts before plain "
+                   "text: the chat template prints none, and none is added",
+                   d->no_bos, d->bos);
+}
+
+static void say_inside_bos(struct str *out, const struct doctor *d)
+{
+    if (d->inside_bos)
+        str_printf(out, "the texts of %zu rows spell the beginning-of-text token (id %d)",
+                   d->inside_bos, d->bos);
+}
+
+static void say_padded(struct str *out, const struct doctor *d)
+{
+    const tokenizer *t = d->setup.codec.tokenizer;
+    int size = t ? tokenizer_vocab_size(t) : 0, vocab = d->setup.config.vocab_size;
+    if (t && size < vocab)
+        str_printf(out,
+                   "the model has %d ids that the tokenizer does not: when sampled they stand for "
+                   "no text",
+                   vocab - size);
+    else if (size > vocab)
+        str_printf(out, "the tokenizer has %d ids that the model does not", size - vocab);
+}
+
+static void say_no_template(struct str *out, const struct doctor *d)
+{
+    if (!d->setup.codec.chat && d->setup.codec.tokenizer)
+        str_puts(out, "the model has no chat template: rows must give prompt_ids");
+}
+
+/* --- the objective --- */
+
+static void say_on_policy(struct str *out, const struct doctor *d)
+{
+    if (plan_on_policy(&d->o))
+        str_puts(out, "on-policy (one step a generation): the ratio is 1 by construction, so "
+                      "clipping is inactive and clip_ratio stays 0");
+}
+
+static void say_gameable(struct str *out, const struct doctor *d)
+{
+    const struct reward_set *set = &d->setup.rewards;
+    for (int i = 0; i < set->count; i++)
+        if (set->items[i].weight != 0 &&
+            strcmp(reward_definition(set->items[i].reward)->name, "sql_qa_v2") == 0) {
+            str_puts(out, "sql_qa_v2 can be won without knowing SQL (it counts keywords and runs "
+                          "nothing): read samples, and log sql_valid beside it with weight 0");
+            return;
+        }
+}
+
+static void say_few_generations(struct str *out, const struct doctor *d)
+{
+    if (d->setup.plan.gradient.per_group < 8)
+        str_printf(out,
+                   "num_generations is %d: a group's mean is a rough baseline, and often all "
+                   "rewards of a group are equal and teach nothing; 8 to 16 is usual",
+                   d->setup.plan.gradient.per_group);
+}
+
+static void say_lr_zero(struct str *out, const struct doctor *d)
+{
+    if (d->o.learning_rate == 0)
+        str_puts(out, "learning_rate is 0: nothing is learnt");
+}
+
+static void say_warmup(struct str *out, const struct doctor *d)
+{
+    const struct plan *p = &d->setup.plan;
+    if (p->warmup_steps >= p->max_steps && p->warmup_steps > 0)
+        str_printf(out,
+                   "the warmup takes %d steps and the run %d: learning_rate is not reached before "
+                   "the end",
+                   p->warmup_steps, p->max_steps);
+}
+
+static void say_reference(struct str *out, const struct doctor *d)
+{
+    if (d->o.beta != 0 && d->o.init_adapter && !d->o.ref_adapter)
+        str_puts(out, "beta holds the policy near the bare base model, not near init_adapter: "
+                      "name it as ref_adapter too if that is meant");
+}
+
+static void say_cold(struct str *out, const struct doctor *d)
+{
+    if (d->o.temperature < 0.5)
+        str_printf(out,
+                   "temperature %g makes the completions of a group much alike: little to "
+                   "compare",
+                   d->o.temperature);
+}
+
+static void say_truncated(struct str *out, const struct doctor *d)
+{
+    if (d->o.allow_truncated_sampling)
+        str_puts(out, "completions are drawn from a truncated distribution and trained on the "
+                      "whole one: the update is biased");
+}
+
+/* --- the run --- */
+
+static void say_memory(struct str *out, const struct doctor *d)
+{
+    double total = (double)d->setup.plan.total;
+    if (d->memory_total > 0 && total > 0.9 * d->memory_total)
+        str_printf(out, "the plan takes %.1f GiB of the machine's %.1f GiB: lower memory_gib",
+                   total / 0x1p30, d->memory_total / 0x1p30);
+}
+
+static void say_saving(struct str *out, const struct doctor *d)
+{
+    double seconds = d->measured.likely.step * d->o.save_steps;
+    if (d->has_measured && seconds > 3600 && d->o.save_minutes == 0 &&
+        d->o.save_steps < d->setup.plan.max_steps)
+        str_printf(out,
+                   "%d steps between checkpoints take about %.1f hours, which a kill can lose: set "
+                   "save_minutes",
+                   d->o.save_steps, seconds / 3600);
+}
+
+static void say_clipped(struct str *out, const struct doctor *d)
+{
+    if (d->has_measured && d->measured.max_tokens == d->o.max_completion_length &&
+        d->measured.clipped > 0.5)
+        str_printf(out,
+                   "%.0f%% of the completions measured ran into max_completion_length %d without "
+                   "an end-of-text token",
+                   100 * d->measured.clipped, d->o.max_completion_length);
+}
+
+static const struct warning warnings[] = {
+    {"epochs", say_epochs},
+    {"many_epochs", say_many_epochs},
+    {"uneven_tasks", say_uneven},
+    {"duplicates", say_duplicates},
+    {"no_eval_data", say_no_eval},
+    {"small_eval", say_small_eval},
+    {"prompt_near_limit", say_limit},
+    {"no_bos", say_no_bos},
+    {"bos_in_texts", say_inside_bos},
+    {"vocabulary", say_padded},
+    {"no_template", say_no_template},
+    {"on_policy", say_on_policy},
+    {"gameable_reward", say_gameable},
+    {"few_generations", say_few_generations},
+    {"lr_zero", say_lr_zero},
+    {"warmup", say_warmup},
+    {"reference", say_reference},
+    {"low_temperature", say_cold},
+    {"truncated_sampling", say_truncated},
+    {"memory", say_memory},
+    {"rare_checkpoints", say_saving},
+    {"clipped", say_clipped},
+};
+
+void doctor_warnings(struct doctor *d)
+{
+    json_t *list = json_object_get(d->report, "warnings");
+    for (size_t i = 0; i < ARRAY_LENGTH(warnings); i++) {
+        struct str text = {0};
+        warnings[i].say(&text, d);
+        if (text.length || text.failed) {
+            json_t *item = json_object();
+            doctor_put(d, item, "id", json_string(warnings[i].id));
+            doctor_put(d, item, "text", text.failed ? NULL : doctor_string(str_text(&text)));
+            doctor_push(d, list, item);
+        }
+        str_free(&text);
+    }
+}

@@ -1,0 +1,363 @@
+/* setup.c: opening, checking and planning in the order in which mistakes are cheapest to find:
+ * configuration, tokenizer and texts, data, rewards, the plan; the model's weights come last. */
+#include "train/setup.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "train/stopping.h"
+
+/* Rewards know their parameters but not where in the recipe they stand. */
+static void place_error(const struct setup *s, struct err *err)
+{
+    const char *place = recipe_where(s->spec.recipe, NULL, "rewards");
+    if (!err || err->code != ERR_USAGE || strncmp(err->where, place, strlen(place)) == 0)
+        return;
+    if (strcmp(err->where, "rewards") == 0)
+        err->where[0] = 0;
+    err_prefix(err, place);
+}
+
+static int open_rewards(struct setup *s, struct err *err)
+{
+    if (!s->o->rewards)
+        return ERR_NONE;
+    json_t *json = recipe_node_json(s->o->rewards);
+    if (!json)
+        return err_no_memory(err, "rewards", 0);
+    int status =
+        reward_set_create(&s->rewards, json, recipe_where(s->spec.recipe, NULL, "rewards"), err);
+    json_decref(json);
+    s->has_rewards = !status;
+    if (!status && s->has_data)
+        status = reward_set_covers(&s->rewards, &s->data, err);
+    if (!status && s->has_eval)
+        status = reward_set_covers(&s->rewards, &s->eval_data, err);
+    if (status)
+        place_error(s, err);
+    return status;
+}
+
+/* A check that says no ends the way, or is kept for a report (and the way goes on). */
+static int keep_gate(struct setup *s, int status, const struct err *err)
+{
+    if (status != ERR_GATE || !s->spec.keep_gates)
+        return status;
+    if (!s->gate.code)
+        s->gate = *err;
+    return ERR_NONE;
+}
+
+static int open_data(struct setup *s, struct err *err)
+{
+    int status = ERR_NONE;
+    if (s->o->data) {
+        status = dataset_open(&s->data, s->o->data, err);
+        s->has_data = !status;
+    }
+    if (!status && s->spec.evaluates && s->o->eval_data) {
+        status = dataset_open(&s->eval_data, s->o->eval_data, err);
+        s->has_eval = !status;
+    }
+    if (!status && s->has_data && s->has_eval)
+        status = keep_gate(s, dataset_disjoint(&s->data, &s->eval_data, err), err);
+    if (!status && s->spec.replay) {
+        status = replay_open(&s->replay, s->spec.replay, 0, err);
+        s->has_replay = !status;
+    }
+    return status;
+}
+
+static void report_generation_config(const struct setup *s)
+{
+    if (s->ignored[0])
+        log_info("ignored: generation_config.json of %s says %s; sampling follows the recipe alone",
+                 s->o->model, s->ignored);
+}
+
+static int open_codec(struct setup *s, struct err *err)
+{
+    struct train_chat chat;
+    int status = train_chat_options(&chat, s->spec.recipe, s->o, err);
+    if (!status)
+        status = text_codec_open_ids(&s->codec, s->o->model, &chat.options, &s->config, err);
+    train_chat_free(&chat);
+    return status;
+}
+
+/* Names that only the tasks and rewards at hand decide about. */
+static int check_names(const struct setup *s, struct err *err)
+{
+    const char *metric = s->o->metric_for_best_model;
+    for (int r = 0; s->o->soft_overlong_cache && r < s->rewards.count; r++)
+        if (strcmp(s->rewards.items[r].label, SOFT_OVERLONG) == 0)
+            return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "rewards"),
+                           "a reward is labelled \"" SOFT_OVERLONG
+                           "\", which is what soft_overlong_cache logs: give it another label");
+    if (!s->has_eval || eval_metric_exists(metric, &s->eval_data, &s->rewards))
+        return ERR_NONE;
+    struct str known = {0};
+    eval_metric_list(&known, &s->eval_data, &s->rewards);
+    int status =
+        err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "metric_for_best_model"),
+                "no evaluation on %.200s has \"%.80s\"; there are %.600s", s->eval_data.path,
+                metric, str_text(&known));
+    str_free(&known);
+    return status;
+}
+
+int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
+{
+    *s = (struct setup){.spec = *spec, .o = spec->o};
+    int status = train_peft_config(&s->lora, s->o, err);
+    if (!status)
+        status = hf_config_open(&s->config, s->o->model, s->ignored, sizeof s->ignored, err);
+    if (!status)
+        status = open_codec(s, err);
+    if (!status)
+        status = stop_strings_create(&s->stops, &s->codec, s->o->stop_strings.items,
+                                     s->o->stop_strings.count,
+                                     recipe_where(s->spec.recipe, NULL, "stop_strings"), err);
+    if (!status)
+        status = open_data(s, err);
+    if (!status)
+        status = open_rewards(s, err);
+    if (!status)
+        status = check_names(s, err);
+    if (!status)
+        report_generation_config(s);
+    return status;
+}
+
+/* --- the plan --- */
+
+/* Longest prompt over everything that will be sampled from, checked against the recipe's limit. */
+static int longest_prompt(const struct setup *s, int *longest, struct err *err)
+{
+    const struct dataset *sets[2] = {s->has_data ? &s->data : NULL,
+                                     s->has_eval ? &s->eval_data : NULL};
+    int limit = s->o->max_prompt_length;
+    *longest = 1;
+    for (int i = 0; i < 2; i++) {
+        /* Under replay the rows may be there for their names only. */
+        if (!sets[i] || (s->has_replay && !s->codec.tokenizer))
+            continue;
+        int tokens;
+        const struct row *row;
+        int status = episode_longest_prompt(&s->codec, sets[i], &tokens, &row, err);
+        if (status)
+            return status;
+        if (limit && tokens > limit)
+            return err_set(
+                err, ERR_INPUT, sets[i]->path,
+                "row \"%.80s\" (line %ld) has a prompt of %d tokens, max_prompt_length is %d: "
+                "shorten it, drop it or raise the limit; prompts are never cut",
+                row->id, row->line, tokens, limit);
+        *longest = tokens > *longest ? tokens : *longest;
+    }
+    return ERR_NONE;
+}
+
+/* Sizes of a generation: the recipe's, or under replay the file's where the recipe is silent. */
+static int generation_sizes(struct setup *s, int *groups, int *per_group, int *prompt,
+                            int *max_steps, struct err *err)
+{
+    const struct train_options *o = s->o;
+    *groups = o->prompts_per_step * o->steps_per_generation;
+    *per_group = o->num_generations;
+    *max_steps = o->max_steps;
+    int status = longest_prompt(s, prompt, err);
+    if (!status && s->has_replay) {
+        struct replay_size size;
+        replay_measure(&s->replay, &size);
+        if (!recipe_given(s->spec.recipe, NULL, "num_generations", NULL))
+            *per_group = size.per_group;
+        if (!recipe_given(s->spec.recipe, NULL, "prompts_per_step", NULL))
+            *groups = size.groups;
+        *prompt = size.prompt > *prompt ? size.prompt : *prompt;
+        if (!*max_steps)
+            *max_steps = (int)size.last_step + train_generation_steps(o) - 1;
+    } else if (!status && !*max_steps) {
+        double generations = ceil(o->num_train_epochs * (double)s->data.count / *groups);
+        if (generations * train_generation_steps(o) > INT32_MAX)
+            status =
+                err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
+        else
+            *max_steps = (int)(generations * train_generation_steps(o));
+    }
+    return status;
+}
+
+static int open_dealer(struct setup *s, struct err *err)
+{
+    struct task_weights weights;
+    const char *where = recipe_where(s->spec.recipe, NULL, "task_weights");
+    int status = task_weights_read(&weights, s->o->task_weights, where, err);
+    if (!status)
+        status = dealer_create(&s->dealer, &s->data, &weights,
+                               s->o->update_interval * s->plan.gradient.groups,
+                               (uint64_t)s->o->seed, where, err);
+    return status;
+}
+
+static int make_plan(struct setup *s, struct plan_input *in, struct err *err)
+{
+    s->max_context = in->max_prompt_tokens + s->o->max_completion_length;
+    if (s->max_context > s->config.max_position_embeddings)
+        return err_set(
+            err, ERR_USAGE, "max_completion_length",
+            "the longest prompt (%d tokens) and %d new tokens exceed the model's context of "
+            "%d: lower max_completion_length or shorten the prompt",
+            in->max_prompt_tokens, s->o->max_completion_length, s->config.max_position_embeddings);
+    in->max_context = s->max_context;
+    in->rows = s->has_data && !s->has_replay ? s->data.count : 0;
+    in->evaluates = s->has_eval;
+    in->program_bytes = plan_resident_bytes();
+    int status = plan_make(&s->plan, in, err);
+    if (!status && in->rows)
+        status = open_dealer(s, err);
+    return status;
+}
+
+int setup_plan(struct setup *s, struct err *err)
+{
+    struct plan_input in = {.d = s->spec.device, .config = &s->config, .lora = &s->lora, .o = s->o};
+    int status =
+        generation_sizes(s, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
+    s->longest_prompt = in.max_prompt_tokens;
+    return status ? status : make_plan(s, &in, err);
+}
+
+uint64_t setup_groups(const struct setup *s)
+{
+    if (!s->dealer.n_decks)
+        return 0;
+    int serves = train_generation_steps(s->o);
+    uint64_t generations = (uint64_t)((s->plan.max_steps + serves - 1) / serves);
+    return generations * (uint64_t)s->plan.gradient.groups;
+}
+
+/* How often each task's rows come round is the truth about "epochs" under a mix. */
+void setup_print_plan(struct str *out, struct setup *s)
+{
+    struct dealer *d = &s->dealer;
+    plan_print(out, &s->plan, s->o);
+    for (int i = 0; i < d->n_decks && d->decks[i].task; i++)
+        str_printf(out, "\n  %-20s %5.1f%% of the groups, %zu rows, %.2f epochs", d->decks[i].task,
+                   100 * d->decks[i].weight, d->decks[i].deck.n,
+                   dealer_epochs(d, i, setup_groups(s)));
+}
+
+/* --- the engine --- */
+
+static int open_adapters(struct grpo *g, struct setup *s, struct err *err)
+{
+    int status;
+    if (s->o->init_adapter) {
+        status = adapter_open(&g->a, g->m, s->o->init_adapter, err);
+        const struct peft_config *c = status ? NULL : adapter_config(g->a);
+        if (c && (c->r != s->lora.r || c->lora_alpha != s->lora.lora_alpha ||
+                  c->use_rslora != s->lora.use_rslora ||
+                  memcmp(c->targets, s->lora.targets, sizeof c->targets) != 0))
+            status = err_set(
+                err, ERR_USAGE, s->o->init_adapter,
+                "has r %d, lora_alpha %g, use_rslora %s; the recipe's lora says r %d, lora_alpha "
+                "%g, use_rslora %s%s: make them equal",
+                c->r, c->lora_alpha, c->use_rslora ? "true" : "false", s->lora.r,
+                s->lora.lora_alpha, s->lora.use_rslora ? "true" : "false",
+                memcmp(c->targets, s->lora.targets, sizeof c->targets) != 0
+                    ? ", and other target_modules"
+                    : "");
+    } else {
+        status = adapter_create(&g->a, g->m, &s->lora, (uint64_t)s->o->seed, err);
+    }
+    if (!status && s->o->ref_adapter)
+        status = adapter_open(&s->reference, g->m, s->o->ref_adapter, err);
+    return status;
+}
+
+/* What a step is told besides what it works on. */
+static void tell_engine(struct grpo *g, struct setup *s)
+{
+    g->o = s->o;
+    g->max_steps = s->plan.max_steps;
+    g->warmup_steps = s->plan.warmup_steps;
+    g->reference = s->reference;
+    g->data = s->has_data ? &s->data : NULL;
+    g->replay = s->has_replay ? &s->replay : NULL;
+    g->max_prompt_tokens = s->plan.gradient.max_prompt_length;
+    g->episode.codec = &s->codec;
+    g->episode.stop = interrupt_requested;
+    g->episode.stops = &s->stops;
+    if (s->has_rewards && !s->has_replay)
+        g->episode.rewards = &s->rewards;
+    g->gen.mask_truncated = s->o->mask_truncated_completions;
+    g->gen.slices = s->o->steps_per_generation;
+    g->gen.overlong_cache = s->o->soft_overlong_cache;
+    g->loss = (struct loss_params){.type = (enum loss_type)s->o->loss_type,
+                                   .epsilon = s->o->epsilon,
+                                   .epsilon_high = s->o->epsilon_high,
+                                   .beta = s->o->beta,
+                                   .bias_correction_kl = s->o->use_bias_correction_kl,
+                                   .max_completion_length = s->o->max_completion_length,
+                                   .delta = isnan(s->o->delta) ? 0 : s->o->delta,
+                                   .level = (enum sampling_level)s->o->importance_sampling_level,
+                                   .steps_per_generation = s->o->dapo_denominator == DAPO_GENERATION
+                                                               ? s->o->steps_per_generation
+                                                               : 0};
+}
+
+int setup_engine(struct grpo *g, struct setup *s, struct err *err)
+{
+    g->dealer = s->dealer;
+    s->dealer = (struct dealer){0};
+    const struct plan *plan = &s->plan;
+    int status = model_open(&g->m, s->spec.device, s->o->model, s->max_context, err);
+    if (!status)
+        status = open_adapters(g, s, err);
+    if (!status)
+        status = rollout_create(&g->episode.rollout, g->m, &s->lora, plan->max_sequences,
+                                plan->prompt_room, s->o->max_completion_length, err);
+    if (!status)
+        status = gradient_create(&g->gradient, g->m, &s->lora, &plan->gradient, err);
+    if (!status)
+        status = optimizer_create(&g->optimizer, s->spec.device, adapter_size(g->a), err);
+    if (!status)
+        status = generation_create(&g->gen, plan->gradient.groups, plan->gradient.per_group,
+                                   s->o->max_completion_length,
+                                   s->has_rewards && !s->has_replay ? &s->rewards : NULL, err);
+    if (!status)
+        tell_engine(g, s);
+    return status;
+}
+
+void setup_close_engine(struct grpo *g, struct setup *s)
+{
+    generation_free(&g->gen);
+    optimizer_free(&g->optimizer);
+    gradient_free(g->gradient);
+    rollout_free(g->episode.rollout);
+    dealer_free(&g->dealer);
+    adapter_close(s->reference);
+    s->reference = NULL;
+    adapter_close(g->a);
+    model_close(g->m);
+}
+
+void setup_close(struct setup *s)
+{
+    dealer_free(&s->dealer);
+    if (s->has_replay)
+        replay_close(&s->replay);
+    if (s->has_data)
+        dataset_close(&s->data);
+    if (s->has_eval)
+        dataset_close(&s->eval_data);
+    if (s->has_rewards)
+        reward_set_free(&s->rewards);
+    stop_strings_free(&s->stops);
+    text_codec_close(&s->codec);
+}

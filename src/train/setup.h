@@ -1,0 +1,54 @@
+/* setup.h: what a recipe names, opened, checked against each other and planned: the way from a
+ * recipe to the first step. `grpo train` goes it and then trains; `grpo doctor` goes it and tells
+ * what it found. One way, so that what the doctor says is what the trainer does. */
+#ifndef TRAIN_SETUP_H
+#define TRAIN_SETUP_H
+#include "train/grpo.h"
+#include "train/plan.h"
+
+struct setup_spec {
+    const struct train_options *o;
+    const recipe *recipe;
+    struct device *device;
+    const char *replay; /* samples to take instead of sampling, or NULL */
+    bool evaluates;     /* eval_data is opened */
+    bool keep_gates;    /* a check that says no is kept in setup.gate instead of ending the way */
+};
+
+struct setup {
+    struct setup_spec spec;
+    const struct train_options *o; /* spec.o */
+    struct hf_config config;
+    struct peft_config lora;
+    struct text_codec codec;
+    struct stop_strings stops;
+    struct reward_set rewards;
+    struct dataset data, eval_data;
+    struct replay replay;
+    bool has_rewards, has_data, has_eval, has_replay;
+    char ignored[512];    /* of generation_config.json; "" when nothing is */
+    struct err gate;      /* with keep_gates: the first check that said no; code 0: none */
+    struct dealer dealer; /* made with the plan */
+    struct plan plan;
+    int longest_prompt; /* tokens, over all that is sampled from */
+    int max_context;
+    adapter *reference; /* of the KL, made with the engine; NULL: the bare base */
+};
+
+/* Model configuration, tokenizer, template, data, rewards. On an error setup_close still releases
+ * what was opened. */
+int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err);
+/* The plan and the dealer. ERR_USAGE when prompt and completion exceed the model's context,
+ * ERR_INPUT naming a row whose prompt is too long, ERR_MACHINE when it does not fit. */
+int setup_plan(struct setup *s, struct err *err);
+/* Lines for people: the plan, and how often each task's rows come round. */
+void setup_print_plan(struct str *out, struct setup *s);
+/* Groups dealt in the whole run; 0 without data. */
+uint64_t setup_groups(const struct setup *s);
+/* The model and everything a step works on, into a zeroed *g, as planned. The dealer goes to g. `s`
+ * must outlive it; setup_close_engine also after an error. */
+int setup_engine(struct grpo *g, struct setup *s, struct err *err);
+void setup_close_engine(struct grpo *g, struct setup *s);
+void setup_close(struct setup *s);
+
+#endif

@@ -1,0 +1,453 @@
+/* test_doctor.c: `grpo doctor` from outside: the fields that scripts lean on, the checks that say
+ * no (a double beginning-of-text token, evaluation rows that are training rows), warnings, exit
+ * statuses; and the plan it prints against the memory that the training then takes, as the system
+ * counts it. The binary is the one of this configuration: build/<config>/grpo. */
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "../support/train_run.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "model/full.h"
+
+static char binary[1024]; /* set in main */
+
+struct ground {
+    char *folder, recipe[600];
+};
+
+static struct ground ground_make(const char *more)
+{
+    struct ground g = {.folder = temp_folder()};
+    char text[3000];
+    snprintf(g.recipe, sizeof g.recipe, "%s/recipe.yaml", g.folder);
+    snprintf(text, sizeof text, TRAIN_RECIPE "%s", more);
+    write_text(g.recipe, text);
+    return g;
+}
+
+/* Runs `grpo doctor ARGUMENTS --json`; the exit status must be this one. The report, or NULL when
+ * nothing was printed; json_decref. */
+static json_t *doctor(const struct ground *g, int status, const char *arguments)
+{
+    struct str text = {0};
+    struct err err = {0};
+    char command[4096];
+    snprintf(command, sizeof command, "%s doctor '%s' --json --out '%s' %s >'%s/out' 2>'%s/err'",
+             binary, g->recipe, g->folder, arguments, g->folder, g->folder);
+    int code = system(command);
+    assert_true(WIFEXITED(code));
+    if (WEXITSTATUS(code) != status) {
+        text = read_bytes(in_folder(g->folder, "err"));
+        fail_msg("%s: exit %d, expected %d: %s", arguments, WEXITSTATUS(code), status,
+                 str_text(&text));
+    }
+    text = read_bytes(in_folder(g->folder, "out"));
+    json_t *report =
+        text.length ? json_read(str_text(&text), text.length, 0, "report", &err) : NULL;
+    if (text.length && !report)
+        fail_msg("%s", err.message);
+    str_free(&text);
+    return report;
+}
+
+/* "plan.total_bytes" */
+static const json_t *at(const json_t *v, const char *path)
+{
+    char name[200];
+    snprintf(name, sizeof name, "%s", path);
+    for (char *rest = name, *key; (key = strsep(&rest, "."));)
+        if (!(v = json_object_get(v, key)))
+            fail_msg("the report has no %s", path);
+    return v;
+}
+
+static double number_at(const json_t *v, const char *path)
+{
+    v = at(v, path);
+    assert_true(json_is_number(v));
+    return json_number_value(v);
+}
+
+static const char *text_at(const json_t *v, const char *path)
+{
+    v = at(v, path);
+    assert_true(json_is_string(v));
+    return json_string_value(v);
+}
+
+/* The entry of a list by its "id"; NULL: none. */
+static const json_t *entry(const json_t *report, const char *list, const char *id)
+{
+    const json_t *item;
+    size_t i;
+    json_array_foreach(at(report, list), i,
+                       item) if (strcmp(text_at(item, "id"), id) == 0) return item;
+    return NULL;
+}
+
+static bool check_ok(const json_t *report, const char *id)
+{
+    const json_t *check = entry(report, "checks", id);
+    if (!check)
+        fail_msg("there is no check %s", id);
+    assert_true(json_is_boolean(at(check, "ok")));
+    return json_is_true(at(check, "ok"));
+}
+
+/* --- the report --- */
+
+static void fields(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("eval_data: tests/demo/eval.jsonl\nmax_steps: 150\n"
+                                  "save_steps: 10\nsave_total_limit: 3\neval_steps: 50\n");
+    json_t *r = doctor(&g, 0, "");
+    assert_non_null(r);
+    assert_true(number_at(r, "machine.cores") >= 1);
+    assert_true(number_at(r, "machine.memory_bytes") > 1e8);
+    assert_true(number_at(r, "machine.disk_free_bytes") > 0);
+    bool available = false;
+    const json_t *isa;
+    size_t i;
+    json_array_foreach(at(r, "machine.isa_available"), i, isa) available =
+        available || strcmp(json_string_value(isa), text_at(r, "machine.isa")) == 0;
+    assert_true(available);
+    assert_true(json_is_false(at(r, "build.cuda")) && json_is_false(at(r, "build.mpi")));
+    assert_true(strlen(text_at(r, "build.version")) && strlen(text_at(r, "build.compiler")));
+    assert_string_equal(text_at(r, "model.architecture"), "qwen3");
+    assert_true(number_at(r, "model.shards") == 1);
+    assert_true(number_at(r, "model.parameters") > 1e5);
+    assert_string_equal(text_at(r, "model.computes_in"), "f32");
+    const json_t *eos = json_array_get(at(r, "model.eos"), 0);
+    assert_non_null(strstr(text_at(eos, "from"), "config.json"));
+    assert_string_equal(text_at(eos, "text"), "<|im_end|>");
+    assert_string_equal(text_at(r, "tokenizer.kind"), "byte-level BPE");
+    assert_true(number_at(r, "tokenizer.size") <= number_at(r, "tokenizer.model_vocab"));
+    assert_non_null(strstr(text_at(r, "template.source"), "chat_template.jinja"));
+    const char *text = text_at(r, "template.example_text");
+    size_t n = strlen(text);
+    assert_string_equal(text + n - strlen("<|im_start|>assistant\n"), "<|im_start|>assistant\n");
+    assert_true(number_at(r, "template.example_ids") > 5);
+    assert_true(number_at(r, "data.rows") == count_lines("tests/demo/train.jsonl"));
+    assert_true(number_at(r, "data.prompt_tokens.min") <=
+                number_at(r, "data.prompt_tokens.median"));
+    assert_true(number_at(r, "data.prompt_tokens.median") <=
+                number_at(r, "data.prompt_tokens.max"));
+    assert_true(number_at(r, "eval_data.rows_in_training") == 0);
+    assert_true(number_at(r, "plan.steps") == 150);
+    assert_true(number_at(r, "plan.evaluations") == 4); /* 0, 50, 100, 150 */
+    double rows = number_at(r, "data.rows");
+    assert_true(fabs(number_at(r, "plan.epochs") - 300 / rows) < 1e-9);
+    const json_t *tasks = at(r, "plan.tasks");
+    assert_int_equal(json_array_size(tasks), 2);
+    const json_t *first = json_array_get(tasks, 0), *second = json_array_get(tasks, 1);
+    assert_true(number_at(first, "prompts") + number_at(second, "prompts") == 300);
+    assert_true(number_at(first, "rows") + number_at(second, "rows") == rows);
+    double total = 0;
+    const json_t *part;
+    json_array_foreach(at(r, "plan.memory"), i, part) total += number_at(part, "bytes");
+    assert_true(total == number_at(r, "plan.total_bytes"));
+    assert_true(number_at(r, "disk.checkpoints") == 3);
+    assert_true(number_at(r, "disk.total_bytes") > 3 * number_at(r, "disk.checkpoint_bytes"));
+    assert_true(json_is_true(at(r, "time.measured")));
+    assert_true(number_at(r, "time.measured_on.tokens") >= 1);
+    assert_true(number_at(r, "time.at_most.step_seconds") > 0);
+    assert_true(number_at(r, "time.at_most.run_seconds") >
+                140 * number_at(r, "time.likely.step_seconds"));
+    assert_true(number_at(r, "status") == 0);
+    assert_null(json_object_get(r, "error"));
+    static const char *const ids[] = {"eos", "template_ids", "double_bos", "contamination", "disk"};
+    for (i = 0; i < sizeof ids / sizeof *ids; i++)
+        assert_true(check_ok(r, ids[i]));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+/* 3 to 1, whatever the rows: 225 and 75 of 300 prompts. */
+static void task_weights(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 150\ntask_weights: {push: 3, sql_qa: 1}\n"
+                                  "update_interval: 10\n");
+    json_t *r = doctor(&g, 0, "--no-measure");
+    const json_t *item;
+    size_t i;
+    json_array_foreach(at(r, "plan.tasks"), i, item)
+    {
+        double prompts = strcmp(text_at(item, "task"), "push") ? 75 : 225;
+        assert_true(number_at(item, "prompts") == prompts);
+        assert_true(fabs(number_at(item, "epochs") - prompts / number_at(item, "rows")) < 1e-9);
+    }
+    assert_int_equal(i, 2);
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+static void people_read_the_same(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    shell("%s doctor '%s' --no-measure >'%s/text'", binary, g.recipe, g.folder);
+    struct str text = read_bytes(in_folder(g.folder, "text"));
+    static const char *const parts[] = {
+        "machine\n",  "  isa: ",           "template\n", "    | <|im_start|>user",
+        "gradient  ", "  measured: no",    "warnings\n", "  few_generations: ",
+        "checks\n",   "  ok  double_bos: "};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(str_text(&text), parts[i]))
+            fail_msg("\"%s\" is not in: %s", parts[i], str_text(&text));
+    str_free(&text);
+    temp_folder_remove(g.folder);
+}
+
+/* The run that it described finds its folder as empty as it was. */
+static void nothing_is_left_behind(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    json_decref(doctor(&g, 0, ""));
+    shell("test \"$(ls '%s')\" = \"$(printf 'err\\nout\\nrecipe.yaml')\"", g.folder);
+    temp_folder_remove(g.folder);
+}
+
+/* --- checks that say no --- */
+
+static void contamination(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    char set[700];
+    shell("head -n 3 tests/demo/eval.jsonl > '%s/eval.jsonl'", g.folder);
+    shell("head -n 2 tests/demo/train.jsonl | sed 's/\"id\": *\"/&again-/' >> '%s/eval.jsonl'",
+          g.folder);
+    snprintf(set, sizeof set, "--no-measure --set eval_data='%s/eval.jsonl'", g.folder);
+    json_t *r = doctor(&g, 1, set);
+    assert_false(check_ok(r, "contamination"));
+    assert_true(check_ok(r, "double_bos"));
+    assert_true(number_at(r, "eval_data.rows_in_training") == 2);
+    assert_true(number_at(r, "status") == 1);
+    assert_non_null(strstr(text_at(r, "error"), "contamination"));
+    assert_non_null(strstr(text_at(entry(r, "checks", "contamination"), "text"), "again-"));
+    assert_true(number_at(r, "plan.steps") == 3); /* the report is whole all the same */
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+/* A template that prints a token which the tokenizer's config names bos_token, once or twice. */
+static void double_bos(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    char set[1400];
+    shell("cp -r tests/demo/model '%s/model'", g.folder);
+    shell("sed -i 's/^{/{\"bos_token\": \"<|im_start|>\",/' '%s/model/tokenizer_config.json'",
+          g.folder);
+    snprintf(set, sizeof set, "--no-measure --set model='%s/model'", g.folder);
+    json_t *r = doctor(&g, 0, set);
+    assert_true(check_ok(r, "double_bos"));
+    assert_string_equal(text_at(r, "template.bos.prompts_begin_with"), "one");
+    assert_string_equal(text_at(r, "template.bos.text"), "<|im_start|>");
+    assert_null(entry(r, "warnings", "bos_in_texts"));
+    json_decref(r);
+    shell("sed -i '1s/^/{{ bos_token }}/' '%s/model/chat_template.jinja'", g.folder);
+    r = doctor(&g, 1, set);
+    assert_false(check_ok(r, "double_bos"));
+    assert_string_equal(text_at(r, "template.bos.prompts_begin_with"), "double");
+    assert_true(number_at(r, "template.bos.rows_double") == number_at(r, "data.rows"));
+    json_decref(r);
+    /* A row that spells the token is no double one, but worth a word. */
+    shell("cp tests/demo/model/chat_template.jinja '%s/model/' && head -n 2 "
+          "tests/demo/train.jsonl | sed '1s/\"content\": *\"/&a <|im_start|>/' >'%s/data.jsonl'",
+          g.folder, g.folder);
+    snprintf(set, sizeof set, "--no-measure --set model='%s/model' --set data='%s/data.jsonl'",
+             g.folder, g.folder);
+    r = doctor(&g, 0, set);
+    assert_non_null(strstr(text_at(entry(r, "warnings", "bos_in_texts"), "text"), "of 1 rows"));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+/* --- other ends --- */
+
+static void expect_nothing(const struct ground *g, int status, const char *arguments,
+                           const char *why)
+{
+    json_t *r = doctor(g, status, arguments);
+    assert_null(r);
+    struct str text = read_bytes(in_folder(g->folder, "err"));
+    if (!strstr(str_text(&text), why))
+        fail_msg("\"%s\" is not in: %s", why, str_text(&text));
+    str_free(&text);
+}
+
+static void statuses(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    expect_nothing(&g, 2, "--set lerning_rate=1", "learning_rate");
+    expect_nothing(&g, 2, "--resume", "--resume");
+    expect_nothing(&g, 3, "--set data=nowhere.jsonl", "nowhere.jsonl");
+    expect_nothing(&g, 3, "--set model=nowhere", "nowhere");
+    /* What does not fit is told with all that was found before. */
+    json_t *r = doctor(&g, 4, "--set memory_gib=0.001");
+    assert_non_null(strstr(text_at(r, "error"), "memory_gib"));
+    assert_true(number_at(r, "status") == 4);
+    assert_true(number_at(r, "data.rows") > 0);
+    assert_null(json_object_get(r, "plan"));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+static void warnings(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    json_t *r = doctor(&g, 0, "--no-measure");
+    assert_non_null(entry(r, "warnings", "epochs"));
+    assert_non_null(entry(r, "warnings", "on_policy"));
+    assert_non_null(entry(r, "warnings", "few_generations"));
+    assert_non_null(entry(r, "warnings", "no_eval_data"));
+    assert_null(entry(r, "warnings", "gameable_reward"));
+    assert_null(entry(r, "warnings", "small_eval"));
+    assert_null(entry(r, "warnings", "duplicates"));
+    json_decref(r);
+    char set[900];
+    shell("(cat tests/demo/train.jsonl; head -n 4 tests/demo/train.jsonl | "
+          "sed 's/\"id\": *\"/&again-/') > '%s/data.jsonl'",
+          g.folder);
+    snprintf(
+        set, sizeof set,
+        "--no-measure --set data='%s/data.jsonl' --set rewards=[sql_qa_v2] --set max_steps=9000 "
+        "--set num_generations=8 --set num_iterations=2 --set eval_data=tests/demo/eval.jsonl "
+        "--set max_prompt_length=46",
+        g.folder);
+    r = doctor(&g, 0, set);
+    assert_null(entry(r, "warnings", "epochs"));
+    assert_null(entry(r, "warnings", "on_policy"));
+    assert_null(entry(r, "warnings", "few_generations"));
+    assert_null(entry(r, "warnings", "no_eval_data"));
+    assert_non_null(entry(r, "warnings", "many_epochs"));
+    assert_non_null(entry(r, "warnings", "gameable_reward"));
+    assert_non_null(entry(r, "warnings", "small_eval"));
+    assert_non_null(entry(r, "warnings", "duplicates"));
+    assert_non_null(entry(r, "warnings", "prompt_near_limit"));
+    assert_true(number_at(r, "data.duplicates") == 4);
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
+/* --- the plan against the machine --- */
+
+/* 25 million random parameters with the built-in model's tokenizer. */
+static void make_model(const char *folder)
+{
+    struct device *d;
+    struct err err;
+    full_model *f;
+    struct hf_config c = {.arch = ARCH_QWEN3,
+                          .vocab_size = 1024,
+                          .hidden_size = 512,
+                          .intermediate_size = 1536,
+                          .layers = 8,
+                          .heads = 4,
+                          .kv_heads = 2,
+                          .head_dim = 128,
+                          .max_position_embeddings = 512,
+                          .tie_word_embeddings = true,
+                          .qk_norm = true,
+                          .rms_norm_eps = 1e-6,
+                          .rope_theta = 1e6,
+                          .bos = -1};
+    shell("mkdir '%s' && cp tests/demo/model/tok* tests/demo/model/chat* '%s'", folder, folder);
+    write_text(in_folder(folder, "config.json"),
+               "{\"architectures\": [\"Qwen3ForCausalLM\"], \"model_type\": \"qwen3\", "
+               "\"hidden_size\": 512, \"intermediate_size\": 1536, \"num_hidden_layers\": 8, "
+               "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 128, "
+               "\"vocab_size\": 1024, \"max_position_embeddings\": 512, \"rope_theta\": 1000000.0, "
+               "\"rms_norm_eps\": 1e-06, \"tie_word_embeddings\": true, \"hidden_act\": \"silu\", "
+               "\"attention_bias\": false, \"torch_dtype\": \"bfloat16\", \"eos_token_id\": 2}");
+    assert_int_equal(device_open(&d, &(struct device_options){.threads = 1}, &err), 0);
+    assert_int_equal(full_create(&f, d, &c, 512, 0.02, 1, &err), 0);
+    assert_int_equal(full_save(f, folder, DTYPE_BF16, &err), 0);
+    full_close(f);
+    device_close(d);
+}
+
+/* Peak resident bytes of `grpo train`, as the system counted them. */
+static double peak_of_training(const struct ground *g, const char *folder)
+{
+    char set[800], run[700];
+    struct rusage usage;
+    int code;
+    snprintf(set, sizeof set, "model=%s", folder);
+    snprintf(run, sizeof run, "%s/run", g->folder);
+    pid_t child = fork();
+    if (!child) {
+        close(STDOUT_FILENO);
+        open("/dev/null", O_WRONLY);
+        execl(binary, binary, "train", g->recipe, "--out", run, "--set", set, "--quiet", NULL);
+        _exit(127);
+    }
+    assert_int_equal(wait4(child, &code, 0, &usage), child);
+    assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
+    return (double)usage.ru_maxrss * 1024;
+}
+
+/* The plan is what the run takes, from outside, within 5%. (Sanitizers keep what is freed and put
+ * shadows beside what is not, an emulator has memory of its own: then there is nothing to compare.)
+ */
+static void the_plan_is_what_a_run_takes(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 2\n");
+    char folder[700], set[800], text[2000];
+    snprintf(folder, sizeof folder, "%s/model", g.folder);
+    make_model(folder);
+    snprintf(text, sizeof text,
+             TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\nnum_generations: 8\n"
+                               "max_completion_length: 160\nmax_steps: 2\n");
+    write_text(g.recipe, text);
+    snprintf(set, sizeof set, "--no-measure --set model='%s'", folder);
+    json_t *r = doctor(&g, 0, set);
+    double plan = number_at(r, "plan.total_bytes"), peak = peak_of_training(&g, folder);
+    json_decref(r);
+    print_message("planned %.1f MiB, resident at most %.1f MiB: %+.2f%%\n", plan / 0x1p20,
+                  peak / 0x1p20, 100 * (peak / plan - 1));
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    const char *emulator = getenv("GRPO_EMULATOR");
+    if (!emulator || !*emulator)
+        assert_true(fabs(peak / plan - 1) < 0.05);
+#endif
+    temp_folder_remove(g.folder);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    snprintf(binary, sizeof binary, "%s", argv[0]);
+    char *end = strstr(binary, "/tests/cli/");
+    if (!end) {
+        fprintf(stderr, "run as build/<config>/tests/cli/test_doctor\n");
+        return 1;
+    }
+    snprintf(end, sizeof binary - (size_t)(end - binary), "/grpo");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields),
+        cmocka_unit_test(task_weights),
+        cmocka_unit_test(people_read_the_same),
+        cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(contamination),
+        cmocka_unit_test(double_bos),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(warnings),
+        cmocka_unit_test(the_plan_is_what_a_run_takes),
+    };
+    return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
+}

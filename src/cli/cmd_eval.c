@@ -22,7 +22,7 @@ struct eval_options {
     int n, max_tokens, batch, examples;
     double temperature;
     uint64_t seed;
-    bool compare, rows;
+    bool compare, rows, components;
     struct arg_texts stop;
 };
 
@@ -244,7 +244,8 @@ static int check_options(const struct eval_options *o, const struct common *comm
     char where[80];
     for (size_t i = 0; o->compare && i < command_eval.n_args; i++) {
         const char *name = command_eval.args[i].name;
-        bool used = strcmp(name, "compare") == 0 || strcmp(name, "examples") == 0;
+        bool used = strcmp(name, "compare") == 0 || strcmp(name, "examples") == 0 ||
+                    strcmp(name, "components") == 0;
         if (used || !args_given(&command_eval, common, name))
             continue;
         snprintf(where, sizeof where, "--%s", name);
@@ -252,12 +253,15 @@ static int check_options(const struct eval_options *o, const struct common *comm
     }
     if (o->examples && (!o->compare || common->json))
         return err_set(err, ERR_USAGE, "--examples", "goes with --compare, and not with --json");
+    if (o->components && (!o->compare || common->json))
+        return err_set(err, ERR_USAGE, "--components",
+                       "goes with --compare, and not with --json, which always has them");
     if (o->rows && !common->json)
         return err_set(err, ERR_USAGE, "--rows", "goes with --json");
     return ERR_NONE;
 }
 
-static int compare(const struct common *common, int examples, struct err *err)
+static int compare(const struct common *common, const struct eval_options *o, struct err *err)
 {
     if (common->n_positional != 2)
         return err_set(err, ERR_USAGE, "--compare",
@@ -275,8 +279,12 @@ static int compare(const struct common *common, int examples, struct err *err)
             eval_comparison_json(&text, &c);
         else
             eval_comparison_table(&text, &c);
+        if (o->components) {
+            str_putc(&text, '\n');
+            eval_comparison_components(&text, &c);
+        }
         if (!common->json)
-            eval_comparison_examples(&text, &before, &after, examples);
+            eval_comparison_examples(&text, &before, &after, o->examples);
         status = print_text(&text, err);
     }
     eval_comparison_free(&c);
@@ -293,7 +301,7 @@ static int run(const struct common *common, const void *options, struct err *err
     if (status)
         return status;
     if (e.o.compare)
-        return compare(common, e.o.examples, err);
+        return compare(common, &e.o, err);
     if (common->n_positional)
         return err_set(err, ERR_USAGE, "eval", "what is \"%.100s\"? Only --compare takes files",
                        common->positional[0]);
@@ -353,6 +361,8 @@ static const struct arg args[] = {
     {"rows", ARG_FLAG, AT(rows), 0, 0, NULL, NULL, NULL, "With --json: every row too."},
     {"compare", ARG_FLAG, AT(compare), 0, 0, NULL, NULL, NULL,
      "Compare two files of --out (or of a run's eval folder) row by row; no model is opened."},
+    {"components", ARG_FLAG, AT(components), 0, 0, NULL, NULL, NULL,
+     "With --compare: the rewards' components as well, those of weight 0 too."},
     {"examples", ARG_INT, AT(examples), 0, 1000000, NULL, "0", "N",
      "With --compare, without --json: show N rows of each task, before and after."},
 };

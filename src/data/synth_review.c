@@ -561,7 +561,7 @@ static void put_prose(struct str *out, const struct review *r, struct draws *d)
 /* What one who only skims a review writes: the tone, and else what is usual. */
 static void skim(struct review *r, struct draws *d)
 {
-    enum { OFTEN = 80 };
+    enum { OFTEN = 90 };
     if (draw_chance(d, OFTEN))
         r->product = NULL;
     if (draw_chance(d, 50))
@@ -586,7 +586,7 @@ static void skim(struct review *r, struct draws *d)
 static void put_completion(struct str *out, struct review *r, struct draws *d)
 {
     enum { GOOD, SKIMMED, MISREAD, FIELDS_MISSING, MALFORMED, WRAPPED, PROSE };
-    static const unsigned char weights[] = {28, 30, 10, 5, 12, 9, 6};
+    static const unsigned char weights[] = {14, 54, 8, 5, 9, 6, 4};
     unsigned kind = draw_weighted(d, weights, 100);
     struct form f = strict;
     if (kind == SKIMMED || ((kind == MALFORMED || kind == WRAPPED) && draw_chance(d, 70)))

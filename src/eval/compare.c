@@ -108,6 +108,67 @@ static int fill(struct eval_comparison *c, const struct eval_result *before, con
     return status;
 }
 
+/* --- components: the same pairing, component by component within a task --- */
+
+static int component_of(const struct eval_result *r, const char *name)
+{
+    for (int c = 0; c < r->n_components; c++) {
+        if (strcmp(r->components[c], name) == 0)
+            return c;
+    }
+    return -1;
+}
+
+static size_t pair_component(struct pairs *p, const struct eval_result *before,
+                             const struct eval_result *after, const struct map *ids, int task,
+                             const int component[2])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < before->n_rows; i++) {
+        const struct eval_row *b = &before->rows[i];
+        int32_t at = 0;
+        if (b->task_index != task || !map_get(ids, b->id, strlen(b->id), &at))
+            continue;
+        const struct eval_row *a = &after->rows[at];
+        if (!b->components || !a->components || !isfinite(b->components[component[0]]) ||
+            !isfinite(a->components[component[1]]))
+            continue;
+        p->before[n] = b->components[component[0]];
+        p->after[n] = a->components[component[1]];
+        p->gain[n] = p->after[n] - p->before[n];
+        n++;
+    }
+    return n;
+}
+
+static int fill_components(struct eval_comparison *c, const struct eval_result *before,
+                           const struct eval_result *after, const struct map *ids, struct pairs *p,
+                           struct err *err)
+{
+    size_t most = (size_t)before->n_components * (size_t)before->n_tasks + 1;
+    c->components = mem_calloc(most, sizeof *c->components);
+    if (!c->components)
+        return err_no_memory(err, "the comparison", most * sizeof *c->components);
+    int status = ERR_NONE;
+    for (int t = 0; t < before->n_tasks; t++) {
+        for (int k = 0; k < before->n_components && !status; k++) {
+            int component[2] = {k, component_of(after, before->components[k])};
+            size_t n = component[1] < 0 ? 0 : pair_component(p, before, after, ids, t, component);
+            if (!n)
+                continue;
+            struct eval_component_gain *g = &c->components[c->n_components++];
+            *g = (struct eval_component_gain){before->tasks[t].name,
+                                              {.name = before->components[k]}};
+            status = eval_numbers_of(&g->gain.before, p->before, n, err);
+            if (!status)
+                status = eval_numbers_of(&g->gain.after, p->after, n, err);
+            if (!status)
+                status = eval_numbers_of(&g->gain.gain, p->gain, n, err);
+        }
+    }
+    return status;
+}
+
 int eval_compare(struct eval_comparison *out, const struct eval_result *before,
                  const struct eval_result *after, struct err *err)
 {
@@ -132,6 +193,8 @@ int eval_compare(struct eval_comparison *out, const struct eval_result *before,
         status = pair_rows(&p, before, after, &ids, err);
     if (!status)
         status = fill(out, before, &p, scratch, err);
+    if (!status)
+        status = fill_components(out, before, after, &ids, &p, err);
     pairs_free(&p);
     mem_free(scratch);
     map_free(&ids);
@@ -144,6 +207,7 @@ int eval_compare(struct eval_comparison *out, const struct eval_result *before,
 void eval_comparison_free(struct eval_comparison *c)
 {
     mem_free(c->tasks);
+    mem_free(c->components);
     *c = (struct eval_comparison){0};
 }
 
@@ -175,6 +239,22 @@ void eval_comparison_json(struct str *out, const struct eval_comparison *c)
     jw_object_end(&w);
     jw_key(&w, "overall");
     put_gain(&w, &c->overall);
+    jw_key(&w, "components");
+    jw_object_begin(&w);
+    for (int i = 0; i < c->n_components; i++) {
+        bool first = i == 0 || strcmp(c->components[i - 1].task, c->components[i].task) != 0;
+        if (first && i)
+            jw_object_end(&w);
+        if (first) {
+            jw_key(&w, c->components[i].task);
+            jw_object_begin(&w);
+        }
+        jw_key(&w, c->components[i].gain.name);
+        put_gain(&w, &c->components[i].gain);
+    }
+    if (c->n_components)
+        jw_object_end(&w);
+    jw_object_end(&w);
     jw_key(&w, "excluded");
     jw_int(&w, (long long)c->excluded);
     jw_object_end(&w);
@@ -209,6 +289,24 @@ void eval_comparison_table(struct str *out, const struct eval_comparison *c)
     table_row(out, &c->overall);
     if (c->excluded)
         str_printf(out, "%zu rows have no value on one side and are left out.\n", c->excluded);
+}
+
+void eval_comparison_components(struct str *out, const struct eval_comparison *c)
+{
+    str_puts(out, "task             component                     n  before   after  gain [95%, "
+                  "paired]\n");
+    for (int i = 0; i < c->n_components; i++) {
+        const struct eval_gain *g = &c->components[i].gain;
+        struct str task = {0}, name = {0};
+        log_printable(&task, c->components[i].task, strlen(c->components[i].task), 16);
+        log_printable(&name, g->name, strlen(g->name), 26);
+        str_printf(out, "%-16s %-26s %4zu  %6.3f  %6.3f", str_text(&task), str_text(&name),
+                   g->gain.n, g->before.mean, g->after.mean);
+        put_cell(out, &g->gain, true);
+        str_putc(out, '\n');
+        str_free(&task);
+        str_free(&name);
+    }
 }
 
 static void example_line(struct str *out, const char *when, const struct eval_row *row)

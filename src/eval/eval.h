@@ -102,9 +102,8 @@ void eval_json(struct str *out, const struct eval_result *r, const struct eval_a
                bool with_rows);
 /* For people. */
 void eval_table(struct str *out, const struct eval_result *r);
-/* Reads back what eval_json wrote with rows: ids, tasks, values, texts and the numbers made of
- * them.
- */
+/* Reads back what eval_json wrote with rows: ids, tasks, values, components, texts and the numbers
+ * made of them. */
 int eval_read(struct eval_result *out, const char *path, struct err *err);
 
 #endif

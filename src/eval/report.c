@@ -172,6 +172,61 @@ static int read_text(struct eval_result *r, size_t i, const json_t *row, const c
     return sample->text ? ERR_NONE : err_no_memory(err, where, sample->text_length);
 }
 
+/* A file names components row by row; most rows of a task name the same ones. */
+static int component_index(const struct eval_result *r, const char *name)
+{
+    for (int c = 0; c < r->n_components; c++) {
+        if (strcmp(r->components[c], name) == 0)
+            return c;
+    }
+    return -1;
+}
+
+static int read_component_names(struct eval_result *r, const json_t *rows, struct err *err)
+{
+    enum { MOST = 1024 };
+    size_t i;
+    const json_t *row;
+    r->components = arena_alloc(r->storage, MOST * sizeof *r->components);
+    bool room = r->components != NULL;
+    json_array_foreach(rows, i, row)
+    {
+        json_t *object = json_object_get(row, "components"), *value;
+        const char *name;
+        json_object_foreach(object, name, value)
+        {
+            if (!room || r->n_components == MOST || component_index(r, name) >= 0)
+                continue;
+            char *copy = arena_strndup(r->storage, name, strlen(name));
+            room = copy != NULL;
+            if (room)
+                r->components[r->n_components++] = copy;
+        }
+    }
+    return room ? ERR_NONE : err_no_memory(err, "evaluation", MOST * sizeof *r->components);
+}
+
+static int read_components(struct eval_result *r, size_t i, const json_t *row, const char *where,
+                           struct err *err)
+{
+    size_t n = (size_t)r->n_components + 1;
+    double *values = arena_alloc(r->storage, n * sizeof *values);
+    if (!values)
+        return err_no_memory(err, where, n * sizeof *values);
+    for (size_t c = 0; c < n; c++)
+        values[c] = NAN;
+    json_t *object = json_object_get(row, "components"), *value;
+    const char *name;
+    json_object_foreach(object, name, value)
+    {
+        int c = component_index(r, name);
+        if (c >= 0 && json_is_number(value))
+            values[c] = json_number_value(value);
+    }
+    r->rows[i].components = values;
+    return ERR_NONE;
+}
+
 static int read_row(struct eval_result *r, size_t i, const json_t *row, const char *where,
                     struct err *err)
 {
@@ -187,6 +242,8 @@ static int read_row(struct eval_result *r, size_t i, const json_t *row, const ch
     if (!status)
         status = eval_result_name_row(r, i, id, task, err);
     r->rows[i].value = value;
+    if (!status)
+        status = read_components(r, i, row, place, err);
     return status ? status : read_text(r, i, row, place, err);
 }
 
@@ -204,6 +261,8 @@ static int read_result(struct eval_result *r, const json_t *root, const char *wh
         status = json_get_string(&sha, root, "data_sha256", true, where, err);
     if (!status)
         snprintf(r->data_sha256, sizeof r->data_sha256, "%s", sha);
+    if (!status)
+        status = read_component_names(r, rows, err);
     for (size_t i = 0; i < r->n_rows && !status; i++)
         status = read_row(r, i, json_array_get(rows, i), where, err);
     if (!status)

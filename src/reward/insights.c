@@ -2,22 +2,30 @@
  *
  *   structure    2 to 5 points (bullets, numbered lines or sentences, of four words at least): 1;
  *                one: 0.4; beyond five, less by 0.2 each
+ *
  *   actions      points that tell somebody to do something (insights_words.h), full at two that do
  *                it with different verbs
+ *
  *   length       20 to 120 words, falling linearly to 0 at none and at 240
- *   domain       different words of the trade (the row's reference.domain, else ours), full at
- * three grounding    (share of the claimed numbers that are grounded)² · min(1, grounded / 2).
- * Grounded is a number of the data (prompt and reference.numbers), rounded as far as the digits
- * shown tell, or sum, difference, ratio, share or change of two of them. Without data and without
- * claims it is absent repetition   share of different word triples, 0 at 0.5 and 1 at 0.9
+ *
+ *   domain       different words of the trade (the row's reference.domain, else ours), full at 3
+ *
+ *   grounding    (share of the claimed numbers that are grounded)² · min(1, grounded / 2); absent
+ *                without data and without claims
+ *
+ *   repetition   share of different word triples, 0 at 0.5 and 1 at 0.9
+ *
+ * Grounded is a number of the data (prompt and reference.numbers), of the same kind (a share is no
+ * price) and rounded as far as the digits shown tell; or sum, difference, ratio, share or change of
+ * two of them, if its digits tell it to 2%. Share and change are looked for only where a % is
+ * claimed, ratios only behind decimals or before "vezes": with six numbers in the data a round
+ * claim would else be right by chance too often.
  *
  * Excused, neither claim nor ground: the marks of a numbered list, ordinals, bare integers up to 3.
- * Share and change are looked for only where a % is claimed, ratios only behind decimals or before
- * "vezes": with six numbers in the data a round claim would else be right by chance too often.
  *
  * Every component is scaled by how much of a text of its own there is:
  *
- *   amount · portuguese · sentence · original
+ *   amount · portuguese · sentence · original · repetition
  *
  * amount: different words, full at 12; portuguese: credit of the words as `push` has it; sentence:
  * share of grammar words (salads of keywords and lists of numbers have none); original: share of
@@ -45,6 +53,9 @@ enum {
               1U << PUSH_CONJUNCTIONS | 1U << PUSH_POSSESSIVES | 1U << PUSH_GRAMMAR
 };
 
+/* A derived number must show its value to this share of it. */
+static const double COARSE = 0.02;
+
 enum ground { NO_GROUND, GIVEN, DERIVED, EXCUSED };
 
 struct claim {
@@ -53,10 +64,17 @@ struct claim {
     bool times; /* "vezes" or x behind it */
 };
 
+enum kind { PLAIN, PERCENT, CURRENCY, UNTOLD }; /* untold: of the reference, which has no signs */
+
+struct datum {
+    double value;
+    enum kind kind;
+};
+
 struct findings {
     struct push_text text, prompt;
     struct str folded; /* one folded word */
-    double data[MAX_DATA];
+    struct datum data[MAX_DATA];
     int n_data;
     struct claim claims[MAX_CLAIMS];
     int n_claims;
@@ -73,13 +91,18 @@ static double ramp(double x, double zero, double one)
 
 /* --- the data --- */
 
-static void add_data(struct findings *f, double value)
+static enum kind kind_of(const struct ptbr_number *n)
+{
+    return n->percent ? PERCENT : n->currency ? CURRENCY : PLAIN;
+}
+
+static void add_data(struct findings *f, double value, enum kind kind)
 {
     for (int i = 0; i < f->n_data; i++)
-        if (f->data[i] == value)
+        if (f->data[i].value == value && (f->data[i].kind == kind || kind == UNTOLD))
             return;
     if (f->n_data < MAX_DATA)
-        f->data[f->n_data++] = value;
+        f->data[f->n_data++] = (struct datum){value, kind};
 }
 
 /* false: the reference is not what it should be; out says so. */
@@ -94,6 +117,10 @@ static bool read_data(struct findings *f, const struct reward_input *in, struct 
                           json_type_name(numbers));
         return false;
     }
+    struct ptbr_number n;
+    size_t at = 0, start;
+    while (ptbr_number_next(&n, in->prompt, in->prompt_length, &at, &start))
+        add_data(f, fabs(n.value), kind_of(&n));
     json_object_foreach((json_t *)(uintptr_t)numbers, key, value)
     {
         if (!json_is_number(value)) {
@@ -101,12 +128,8 @@ static bool read_data(struct findings *f, const struct reward_input *in, struct 
                               json_type_name(value), key);
             return false;
         }
-        add_data(f, fabs(json_number_value(value)));
+        add_data(f, fabs(json_number_value(value)), UNTOLD);
     }
-    struct ptbr_number n;
-    size_t at = 0, start;
-    while (ptbr_number_next(&n, in->prompt, in->prompt_length, &at, &start))
-        add_data(f, fabs(n.value));
     return true;
 }
 
@@ -128,14 +151,23 @@ static bool from_two(const struct claim *c, double a, double b)
     return (c->times || c->number.unit < 1) && near(c, a / b);
 }
 
+/* 5% is not what "5 dias" says; a number without a sign may be any of them. */
+static bool same_kind(const struct claim *c, const struct datum *d)
+{
+    enum kind kind = kind_of(&c->number);
+    return kind == PLAIN || d->kind == UNTOLD || d->kind == kind;
+}
+
 static enum ground ground_of(const struct findings *f, const struct claim *c)
 {
     for (int i = 0; i < f->n_data; i++)
-        if (near(c, f->data[i]))
+        if (same_kind(c, &f->data[i]) && near(c, f->data[i].value))
             return GIVEN;
+    if (c->number.unit > COARSE * fabs(c->number.value))
+        return NO_GROUND;
     for (int i = 0; i < f->n_data; i++)
         for (int k = 0; k < f->n_data; k++)
-            if (i != k && from_two(c, f->data[i], f->data[k]))
+            if (i != k && from_two(c, f->data[i].value, f->data[k].value))
                 return DERIVED;
     return NO_GROUND;
 }
@@ -376,14 +408,16 @@ static void judge(struct findings *f, struct reward_result *out)
     static const double structure[] = {0, 0.4, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2};
     double *c = out->components, words = fmax(1, (double)f->words);
     double acting = (double)(f->verbs < f->action_points ? f->verbs : f->action_points);
-    f->scale = fmin(1, (double)f->distinct / 12) * f->portuguese * f->sentence * f->original;
+    double fresh = ramp(f->triples, 0.5, 0.9);
+    f->scale =
+        fmin(1, (double)f->distinct / 12) * f->portuguese * f->sentence * f->original * fresh;
     c[INSIGHTS_STRUCTURE] = structure[f->points < 9 ? f->points : 9];
     c[INSIGHTS_ACTIONS] = fmin(1, acting / 2) * ramp((double)f->action_words / words, 0.5, 0.25);
     c[INSIGHTS_LENGTH] = fmin(ramp((double)f->words, 0, 20), ramp((double)f->words, 240, 120));
     c[INSIGHTS_DOMAIN] = fmin(1, (double)f->trade / (double)f->trade_wanted) *
                          ramp((double)f->trade_words / words, 0.8, 0.5);
     c[INSIGHTS_GROUNDING] = grounding(f);
-    c[INSIGHTS_REPETITION] = ramp(f->triples, 0.5, 0.9);
+    c[INSIGHTS_REPETITION] = fresh;
     if (!isnan(c[INSIGHTS_GROUNDING])) { /* conclusions from nothing */
         double held = 0.5 + 0.5 * c[INSIGHTS_GROUNDING];
         c[INSIGHTS_STRUCTURE] *= held;

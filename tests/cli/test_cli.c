@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "train/stopping.h"
 
-#define MODEL "assets/demo/model"
+#define MODEL "tests/demo/model"
 
 static char binary[1024]; /* set in main */
 
@@ -230,7 +230,7 @@ static void test_evaluation_names(void **state)
                                     "{\"name\": \"push\", \"weight\": 0}]";
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(arguments, sizeof arguments,
-             "model: " MODEL "\ndata: assets/demo/train.jsonl\neval_data: assets/demo/eval.jsonl\n"
+             "model: " MODEL "\ndata: tests/demo/train.jsonl\neval_data: tests/demo/eval.jsonl\n"
              "rewards: %s\nmax_steps: 1\nnum_generations: 2\nmax_completion_length: 2\n"
              "lora: {r: 1}\n",
              list);
@@ -242,7 +242,7 @@ static void test_evaluation_names(void **state)
     release(&o);
     json_t *json = json_read(list, strlen(list), JSON_PLAIN, "rewards", &err);
     assert_int_equal(reward_set_create(&rewards, json, "rewards", &err), 0);
-    assert_int_equal(dataset_open(&rows, "assets/demo/eval.jsonl", &err), 0);
+    assert_int_equal(dataset_open(&rows, "tests/demo/eval.jsonl", &err), 0);
     json_decref(json);
     struct str text = {0};
     snprintf(path, sizeof path, "%s/run/metrics.jsonl", folder);
@@ -550,8 +550,8 @@ static void test_stop(void **state)
     }
     assert_true(stopped > 0 && others > 0);
     expect("generate --model " MODEL " --stop ''", 2, "--stop: is empty");
-    expect("eval --model " MODEL " --data assets/demo/test.jsonl --stop ''", 2, "--stop: is empty");
-    struct output e = run_lines("", "eval --model " MODEL " --data assets/demo/test.jsonl --json "
+    expect("eval --model " MODEL " --data tests/demo/test.jsonl --stop ''", 2, "--stop: is empty");
+    struct output e = run_lines("", "eval --model " MODEL " --data tests/demo/test.jsonl --json "
                                     "--rows --max-tokens 40 --stop a");
     assert_int_equal(e.status, 0);
     assert_has(&e.out, "\"stop_reason\":");
@@ -624,7 +624,7 @@ static void test_interrupt(void **state)
     char *samples[] = {binary, "generate", "--model", MODEL, "--prompt",
                        "oi",   "--n",      "60000",   NULL};
     char *evaluates[] = {
-        binary, "eval", "--model",       MODEL, "--data",  "assets/demo/test.jsonl",
+        binary, "eval", "--model",       MODEL, "--data",  "tests/demo/test.jsonl",
         "--n",  "4000", "--temperature", "1",   "--batch", "2",
         NULL};
     assert_int_equal(interrupt_program("{\"prompt\": \"oi\"}\n", waits, out), 130);
@@ -787,7 +787,7 @@ static void test_score_joined(void **state)
     (void)state;
     struct output o = run_lines("{\"prompt_id\": \"push-eval-0\", \"sample\": 0, \"text\": \"x\"}\n"
                                 "{\"prompt_id\": \"nobody\", \"text\": \"x\"}\n{\"text\": \"x\"}\n",
-                                "score --reward push --data assets/demo/eval.jsonl");
+                                "score --reward push --data tests/demo/eval.jsonl");
     assert_int_equal(o.status, 3);
     assert_string_equal(text_of(o.lines[0], "status"), "ok");
     number_of(o.lines[0], "score");
@@ -817,7 +817,7 @@ static void test_eval(void **state)
     struct output o[2];
     for (int i = 0; i < 2; i++) {
         snprintf(arguments, sizeof arguments,
-                 "eval --model " MODEL " --data assets/demo/eval.jsonl --json --max-tokens 24 "
+                 "eval --model " MODEL " --data tests/demo/eval.jsonl --json --max-tokens 24 "
                  "--out %s/%d.json --quiet %s",
                  folder, i, how[i]);
         o[i] = run_lines("", arguments);
@@ -838,7 +838,7 @@ static void test_eval(void **state)
     assert_string_equal(text_of(root, "model"), MODEL);
     assert_true(json_is_null(field(root, "adapter")));
     char sha[65];
-    assert_int_equal(sha256_file(sha, "assets/demo/eval.jsonl", NULL), 0);
+    assert_int_equal(sha256_file(sha, "tests/demo/eval.jsonl", NULL), 0);
     assert_string_equal(text_of(root, "data_sha256"), sha);
     assert_null(json_object_get(root, "rows"));
     /* A file against itself: no row gains. */
@@ -864,8 +864,8 @@ static void test_eval_recipe(void **state)
 {
     (void)state;
     char *folder = temp_folder(), path[600], arguments[2048];
-    static const char recipe[] = "model: " MODEL "\ndata: assets/demo/train.jsonl\n"
-                                 "eval_data: assets/demo/eval.jsonl\nmax_steps: 1\n"
+    static const char recipe[] = "model: " MODEL "\ndata: tests/demo/train.jsonl\n"
+                                 "eval_data: tests/demo/eval.jsonl\nmax_steps: 1\n"
                                  "rewards: {push: [push], sql_qa: [sql_qa_v2]}\n"
                                  "max_completion_length: 20\nprecision: f32\n";
     static const char *const precision[] = {"", "--precision f32", "--precision bf16"};
@@ -923,7 +923,7 @@ static void test_split(void **state)
     (void)state;
     char *folder = temp_folder(), arguments[2048];
     snprintf(arguments, sizeof arguments,
-             "data split --data assets/demo/train.jsonl --count push=9:4 --count sql_qa=5 --json "
+             "data split --data tests/demo/train.jsonl --count push=9:4 --count sql_qa=5 --json "
              "--eval-out %s/e.jsonl --test-out %s/t.jsonl --train-out %s/r.jsonl",
              folder, folder, folder);
     struct output o = run_lines("", arguments), again = run_lines("", arguments);
@@ -940,11 +940,11 @@ static void test_split(void **state)
     release(&o);
     release(&again);
     snprintf(arguments, sizeof arguments,
-             "data split --data assets/demo/train.jsonl --count push=8 --eval-out %s/e.jsonl",
+             "data split --data tests/demo/train.jsonl --count push=8 --eval-out %s/e.jsonl",
              folder);
     expect(arguments, 1, "never resampled");
-    expect("data split --data assets/demo/train.jsonl --eval-out x --count push", 2, "TASK=EVAL");
-    expect("data split --data assets/demo/train.jsonl --eval-out x", 2, "--count");
+    expect("data split --data tests/demo/train.jsonl --eval-out x --count push", 2, "TASK=EVAL");
+    expect("data split --data tests/demo/train.jsonl --eval-out x", 2, "--count");
     temp_folder_remove(folder);
 }
 

@@ -106,7 +106,7 @@ static bool check_ok(const json_t *report, const char *id)
 static void fields(void **state)
 {
     (void)state;
-    struct ground g = ground_make("eval_data: assets/demo/eval.jsonl\nmax_steps: 150\n"
+    struct ground g = ground_make("eval_data: tests/demo/eval.jsonl\nmax_steps: 150\n"
                                   "save_steps: 10\nsave_total_limit: 3\neval_steps: 50\n");
     json_t *r = doctor(&g, 0, "");
     assert_non_null(r);
@@ -135,7 +135,7 @@ static void fields(void **state)
     size_t n = strlen(text);
     assert_string_equal(text + n - strlen("<|im_start|>assistant\n"), "<|im_start|>assistant\n");
     assert_true(number_at(r, "template.example_ids") > 5);
-    assert_true(number_at(r, "data.rows") == count_lines("assets/demo/train.jsonl"));
+    assert_true(number_at(r, "data.rows") == count_lines("tests/demo/train.jsonl"));
     assert_true(number_at(r, "data.prompt_tokens.min") <=
                 number_at(r, "data.prompt_tokens.median"));
     assert_true(number_at(r, "data.prompt_tokens.median") <=
@@ -224,8 +224,8 @@ static void contamination(void **state)
     (void)state;
     struct ground g = ground_make("max_steps: 3\n");
     char set[700];
-    shell("head -n 3 assets/demo/eval.jsonl > '%s/eval.jsonl'", g.folder);
-    shell("head -n 2 assets/demo/train.jsonl | sed 's/\"id\": *\"/&again-/' >> '%s/eval.jsonl'",
+    shell("head -n 3 tests/demo/eval.jsonl > '%s/eval.jsonl'", g.folder);
+    shell("head -n 2 tests/demo/train.jsonl | sed 's/\"id\": *\"/&again-/' >> '%s/eval.jsonl'",
           g.folder);
     snprintf(set, sizeof set, "--no-measure --set eval_data='%s/eval.jsonl'", g.folder);
     json_t *r = doctor(&g, 1, set);
@@ -246,7 +246,7 @@ static void double_bos(void **state)
     (void)state;
     struct ground g = ground_make("max_steps: 3\n");
     char set[1400];
-    shell("cp -r assets/demo/model '%s/model'", g.folder);
+    shell("cp -r tests/demo/model '%s/model'", g.folder);
     shell("sed -i 's/^{/{\"bos_token\": \"<|im_start|>\",/' '%s/model/tokenizer_config.json'",
           g.folder);
     snprintf(set, sizeof set, "--no-measure --set model='%s/model'", g.folder);
@@ -263,8 +263,8 @@ static void double_bos(void **state)
     assert_true(number_at(r, "template.bos.rows_double") == number_at(r, "data.rows"));
     json_decref(r);
     /* A row that spells the token is no double one, but worth a word. */
-    shell("cp assets/demo/model/chat_template.jinja '%s/model/' && head -n 2 "
-          "assets/demo/train.jsonl | sed '1s/\"content\": *\"/&a <|im_start|>/' >'%s/data.jsonl'",
+    shell("cp tests/demo/model/chat_template.jinja '%s/model/' && head -n 2 "
+          "tests/demo/train.jsonl | sed '1s/\"content\": *\"/&a <|im_start|>/' >'%s/data.jsonl'",
           g.folder, g.folder);
     snprintf(set, sizeof set, "--no-measure --set model='%s/model' --set data='%s/data.jsonl'",
              g.folder, g.folder);
@@ -319,13 +319,13 @@ static void warnings(void **state)
     assert_null(entry(r, "warnings", "duplicates"));
     json_decref(r);
     char set[900];
-    shell("(cat assets/demo/train.jsonl; head -n 4 assets/demo/train.jsonl | "
+    shell("(cat tests/demo/train.jsonl; head -n 4 tests/demo/train.jsonl | "
           "sed 's/\"id\": *\"/&again-/') > '%s/data.jsonl'",
           g.folder);
     snprintf(
         set, sizeof set,
         "--no-measure --set data='%s/data.jsonl' --set rewards=[sql_qa_v2] --set max_steps=9000 "
-        "--set num_generations=8 --set num_iterations=2 --set eval_data=assets/demo/eval.jsonl "
+        "--set num_generations=8 --set num_iterations=2 --set eval_data=tests/demo/eval.jsonl "
         "--set max_prompt_length=46",
         g.folder);
     r = doctor(&g, 0, set);
@@ -365,7 +365,7 @@ static void make_model(const char *folder)
                           .rms_norm_eps = 1e-6,
                           .rope_theta = 1e6,
                           .bos = -1};
-    shell("mkdir '%s' && cp assets/demo/model/tok* assets/demo/model/chat* '%s'", folder, folder);
+    shell("mkdir '%s' && cp tests/demo/model/tok* tests/demo/model/chat* '%s'", folder, folder);
     write_text(in_folder(folder, "config.json"),
                "{\"architectures\": [\"Qwen3ForCausalLM\"], \"model_type\": \"qwen3\", "
                "\"hidden_size\": 512, \"intermediate_size\": 1536, \"num_hidden_layers\": 8, "
@@ -411,7 +411,7 @@ static void the_plan_is_what_a_run_takes(void **state)
     snprintf(folder, sizeof folder, "%s/model", g.folder);
     make_model(folder);
     snprintf(text, sizeof text,
-             TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\nnum_generations: 8\n"
+             TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\nnum_generations: 8\n"
                                "max_completion_length: 160\nmax_steps: 2\n");
     write_text(g.recipe, text);
     snprintf(set, sizeof set, "--no-measure --set model='%s'", folder);

@@ -459,7 +459,7 @@ static void test_demo_data(void **state)
 {
     (void)state;
     static const struct split_count fifteen[] = {{"push", 15, 0}, {"sql_qa", 15, 0}};
-    struct split_options o = {.source = "assets/demo/train.jsonl",
+    struct split_options o = {.source = "tests/demo/train.jsonl",
                               .eval_out = at("eval"),
                               .train_out = at("train"),
                               .counts = fifteen,

@@ -124,7 +124,7 @@ static void test_several(void **state)
     struct stop_strings stops;
     struct err err;
     struct ids ids = {0};
-    assert_int_equal(tokenizer_open(&codec.tokenizer, "assets/demo/model", &err), 0);
+    assert_int_equal(tokenizer_open(&codec.tokenizer, "tests/demo/model", &err), 0);
     const char *text = "Oferta: tapete novo<|im_end|>\nmais";
     assert_int_equal(tokenizer_encode(codec.tokenizer, &ids, text, strlen(text), false, &err), 0);
     static const char *const wanted[] = {"nada", "mais", "novo", "novoa"};
@@ -171,7 +171,7 @@ static void test_refusals(void **state)
     struct text_codec codec = {0}, none = {0};
     struct stop_strings stops;
     struct err err;
-    assert_int_equal(tokenizer_open(&codec.tokenizer, "assets/demo/model", &err), 0);
+    assert_int_equal(tokenizer_open(&codec.tokenizer, "tests/demo/model", &err), 0);
     refused(&codec, "", "empty");
     refused(&codec, "a\xFF", "UTF-8");
     refused(&none, "b", "no tokenizer");

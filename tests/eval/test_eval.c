@@ -162,6 +162,49 @@ static void test_compare(void **state)
     eval_free(&after);
 }
 
+/* Components are paired row by row as well, a row without one left out; a component of one side
+ * alone is no pair. */
+static void test_compare_components(void **state)
+{
+    (void)state;
+#define WITH(id, task, value, components)                                                          \
+    "{\"id\": \"" id "\", \"task\": \"" task "\", \"value\": " #value                              \
+    ", \"components\": {" components "}}"
+    struct eval_result before, after;
+    read_text(&before, FILE_OF(WITH("a", "p", 0.1, "\"r\": 0.1, \"r/x\": 1, \"old\": 0") "," WITH(
+                           "b", "p", 0.5, "\"r\": 0.5") "," WITH("c", "q", 0.5, "\"s\": 0.5")));
+    read_text(&after, FILE_OF(WITH("c", "q", 0.5, "\"s\": 0.25") "," WITH(
+                          "b", "p", 0.7, "\"r\": 0.75") "," WITH("a", "p", 0.2,
+                                                                 "\"r/x\": 0.5, \"r\": 0.2")));
+    struct eval_comparison c;
+    struct err err = {0};
+    assert_int_equal(eval_compare(&c, &before, &after, &err), 0);
+    assert_int_equal(c.n_components, 3); /* p: r, r/x; q: s */
+    assert_string_equal(c.components[0].gain.name, "r");
+    assert_int_equal(c.components[0].gain.gain.n, 2);
+    CLOSE(c.components[0].gain.gain.mean, (0.1 + 0.25) / 2);
+    assert_string_equal(c.components[1].gain.name, "r/x");
+    assert_int_equal(c.components[1].gain.gain.n, 1);
+    CLOSE(c.components[1].gain.gain.mean, -0.5);
+    assert_string_equal(c.components[2].task, "q");
+    CLOSE(c.components[2].gain.before.mean, 0.5);
+    CLOSE(c.components[2].gain.after.mean, 0.25);
+    struct str json = {0}, table = {0};
+    eval_comparison_json(&json, &c);
+    json_t *root = json_read(str_text(&json), json.length, 0, "comparison", &err);
+    const json_t *p = json_object_get(json_object_get(root, "components"), "p");
+    const json_t *x = json_object_get(json_object_get(p, "r/x"), "gain");
+    CLOSE(json_number_value(json_object_get(x, "mean")), -0.5);
+    eval_comparison_components(&table, &c);
+    assert_non_null(strstr(str_text(&table), "r/x"));
+    json_decref(root);
+    str_free(&json);
+    str_free(&table);
+    eval_comparison_free(&c);
+    eval_free(&before);
+    eval_free(&after);
+}
+
 static void test_not_comparable(void **state)
 {
     (void)state;
@@ -214,9 +257,9 @@ static void demo_open(struct demo *d, const char *rewards)
     json_t *wanted = json_read(rewards, strlen(rewards), 0, "rewards", &err);
     assert_non_null(wanted);
     if (device_open(&d->device, &options, &err) ||
-        model_open(&d->model, d->device, "assets/demo/model", 0, &err) ||
-        text_codec_open(&d->codec, "assets/demo/model", NULL, model_config(d->model), &err) ||
-        dataset_open(&d->data, "assets/demo/eval.jsonl", &err) ||
+        model_open(&d->model, d->device, "tests/demo/model", 0, &err) ||
+        text_codec_open(&d->codec, "tests/demo/model", NULL, model_config(d->model), &err) ||
+        dataset_open(&d->data, "tests/demo/eval.jsonl", &err) ||
         reward_set_create(&d->rewards, wanted, "rewards", &err) ||
         rollout_create(&d->rollout, d->model, NULL, 8, 400, 24, &err))
         fail_msg("%s: %s", err.where, err.message);
@@ -360,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_strata),
         cmocka_unit_test(test_stratified_bootstrap),
         cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_compare_components),
         cmocka_unit_test(test_not_comparable),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_rows_without_value),

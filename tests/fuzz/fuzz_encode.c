@@ -14,7 +14,7 @@ static const tokenizer *demo_tokenizer(void)
     static tokenizer *t; /* loaded once, for the life of the process */
     struct err err = {0};
     if (!t)
-        CHECK(tokenizer_open(&t, "assets/demo/model/tokenizer.json", &err) == 0);
+        CHECK(tokenizer_open(&t, "tests/demo/model/tokenizer.json", &err) == 0);
     return t;
 }
 

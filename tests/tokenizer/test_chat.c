@@ -100,7 +100,7 @@ static void check_family(const char *name, const char *tokenizer_file)
 static void test_chatml(void **state)
 {
     (void)state;
-    check_family("chatml", "assets/demo/model/tokenizer.json");
+    check_family("chatml", "tests/demo/model/tokenizer.json");
 }
 
 static void test_smollm2(void **state)
@@ -359,7 +359,7 @@ static void test_system_prompt(void **state)
     const char *const plain = "<|im_start|>user\nOi<|im_end|>\n<|im_start|>assistant\n";
     json_t *text = json_string("Seja breve."), *map = json_pack("{s:s}", "push", "Um push.");
     struct chat_options options = {.system_prompt = text};
-    ok(text_codec_open(&c, "assets/demo/model", &options, NULL, &err), &err);
+    ok(text_codec_open(&c, "tests/demo/model", &options, NULL, &err), &err);
     check_prompt(&c, NULL, &user, 1,
                  "<|im_start|>system\nSeja breve.<|im_end|>\n<|im_start|>user\nOi<|im_end|>\n"
                  "<|im_start|>assistant\n");
@@ -368,7 +368,7 @@ static void test_system_prompt(void **state)
                  "<|im_start|>assistant\n");
     text_codec_close(&c);
     options.system_prompt = map;
-    ok(text_codec_open(&c, "assets/demo/model", &options, NULL, &err), &err);
+    ok(text_codec_open(&c, "tests/demo/model", &options, NULL, &err), &err);
     check_prompt(&c, "push", &user, 1,
                  "<|im_start|>system\nUm push.<|im_end|>\n<|im_start|>user\nOi<|im_end|>\n"
                  "<|im_start|>assistant\n");
@@ -376,7 +376,7 @@ static void test_system_prompt(void **state)
     check_prompt(&c, NULL, &user, 1, plain);
     text_codec_close(&c);
     json_object_set_new(map, "sql_qa", json_integer(1));
-    assert_int_equal(text_codec_open(&c, "assets/demo/model", &options, NULL, &err), ERR_USAGE);
+    assert_int_equal(text_codec_open(&c, "tests/demo/model", &options, NULL, &err), ERR_USAGE);
     assert_non_null(strstr(err.message, "sql_qa"));
     json_decref(text);
     json_decref(map);
@@ -401,7 +401,7 @@ static void test_turn_end(void **state)
     }
     str_free(&out);
     struct text_codec c;
-    ok(text_codec_open(&c, "assets/demo/model", NULL, NULL, &err), &err);
+    ok(text_codec_open(&c, "tests/demo/model", NULL, NULL, &err), &err);
     int id = tokenizer_token_id(c.tokenizer, "<|im_end|>", 10);
     bool there = false;
     for (int i = 0; i < c.n_eos; i++)
@@ -424,7 +424,7 @@ static void test_no_memory(void **state)
         chat_template *c = NULL;
         struct chat_options options = {.template = "tests/oracle/chat/templates/everything.jinja"};
         mem_fail_after(n);
-        int status = chat_template_open(&c, "assets/demo/model", &options, &err);
+        int status = chat_template_open(&c, "tests/demo/model", &options, &err);
         if (!status)
             status = chat_render(&out, c, messages, 4, true, &err);
         mem_fail_after(-1);

@@ -26,9 +26,9 @@ static void open_bench(struct bench *b, const char *more)
     b->folder = temp_folder();
     snprintf(b->recipe, sizeof b->recipe, "%s/recipe.yaml", b->folder);
     snprintf(b->run, sizeof b->run, "%s/run", b->folder);
-    shell("head -n 4 assets/demo/train.jsonl > '%s/data.jsonl'", b->folder);
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", b->folder);
-    shell("cp -r assets/demo/model '%s/model'", b->folder);
+    shell("head -n 4 tests/demo/train.jsonl > '%s/data.jsonl'", b->folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", b->folder);
+    shell("cp -r tests/demo/model '%s/model'", b->folder);
     snprintf(text, sizeof text,
              "model: %s/model\ndata: %s/data.jsonl\nrewards: [push]\nlora: {r: 4, lora_alpha: 8}\n"
              "num_generations: 2\nmax_completion_length: 4\nprecision: f32\nmax_steps: 3\n%s",
@@ -114,7 +114,7 @@ static void models(void **state)
     open_bench(&b, "");
     shell("truncate -s -1000 '%s/model/model.safetensors'", b.folder);
     expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "model.safetensors", NULL);
-    shell("cp assets/demo/model/model.safetensors '%s/model/' && "
+    shell("cp tests/demo/model/model.safetensors '%s/model/' && "
           "sed -i 's/\"hidden_size\": 128/\"hidden_size\": 256/' '%s/model/config.json'",
           b.folder, b.folder);
     expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "shape", NULL);
@@ -232,7 +232,7 @@ static int run_program(const char *path, const char *run, bool resume, size_t li
 
 /* An adapter so small (13 kB of moments) that samples.jsonl outgrows it in a few steps. */
 #define SMALL                                                                                      \
-    "model: assets/demo/model\ndata: assets/demo/train.jsonl\nrewards: [push]\n"                   \
+    "model: tests/demo/model\ndata: tests/demo/train.jsonl\nrewards: [push]\n"                   \
     "lora: {r: 1, lora_alpha: 2, target_modules: [q_proj]}\nnum_generations: 8\n"                  \
     "max_completion_length: 6\nmax_steps: 12\nsave_steps: 1\nsave_total_limit: 2\n"                \
     "learning_rate: 1e-2\nprecision: f32\n"

@@ -10,7 +10,7 @@
 #include "base/log.h"
 
 #define RECIPE                                                                                     \
-    TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\n"                                            \
+    TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n"                                            \
                       "num_generations: 5\n"                                                       \
                       "prompts_per_step: 2\n"                                                      \
                       "max_completion_length: 24\n"                                                \
@@ -108,7 +108,7 @@ static void slices_and_entropy(void **state)
 {
     (void)state;
     static const char *const text = TRAIN_RECIPE_BARE
-        "data: assets/demo/train.jsonl\nnum_generations: 5\nprompts_per_step: 2\n"
+        "data: tests/demo/train.jsonl\nnum_generations: 5\nprompts_per_step: 2\n"
         "max_completion_length: 24\nlearning_rate: 5e-3\nbeta: 0.05\nmax_steps: 3\n"
         "save_steps: 1\nsteps_per_generation: 2\ntop_entropy_quantile: 0.3\n";
     compare_variants(NULL, "precision=f32", text, false);
@@ -133,7 +133,7 @@ static void completions_without_signal(void **state)
                    rewards[i / 3][i % 3]);
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", folder);
-    write_text(path, "model: assets/demo/model\nlora: {r: 4, lora_alpha: 8}\nsave_steps: 1\n"
+    write_text(path, "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\nsave_steps: 1\n"
                      "learning_rate: 1e-2\nprecision: f32\nlr_scheduler_type: constant\n"
                      "max_completion_length: 8\n");
     write_text(samples, str_text(&lines));
@@ -167,7 +167,7 @@ static void a_row_twice_in_a_step(void **state)
 {
     (void)state;
     char *folder = temp_folder(), path[600], run[600], text[1000];
-    shell("head -n 1 assets/demo/train.jsonl > '%s/data.jsonl'", folder);
+    shell("head -n 1 tests/demo/train.jsonl > '%s/data.jsonl'", folder);
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(run, sizeof run, "%s/run", folder);
     snprintf(text, sizeof text,

@@ -160,7 +160,7 @@ static void replay_refuses(void **state)
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", folder);
     snprintf(run, sizeof run, "%s/run", folder);
-    write_text(path, "model: assets/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
+    write_text(path, "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
                      "steps_per_generation: 2\nmax_completion_length: 8\n");
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct str text = {0};
@@ -214,7 +214,7 @@ static void overlong_in_a_run(void **state)
     bool penalised = false, spared = false;
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(run, sizeof run, "%s/run", folder);
-    write_text(path, TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\nnum_generations: 8\n"
+    write_text(path, TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\nnum_generations: 8\n"
                                        "max_completion_length: 40\nmax_steps: 1\n"
                                        "learning_rate: 1e-3\nsoft_overlong_cache: 25\n");
     train_ok(&(struct train_run){.recipe = path, .run = run});

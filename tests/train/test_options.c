@@ -388,7 +388,7 @@ static void rewards_of_a_recipe(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err;
         snprintf(text, sizeof text,
-                 "model: assets/demo/model\ndata: assets/demo/train.jsonl\nmax_steps: 1\n"
+                 "model: tests/demo/model\ndata: tests/demo/train.jsonl\nmax_steps: 1\n"
                  "rewards: %s\n",
                  cases[i].rewards);
         write_text(path, text);

@@ -13,7 +13,7 @@
 #include "train/optim.h"
 #include "train/plan.h"
 
-#define MODEL "assets/demo/model"
+#define MODEL "tests/demo/model"
 
 static struct train_options options_of(int micro_batch, double memory_gib)
 {
@@ -257,10 +257,10 @@ static void a_small_budget_gives_the_same_bytes(void **state)
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(big, sizeof big, "%s/big", folder);
     snprintf(small, sizeof small, "%s/small", folder);
-    shell("head -n 20 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    shell("head -n 20 tests/demo/eval.jsonl > '%s/eval.jsonl'", folder);
     char text[2000];
     snprintf(text, sizeof text,
-             TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\neval_data: %s/eval.jsonl\n"
+             TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\neval_data: %s/eval.jsonl\n"
                                "eval_steps: 2\nnum_generations: 6\nprompts_per_step: 3\n"
                                "max_completion_length: 24\nlearning_rate: 2e-3\nmax_steps: 2\n",
              folder);
@@ -329,10 +329,10 @@ static void nothing_is_allocated_after_the_first_step(void **state)
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
     snprintf(run, sizeof run, "%s/run", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", run);
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", folder);
     write_text(path, TRAIN_RECIPE "max_steps: 8\nsave_steps: 100\nbeta: 0.1\n");
     train_ok(&(struct train_run){.recipe = path, .run = run});
-    shell("cp -r assets/demo/model '%s/model' && rm '%s'/model/tok* '%s'/model/chat*", folder,
+    shell("cp -r tests/demo/model '%s/model' && rm '%s'/model/tok* '%s'/model/chat*", folder,
           folder, folder);
     snprintf(text, sizeof text,
              "model: %s/model\nlora: {r: 4, lora_alpha: 8}\nlearning_rate: 2e-3\nbeta: 0.1\n"
@@ -374,7 +374,7 @@ static void without_eval_steps_first_and_last(void **state)
     (void)state;
     char *folder = temp_folder(), path[600], text[2000];
     snprintf(path, sizeof path, "%s/recipe.yaml", folder);
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", folder);
     snprintf(text, sizeof text, TRAIN_RECIPE "eval_data: %s/eval.jsonl\nmax_steps: 4\n", folder);
     write_text(path, text);
     n_calls = 0;
@@ -382,7 +382,7 @@ static void without_eval_steps_first_and_last(void **state)
         .recipe = path, .run = in_folder(folder, "run"), .evaluate = count_allocations});
     assert_int_equal(n_calls, 2);
     /* And nothing could score it without rewards, which a replay need not have. */
-    snprintf(text, sizeof text, "model: assets/demo/model\neval_data: %s/eval.jsonl\n", folder);
+    snprintf(text, sizeof text, "model: tests/demo/model\neval_data: %s/eval.jsonl\n", folder);
     write_text(path, text);
     struct err err = {0};
     int status = train_run(&(struct train_run){.recipe = path,

@@ -94,7 +94,7 @@ static void resume_bf16(void **state)
     (void)state;
     continue_everywhere(&(struct plot){
         .name = "bf16",
-        .text = TRAIN_RECIPE_BARE "data: assets/demo/train.jsonl\nnum_generations: 4\n"
+        .text = TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\nnum_generations: 4\n"
                                   "max_completion_length: 5\nlearning_rate: 2e-3\nmax_steps: 4\n"
                                   "weight_decay: 0.01\nwarmup_steps: 3\n" EVERY_STEP,
         .steps = 4});
@@ -158,8 +158,8 @@ static void resume_epochs_and_evaluation(void **state)
 {
     (void)state;
     char *folder = temp_folder(), text[2000];
-    shell("head -n 3 assets/demo/train.jsonl > '%s/data.jsonl'", folder);
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    shell("head -n 3 tests/demo/train.jsonl > '%s/data.jsonl'", folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", folder);
     snprintf(text, sizeof text,
              TRAIN_RECIPE_BARE "data: %s/data.jsonl\neval_data: %s/eval.jsonl\neval_steps: 2\n"
                                "num_generations: 4\nprompts_per_step: 2\n"
@@ -203,7 +203,7 @@ static void signal_during_an_evaluation(void **state)
 {
     (void)state;
     char *folder = temp_folder(), text[2000], path[600], whole[600], cut[600];
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", folder);
     snprintf(text, sizeof text,
              TRAIN_RECIPE "eval_data: %s/eval.jsonl\neval_steps: 2\nmax_steps: 5\nsave_steps: 3\n"
                           "num_iterations: 3\nconsole_steps: 1\n",
@@ -307,7 +307,7 @@ static void prepare_shots(struct shots *s, const char *more, int steps)
     char text[2000];
     s->folder = temp_folder();
     s->steps = steps;
-    shell("head -n 4 assets/demo/eval.jsonl > '%s/eval.jsonl'", s->folder);
+    shell("head -n 4 tests/demo/eval.jsonl > '%s/eval.jsonl'", s->folder);
     snprintf(text, sizeof text,
              TRAIN_RECIPE "eval_data: %s/eval.jsonl\nmax_steps: %d\nnum_iterations: 2\n%s",
              s->folder, steps, more);
@@ -448,7 +448,7 @@ static void kill_every_third_saved(void **state)
 static char *short_run(struct train_run *r)
 {
     char *folder = temp_folder(), text[2000];
-    shell("cp assets/demo/train.jsonl '%s/data.jsonl' && cp -r assets/demo/model '%s/model'",
+    shell("cp tests/demo/train.jsonl '%s/data.jsonl' && cp -r tests/demo/model '%s/model'",
           folder, folder);
     snprintf(text, sizeof text,
              "model: %s/model\ndata: %s/data.jsonl\nrewards: [push]\nlora: {r: 4, lora_alpha: 8}\n"
@@ -639,7 +639,7 @@ static void other_files_are_refused(void **state)
     shell("rm -rf '%s/checkpoints/step-3'", r.run);
     shell("sed -i '$d' '%s/data.jsonl'", folder);
     expect_refusal(&r, "data", "was ", "is ");
-    shell("cp assets/demo/train.jsonl '%s/data.jsonl'", folder);
+    shell("cp tests/demo/train.jsonl '%s/data.jsonl'", folder);
     shell("sed -i 's/1e-06/2e-06/' '%s/model/config.json'", folder);
     expect_refusal(&r, "model", "was ", "is ");
     remove_short_run(&r, folder);

@@ -426,7 +426,7 @@ static void a_replay_brings_its_sizes(void **state)
     snprintf(run, sizeof run, "%s/run", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", run);
     write_text(path, TRAIN_RECIPE "max_steps: 3\nnum_iterations: 2\nlr_scheduler_type: constant\n");
-    write_text(small, "model: assets/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
+    write_text(small, "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\n"
                       "learning_rate: 2e-3\nprecision: f32\nnum_iterations: 2\n"
                       "lr_scheduler_type: constant\nmax_completion_length: 5\nsave_steps: 1\n");
     train_ok(&(struct train_run){.recipe = path, .run = run});

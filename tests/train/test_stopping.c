@@ -66,7 +66,7 @@ static void open_ground(struct ground *g, const char *more)
 {
     char text[2000];
     *g = (struct ground){.folder = temp_folder()};
-    shell("head -n 2 assets/demo/eval.jsonl > '%s/eval.jsonl'", g->folder);
+    shell("head -n 2 tests/demo/eval.jsonl > '%s/eval.jsonl'", g->folder);
     snprintf(g->path, sizeof g->path, "%s/recipe.yaml", g->folder);
     snprintf(g->whole, sizeof g->whole, "%s/whole", g->folder);
     snprintf(g->cut, sizeof g->cut, "%s/cut", g->folder);

@@ -89,7 +89,7 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     smollm2, qwen3 = map(Path, sys.argv[1:])
-    demo = ROOT / "assets/demo/model"
+    demo = ROOT / "tests/demo/model"
     small = ROOT / "tests/oracle/tokenizer"
     render((demo / "chat_template.jinja").read_text(), demo / "tokenizer.json", "chatml")
     render((smollm2 / "chat_template.jinja").read_text(), small / "smollm.json", "smollm2")

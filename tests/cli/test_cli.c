@@ -623,10 +623,9 @@ static void test_interrupt(void **state)
     char *waits[] = {binary, "generate", "--model", MODEL, "--max-tokens", "4", NULL};
     char *samples[] = {binary, "generate", "--model", MODEL, "--prompt",
                        "oi",   "--n",      "60000",   NULL};
-    char *evaluates[] = {
-        binary, "eval", "--model",       MODEL, "--data",  "tests/demo/test.jsonl",
-        "--n",  "4000", "--temperature", "1",   "--batch", "2",
-        NULL};
+    char *evaluates[] = {binary, "eval", "--model",       MODEL, "--data",  "tests/demo/test.jsonl",
+                         "--n",  "4000", "--temperature", "1",   "--batch", "2",
+                         NULL};
     assert_int_equal(interrupt_program("{\"prompt\": \"oi\"}\n", waits, out), 130);
     struct str text = {0};
     slurp(&text, out);

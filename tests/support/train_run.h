@@ -10,13 +10,13 @@
 /* One text model, a few short completions: a step takes milliseconds. Reward "ends in a vowel" plus
  * a length, so that groups differ. Append lines; a later key may not repeat one of these. */
 #define TRAIN_RECIPE_BARE                                                                          \
-    "model: tests/demo/model\n"                                                                   \
+    "model: tests/demo/model\n"                                                                    \
     "rewards:\n"                                                                                   \
     "  - {name: regex, params: {pattern: \"[aeiou]$\"}}\n"                                         \
     "  - {name: length, weight: 0.5, params: {target: 20}}\n"                                      \
     "lora: {r: 4, lora_alpha: 8}\n"
 #define TRAIN_RECIPE                                                                               \
-    TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n"                                            \
+    TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n"                                             \
                       "num_generations: 4\n"                                                       \
                       "prompts_per_step: 2\n"                                                      \
                       "max_completion_length: 5\n"                                                 \

@@ -232,7 +232,7 @@ static int run_program(const char *path, const char *run, bool resume, size_t li
 
 /* An adapter so small (13 kB of moments) that samples.jsonl outgrows it in a few steps. */
 #define SMALL                                                                                      \
-    "model: tests/demo/model\ndata: tests/demo/train.jsonl\nrewards: [push]\n"                   \
+    "model: tests/demo/model\ndata: tests/demo/train.jsonl\nrewards: [push]\n"                     \
     "lora: {r: 1, lora_alpha: 2, target_modules: [q_proj]}\nnum_generations: 8\n"                  \
     "max_completion_length: 6\nmax_steps: 12\nsave_steps: 1\nsave_total_limit: 2\n"                \
     "learning_rate: 1e-2\nprecision: f32\n"

@@ -10,7 +10,7 @@
 #include "base/log.h"
 
 #define RECIPE                                                                                     \
-    TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n"                                            \
+    TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n"                                             \
                       "num_generations: 5\n"                                                       \
                       "prompts_per_step: 2\n"                                                      \
                       "max_completion_length: 24\n"                                                \

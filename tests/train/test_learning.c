@@ -8,8 +8,8 @@
 #include "formats/safetensors.h"
 
 #define BANDIT                                                                                     \
-    "model: tests/demo/model\n"                                                                   \
-    "data: tests/demo/train.jsonl\n"                                                              \
+    "model: tests/demo/model\n"                                                                    \
+    "data: tests/demo/train.jsonl\n"                                                               \
     "lora: {r: 4, lora_alpha: 8}\n"                                                                \
     "num_generations: 32\n"                                                                        \
     "prompts_per_step: 4\n"                                                                        \

@@ -448,8 +448,8 @@ static void kill_every_third_saved(void **state)
 static char *short_run(struct train_run *r)
 {
     char *folder = temp_folder(), text[2000];
-    shell("cp tests/demo/train.jsonl '%s/data.jsonl' && cp -r tests/demo/model '%s/model'",
-          folder, folder);
+    shell("cp tests/demo/train.jsonl '%s/data.jsonl' && cp -r tests/demo/model '%s/model'", folder,
+          folder);
     snprintf(text, sizeof text,
              "model: %s/model\ndata: %s/data.jsonl\nrewards: [push]\nlora: {r: 4, lora_alpha: 8}\n"
              "num_generations: 2\nmax_completion_length: 4\nmax_steps: 3\nsave_steps: 1\n"

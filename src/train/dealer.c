@@ -56,7 +56,7 @@ int dealer_counts(int *count, const double *weight, int tasks, int n)
 {
     double remainder[DEALER_MAX_TASKS];
     int sum = 0;
-    CHECK(tasks <= DEALER_MAX_TASKS);
+    CHECK(tasks > 0 && tasks <= DEALER_MAX_TASKS);
     for (int t = 0; t < tasks; t++) {
         double share = n * weight[t];
         count[t] = weight[t] > 0 ? (int)fmax(1, floor(share)) : 0;

@@ -244,7 +244,7 @@ static void budgets_choose_different_plans(void **state)
                       (double)p.total / 0x1p20);
         assert_int_equal(p.gradient.micro_batch, cases[i].micro_batch);
         assert_int_equal(p.max_sequences, 16); /* decoding takes little */
-        assert_true(p.total < (cases[i].gib > 0 ? cases[i].gib : 8) * 0x1p30);
+        assert_true((double)p.total < (cases[i].gib > 0 ? cases[i].gib : 8) * 0x1p30);
         assert_true(p.parts[0].bytes == in.program_bytes);
     }
     device_close(d);

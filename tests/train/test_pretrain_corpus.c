@@ -116,6 +116,7 @@ static void plain_text(void **state)
     struct bench b = bench_open();
     struct corpus c;
     struct err err;
+    chat_template_free(b.codec.chat);
     b.codec.chat = NULL;
     ok(read_lines(&c, &b, "{\"prompt\": \"dois\", \"completion\": \" e três\"}\n", &err), &err);
     expect_text(&b, &c, 0, 0, "dois e três<|im_end|>");

@@ -292,7 +292,8 @@ static void a_small_budget_gives_the_same_bytes(void **state)
         shell("rm -rf '%s'", small);
         taken++;
     }
-#ifndef GRPO_HOSTILE /* a sanitizer's own memory grows from run to run: no budget can be aimed at */
+#ifndef GRPO_HOSTILE /* a sanitizer's own memory grows from run to run: no budget can be aimed at  \
+                      */
     assert_true(taken >= 3);
 #endif
     snprintf(set, sizeof set, "memory_gib=0.0001");

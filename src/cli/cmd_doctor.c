@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/doctor.h"
 #include "cli/lines.h"
+#include "cli/recipe_args.h"
 
 struct doctor_command {
     const char *out;
@@ -20,19 +21,9 @@ static int open_recipe(struct doctor *d, const struct common *common,
                        const struct doctor_command *c, struct err *err)
 {
     const char *sets[ARGS_MAX_TEXTS + 1];
-    size_t n = 0;
-    for (int i = 0; i < c->set.count; i++)
-        sets[n++] = c->set.items[i];
-    if (args_given(&command_doctor, common, "precision"))
-        sets[n++] = common->precision == PRECISION_F32 ? "precision=f32" : "precision=bf16";
+    size_t n = recipe_args_sets(sets, &command_doctor, common, &c->set);
     int status = train_recipe_load(&d->recipe, &d->o, common->positional[0], sets, n, false, err);
-    if (status)
-        return status;
-    struct device_options options = {.device = common->device,
-                                     .isa = common->isa,
-                                     .precision = (enum precision)d->o.precision,
-                                     .threads = common->threads};
-    return device_open(&d->device, &options, err);
+    return status ? status : recipe_args_device(&d->device, common, d->o.precision, err);
 }
 
 /* Up to here an error is the recipe's or a file's, and there is nothing to tell but it. */
@@ -126,8 +117,9 @@ static int run_doctor(struct doctor *d, const struct common *common, const struc
 static int run(const struct common *common, const void *options, struct err *err)
 {
     const struct doctor_command *c = options;
-    if (!common->n_positional)
-        return err_set(err, ERR_USAGE, "doctor", "which recipe? grpo doctor RECIPE");
+    int status = recipe_args_require(&command_doctor, common, false, NULL, err);
+    if (status)
+        return status;
     struct doctor *d = mem_calloc(1, sizeof *d);
     if (!d)
         return err_no_memory(err, "the doctor", sizeof *d);
@@ -135,7 +127,7 @@ static int run(const struct common *common, const void *options, struct err *err
     d->out = c->out;
     d->bos = -1;
     d->report = json_pack("{s:[],s:[]}", "checks", "warnings");
-    int status = d->report ? run_doctor(d, common, c, err) : err_no_memory(err, "the report", 0);
+    status = d->report ? run_doctor(d, common, c, err) : err_no_memory(err, "the report", 0);
     setup_close(&d->setup);
     if (d->device)
         device_close(d->device);

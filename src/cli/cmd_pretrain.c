@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/recipe_args.h"
 #include "train/pretrain.h"
 #include "train/pretrain_export.h"
 
@@ -77,28 +78,23 @@ static int say_result(const struct common *common, const struct pretrain_command
 static int run(const struct common *common, const void *options, struct err *err)
 {
     const struct pretrain_command *c = options;
-    if (!common->n_positional)
-        return err_set(err, ERR_USAGE, "pretrain", "which recipe? grpo pretrain RECIPE --out RUN");
-    if (!c->out)
-        return err_set(err, ERR_USAGE, "--out", "is required: the run folder");
-    const char *sets[ARGS_MAX_TEXTS + 1];
-    size_t n_sets = 0;
-    for (int i = 0; i < c->set.count; i++)
-        sets[n_sets++] = c->set.items[i];
-    if (args_given(&command_pretrain, common, "precision"))
-        sets[n_sets++] = common->precision == PRECISION_F32 ? "precision=f32" : "precision=bf16";
-    recipe *r = NULL;
     struct pretrain_options o;
+    struct option_table tables[PRETRAIN_OPTION_TABLES];
+    pretrain_option_tables(&o, tables);
+    int status = recipe_args_require(&command_pretrain, common, true, c->out, err);
+    if (!status)
+        status =
+            recipe_args_allow(&command_pretrain, &c->allow, tables, PRETRAIN_OPTION_TABLES, err);
+    if (status)
+        return status;
+    const char *sets[ARGS_MAX_TEXTS + 1];
+    size_t n_sets = recipe_args_sets(sets, &command_pretrain, common, &c->set);
+    recipe *r = NULL;
     struct device *device = NULL;
     struct pretrain_result result;
-    int status = pretrain_recipe_load(&r, &o, common->positional[0], sets, n_sets, err);
-    if (!status) {
-        struct device_options how = {.device = common->device,
-                                     .isa = common->isa,
-                                     .precision = (enum precision)o.precision,
-                                     .threads = common->threads};
-        status = device_open(&device, &how, err);
-    }
+    status = pretrain_recipe_load(&r, &o, common->positional[0], sets, n_sets, err);
+    if (!status)
+        status = recipe_args_device(&device, common, o.precision, err);
     if (!status) {
         interrupt_catch();
         struct pretrain_spec spec = {.o = &o,
@@ -123,11 +119,7 @@ static void recipe_help(struct str *out)
     struct pretrain_options ignored;
     struct option_table tables[PRETRAIN_OPTION_TABLES];
     pretrain_option_tables(&ignored, tables);
-    for (int i = 0; i < PRETRAIN_OPTION_TABLES; i++) {
-        str_printf(out, "\nRecipe keys%s%s\n", tables[i].section ? " under " : "",
-                   tables[i].section ? tables[i].section : "");
-        option_table_help(out, &tables[i]);
-    }
+    recipe_args_help(out, tables, PRETRAIN_OPTION_TABLES);
 }
 
 #define AT(field) offsetof(struct pretrain_command, field)

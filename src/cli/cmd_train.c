@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/recipe_args.h"
 #include "eval/eval.h"
-#include "train/identity.h"
 #include "train/trainer.h"
 
 struct train_command {
@@ -116,83 +116,25 @@ static int say_result(const struct common *common, const struct train_command *c
     return status;
 }
 
-/* Whether a resume could find a difference of this name: a part of the identity, or a recipe key
- * ("max_steps", "lora.r", or a whole section). */
-static bool is_difference(const char *name)
-{
-    struct train_options ignored;
-    struct option_table tables[TRAIN_OPTION_TABLES];
-    train_option_tables(&ignored, tables);
-    for (int i = 0; i < N_IDENTITY_PARTS; i++)
-        if (strcmp(name, identity_names[i]) == 0)
-            return true;
-    for (int i = 0; i < TRAIN_OPTION_TABLES; i++) {
-        const char *section = tables[i].section ? tables[i].section : "";
-        size_t length = strlen(section);
-        if (length && strcmp(name, section) == 0)
-            return true;
-        if (length && (strncmp(name, section, length) != 0 || name[length] != '.'))
-            continue;
-        for (size_t k = 0; k < tables[i].count; k++)
-            if (strcmp(name + length + (length > 0), tables[i].options[k].name) == 0)
-                return true;
-    }
-    return false;
-}
-
-static int check_allow(const struct train_command *c, struct err *err)
-{
-    for (int i = 0; i < c->allow.count; i++) {
-        if (is_difference(c->allow.items[i]))
-            continue;
-        struct str names = {0};
-        for (int p = 0; p < N_IDENTITY_PARTS; p++)
-            str_printf(&names, "%s, ", identity_names[p]);
-        int status =
-            err_set(err, ERR_USAGE, "--allow",
-                    "\"%.80s\" is nothing that a resume compares; there are %sand the "
-                    "recipe's keys, such as max_steps or lora.r (`grpo train --help` lists "
-                    "them)",
-                    c->allow.items[i], str_text(&names));
-        str_free(&names);
-        return status;
-    }
-    return ERR_NONE;
-}
-
-static int open_device(struct device **d, const struct common *common,
-                       const struct train_options *o, struct err *err)
-{
-    struct device_options options = {.device = common->device,
-                                     .isa = common->isa,
-                                     .precision = (enum precision)o->precision,
-                                     .threads = common->threads};
-    return device_open(d, &options, err);
-}
-
 static int run(const struct common *common, const void *options, struct err *err)
 {
     const struct train_command *c = options;
-    if (!common->n_positional)
-        return err_set(err, ERR_USAGE, "train", "which recipe? grpo train RECIPE --out RUN");
-    if (!c->out)
-        return err_set(err, ERR_USAGE, "--out", "is required: the run folder");
-    int status = check_allow(c, err);
+    struct train_options o;
+    struct option_table tables[TRAIN_OPTION_TABLES];
+    train_option_tables(&o, tables);
+    int status = recipe_args_require(&command_train, common, true, c->out, err);
+    if (!status)
+        status = recipe_args_allow(&command_train, &c->allow, tables, TRAIN_OPTION_TABLES, err);
     if (status)
         return status;
     const char *sets[ARGS_MAX_TEXTS + 1];
-    size_t n_sets = 0;
-    for (int i = 0; i < c->set.count; i++)
-        sets[n_sets++] = c->set.items[i];
-    if (args_given(&command_train, common, "precision"))
-        sets[n_sets++] = common->precision == PRECISION_F32 ? "precision=f32" : "precision=bf16";
+    size_t n_sets = recipe_args_sets(sets, &command_train, common, &c->set);
     recipe *r = NULL;
-    struct train_options o;
     struct device *device = NULL;
     struct trainer_result result;
     status = train_recipe_load(&r, &o, common->positional[0], sets, n_sets, c->replay != NULL, err);
     if (!status)
-        status = open_device(&device, common, &o, err);
+        status = recipe_args_device(&device, common, o.precision, err);
     if (!status) {
         interrupt_catch();
         struct trainer_spec spec = {.o = &o,
@@ -219,11 +161,7 @@ static void recipe_help(struct str *out)
     struct train_options ignored;
     struct option_table tables[TRAIN_OPTION_TABLES];
     train_option_tables(&ignored, tables);
-    for (int i = 0; i < TRAIN_OPTION_TABLES; i++) {
-        str_printf(out, "\nRecipe keys%s%s\n", tables[i].section ? " under " : "",
-                   tables[i].section ? tables[i].section : "");
-        option_table_help(out, &tables[i]);
-    }
+    recipe_args_help(out, tables, TRAIN_OPTION_TABLES);
 }
 
 #define AT(field) offsetof(struct train_command, field)

@@ -169,7 +169,7 @@ static void say_few_generations(struct str *out, const struct doctor *d)
 
 static void say_lr_zero(struct str *out, const struct doctor *d)
 {
-    if (d->o.learning_rate == 0)
+    if (d->o.optim.learning_rate == 0)
         str_puts(out, "learning_rate is 0: nothing is learnt");
 }
 

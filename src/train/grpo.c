@@ -448,15 +448,7 @@ static void count_step(struct grpo *g, int step)
 static int update(struct grpo *g, int step, float *total, struct err *err)
 {
     double started = clock_seconds(), norm;
-    struct optimizer_call call = {
-        .learning_rate = schedule_lr((enum schedule)g->o->lr_scheduler_type, g->o->learning_rate,
-                                     step, g->warmup_steps, g->max_steps, train_min_lr_rate(g->o)),
-        .beta1 = g->o->adam_beta1,
-        .beta2 = g->o->adam_beta2,
-        .epsilon = g->o->adam_epsilon,
-        .weight_decay = g->o->weight_decay,
-        .max_grad_norm = g->o->max_grad_norm,
-        .step = step};
+    struct optimizer_call call = optim_call(&g->o->optim, step, g->warmup_steps, g->max_steps);
     struct trainable params = trainable_adapter(g->a);
     int status = optimizer_step(&g->optimizer, &params, total, &call, &norm, err);
     if (status)

@@ -31,7 +31,7 @@ static void reduce(struct train_options *o, const struct plan *p)
     o->prompts_per_step = groups;
     o->num_generations = per_group;
     o->steps_per_generation = o->num_iterations = 1;
-    o->max_steps = 2;
+    o->optim.max_steps = 2;
 }
 
 static void take_down(struct measured *out, const struct grpo *g, int *longest, double *rows)

@@ -11,7 +11,6 @@ static const char *const dapo_denominator_names[] = {"step", "generation", NULL}
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
-#define SCHEDULER(field) offsetof(struct scheduler_options, field)
 
 /* name, aliases, type, offset, min, max, choices, default, help */
 static const struct option top_options[] = {
@@ -112,28 +111,8 @@ static const struct option top_options[] = {
      "Soft overlong punishment, added to the training reward: 0 down to -1 over the last so many "
      "tokens before max_completion_length; 0: none."},
 
-    {"learning_rate", NULL, OPTION_FLOAT, TOP(learning_rate), 0, 1e3, NULL, "1e-6",
+    {"learning_rate", NULL, OPTION_FLOAT, TOP(optim.learning_rate), 0, 1e3, NULL, "1e-6",
      "Base learning rate."},
-    {"lr_scheduler_type", NULL, OPTION_CHOICE, TOP(lr_scheduler_type), 0, 0, schedule_names,
-     "linear", "Course of the learning rate."},
-    {"warmup_ratio", NULL, OPTION_FLOAT, TOP(warmup_ratio), 0, 1, NULL, "0.0",
-     "Share of max_steps that warms up, rounded up."},
-    {"warmup_steps", NULL, OPTION_FLOAT, TOP(warmup_steps), 0, 1e9, NULL, "0",
-     "Warm-up in steps; below 1 it is the ratio, as in transformers 5."},
-    {"weight_decay", NULL, OPTION_FLOAT, TOP(weight_decay), 0, 1e3, NULL, "0.0",
-     "AdamW's decoupled weight decay."},
-    {"adam_beta1", NULL, OPTION_FLOAT, TOP(adam_beta1), 0, 0.9999999, NULL, "0.9",
-     "AdamW's beta 1."},
-    {"adam_beta2", NULL, OPTION_FLOAT, TOP(adam_beta2), 0, 0.9999999, NULL, "0.999",
-     "AdamW's beta 2."},
-    {"adam_epsilon", NULL, OPTION_FLOAT, TOP(adam_epsilon), 1e-30, 1, NULL, "1e-8",
-     "AdamW's epsilon."},
-    {"max_grad_norm", NULL, OPTION_FLOAT, TOP(max_grad_norm), 0, 1e30, NULL, "1.0",
-     "Gradients are scaled down to this global norm; 0: never."},
-    {"max_steps", NULL, OPTION_INT, TOP(max_steps), 0, 1 << 30, NULL, "0",
-     "Optimizer steps; 0: as num_train_epochs says."},
-    {"num_train_epochs", NULL, OPTION_FLOAT, TOP(num_train_epochs), 0, 1e6, NULL, "0",
-     "Passes over the data, where max_steps is not given."},
 
     {"eval_steps", NULL, OPTION_INT, TOP(eval_steps), 0, 1 << 30, NULL, "0",
      "With eval_data: evaluate every so many steps besides before the first and after the last; 0: "
@@ -192,13 +171,6 @@ static const struct option lora_table[] = {
      "all-linear: all."},
 };
 
-static const struct option scheduler_table[] = {
-    {"min_lr", NULL, OPTION_FLOAT, SCHEDULER(min_lr), 0, 1e3, NULL, NULL,
-     "Learning rate that cosine_with_min_lr ends at; at most learning_rate."},
-    {"min_lr_rate", NULL, OPTION_FLOAT, SCHEDULER(min_lr_rate), 0, 1, NULL, NULL,
-     "The same as a share of learning_rate; cosine_with_min_lr takes one of the two."},
-};
-
 const struct recipe_reserved train_reserved[] = {
     {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
     {"task_sampler",
@@ -218,14 +190,9 @@ const size_t train_n_reserved = ARRAY_LENGTH(train_reserved);
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES])
 {
     tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
-    tables[1] = (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
-    tables[2] = train_scheduler_table(&o->lr_scheduler_kwargs);
-}
-
-struct option_table train_scheduler_table(struct scheduler_options *s)
-{
-    return (struct option_table){"lr_scheduler_kwargs", scheduler_table,
-                                 ARRAY_LENGTH(scheduler_table), s};
+    optim_option_tables(&o->optim, tables + 1);
+    tables[1 + OPTIM_OPTION_TABLES] =
+        (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
 }
 
 /* --- what one key alone cannot say --- */
@@ -341,24 +308,6 @@ static int from_trl_sizes(const recipe *r, struct train_options *o, struct err *
     return status;
 }
 
-static int check_warmup(const recipe *r, struct train_options *o, struct err *err)
-{
-    if (!given(r, "warmup_steps"))
-        return ERR_NONE;
-    if (o->warmup_steps >= 1 && o->warmup_steps != floor(o->warmup_steps))
-        return complain(r, "warmup_steps", err,
-                        "is neither a share below 1 nor a whole number of steps");
-    double ratio = o->warmup_steps < 1 ? o->warmup_steps : -1;
-    if (given(r, "warmup_ratio") && o->warmup_ratio != ratio)
-        return complain(r, "warmup_steps", err,
-                        "and warmup_ratio say different things: remove one");
-    if (ratio >= 0) {
-        o->warmup_ratio = ratio;
-        o->warmup_steps = 0;
-    }
-    return ERR_NONE;
-}
-
 /* Settings of an evaluation or a task mix that the recipe does not ask for. */
 static int refuse_idle(const recipe *r, const struct train_options *o, struct err *err)
 {
@@ -388,40 +337,6 @@ static int refuse_idle(const recipe *r, const struct train_options *o, struct er
                        "is %d, more than the %d tokens of max_completion_length: lower it",
                        o->soft_overlong_cache, o->max_completion_length);
     return ERR_NONE;
-}
-
-static int check_scheduler(const recipe *r, const struct train_options *o, struct err *err)
-{
-    static const char *const section = "lr_scheduler_kwargs";
-    bool lr = !isnan(o->lr_scheduler_kwargs.min_lr),
-         rate = !isnan(o->lr_scheduler_kwargs.min_lr_rate);
-    const char *where = recipe_where(r, section, lr ? "min_lr" : "min_lr_rate");
-    if (o->lr_scheduler_type == SCHEDULE_COSINE_WITH_MIN_LR && !lr && !rate)
-        return complain(r, "lr_scheduler_type", err,
-                        "cosine_with_min_lr needs min_lr or min_lr_rate under lr_scheduler_kwargs");
-    if (o->lr_scheduler_type != SCHEDULE_COSINE_WITH_MIN_LR && (lr || rate))
-        return err_set(err, ERR_USAGE, where,
-                       "has no effect with lr_scheduler_type %s: remove it or set "
-                       "cosine_with_min_lr",
-                       schedule_names[o->lr_scheduler_type]);
-    if (lr && rate)
-        return err_set(err, ERR_USAGE, where, "and min_lr_rate are both given: remove one");
-    if (lr && o->lr_scheduler_kwargs.min_lr > o->learning_rate)
-        return err_set(err, ERR_USAGE, where, "is %g, above learning_rate %g: lower it",
-                       o->lr_scheduler_kwargs.min_lr, o->learning_rate);
-    return ERR_NONE;
-}
-
-int train_schedule_check(const recipe *r, struct train_options *o, struct err *err)
-{
-    int status = check_warmup(r, o, err);
-    if (status)
-        return status;
-    if (o->lr_scheduler_type == SCHEDULE_CONSTANT && (o->warmup_ratio > 0 || o->warmup_steps > 0))
-        return complain(r, given(r, "warmup_ratio") ? "warmup_ratio" : "warmup_steps", err,
-                        "has no effect with lr_scheduler_type constant: remove it or set "
-                        "constant_with_warmup");
-    return check_scheduler(r, o, err);
 }
 
 static int check_clipping(const recipe *r, struct train_options *o, struct err *err)
@@ -477,13 +392,10 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (!replay && ((status = require(r, "data", o->data, err)) ||
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
-        (status = train_schedule_check(r, o, err)) || (status = refuse_idle(r, o, err)) ||
-        (status = check_clipping(r, o, err)) || (status = check_sampling(r, o, err)))
+        (status = optim_options_check(r, &o->optim, !replay, err)) ||
+        (status = refuse_idle(r, o, err)) || (status = check_clipping(r, o, err)) ||
+        (status = check_sampling(r, o, err)))
         return status;
-    if (!replay && !o->max_steps && o->num_train_epochs <= 0)
-        return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");
-    if (o->max_steps && o->num_train_epochs > 0)
-        return complain(r, "num_train_epochs", err, "and max_steps are both given: remove one");
     if (o->lora.lora_dropout > 0)
         return err_set(err, ERR_USAGE, recipe_where(r, "lora", "lora_dropout"),
                        "must be 0 for GRPO: with dropout a rollout's log-probability is not the "
@@ -523,14 +435,6 @@ int train_recipe_load(recipe **out, struct train_options *o, const char *path,
 int train_generation_steps(const struct train_options *o)
 {
     return o->steps_per_generation * o->num_iterations;
-}
-
-double train_min_lr_rate(const struct train_options *o)
-{
-    const struct scheduler_options *s = &o->lr_scheduler_kwargs;
-    if (s->min_lr > 0) /* false where it is not given */
-        return s->min_lr / o->learning_rate;
-    return s->min_lr_rate > 0 ? s->min_lr_rate : 0;
 }
 
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err)

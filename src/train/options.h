@@ -8,17 +8,13 @@
 #include "tokenizer/chat.h"
 #include "train/advantage.h"
 #include "train/loss.h"
-#include "train/schedule.h"
+#include "train/optim_options.h"
 
 struct lora_options {
     int r;
     double lora_alpha, lora_dropout;
     bool use_rslora;
     struct string_list target_modules;
-};
-
-struct scheduler_options { /* of cosine_with_min_lr: one of them; NaN where not given */
-    double min_lr, min_lr_rate;
 };
 
 enum dapo_denominator { DAPO_STEP, DAPO_GENERATION };
@@ -45,13 +41,7 @@ struct train_options {
     /* steps_per_generation: optimizer steps, once the recipe is loaded (TRL counts micro-batches);
      * dapo_denominator: enum dapo_denominator */
     int num_iterations, steps_per_generation, dapo_denominator;
-    /* optimizer */
-    double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
-        adam_epsilon, max_grad_norm;
-    int lr_scheduler_type; /* enum schedule */
-    struct scheduler_options lr_scheduler_kwargs;
-    int max_steps;
-    double num_train_epochs;
+    struct optim_options optim;
     /* evaluation and checkpoints */
     int eval_steps, eval_num_generations, save_steps, save_total_limit, early_stopping_patience;
     double eval_temperature, save_minutes, early_stopping_threshold;
@@ -63,7 +53,7 @@ struct train_options {
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };
 
-enum { TRAIN_OPTION_TABLES = 3 };
+enum { TRAIN_OPTION_TABLES = 2 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
 /* Keys the project knows but has not built yet. */
@@ -75,15 +65,8 @@ extern const size_t train_n_reserved;
 int train_recipe_load(recipe **out, struct train_options *o, const char *path,
                       const char *const *overrides, size_t n_overrides, bool replay,
                       struct err *err);
-/* The keys under lr_scheduler_kwargs, and what the schedule's keys must agree on; warmup_steps
- * below 1 becomes warmup_ratio. Of the options only the schedule's are looked at: pretraining has
- * the same. */
-struct option_table train_scheduler_table(struct scheduler_options *s);
-int train_schedule_check(const recipe *r, struct train_options *o, struct err *err);
 /* Optimizer steps that a generation serves: steps_per_generation · num_iterations. */
 int train_generation_steps(const struct train_options *o);
-/* What the schedule ends at, as a share of learning_rate; 0 where nothing says so. */
-double train_min_lr_rate(const struct train_options *o);
 /* The adapter a recipe asks for. Unknown module names: ERR_USAGE. */
 int train_peft_config(struct peft_config *out, const struct train_options *o, struct err *err);
 

@@ -109,8 +109,7 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
                        .max_sequences = sequences < USEFUL_SEQUENCES ? sequences : USEFUL_SEQUENCES,
                        .max_steps = in->max_steps,
                        .epochs = NAN};
-    p->warmup_steps = o->warmup_steps >= 1 ? (int)o->warmup_steps
-                                           : schedule_warmup_steps(in->max_steps, o->warmup_ratio);
+    p->warmup_steps = optim_warmup_steps(&o->optim, in->max_steps);
     p->gradient = (struct gradient_size){.micro_batch = first_micro_batch(in),
                                          .max_completion_length = o->max_completion_length,
                                          .max_prompt_length = in->max_prompt_tokens,

@@ -1,7 +1,6 @@
-/* pretrain_options.c: the table of a pretraining recipe's keys; see pretrain_options.h. What the
- * schedules demand is checked by the same function as for `grpo train` (options.h). */
+/* pretrain_options.c: the table of a pretraining recipe's keys; see pretrain_options.h. The
+ * optimizer's keys are those of `grpo train` (optim_options.h). */
 #include "train/pretrain_options.h"
-#include <math.h>
 #include <stddef.h>
 #include "base/check.h"
 
@@ -50,28 +49,8 @@ static const struct option options[] = {
      "A forward and backward pass has room for so many times max_length tokens; 0: the plan "
      "chooses. Changes no result."},
 
-    {"learning_rate", NULL, OPTION_FLOAT, AT(learning_rate), 0, 1e3, NULL, "1e-3",
+    {"learning_rate", NULL, OPTION_FLOAT, AT(optim.learning_rate), 0, 1e3, NULL, "1e-3",
      "Base learning rate."},
-    {"lr_scheduler_type", NULL, OPTION_CHOICE, AT(lr_scheduler_type), 0, 0, schedule_names,
-     "linear", "Course of the learning rate."},
-    {"warmup_ratio", NULL, OPTION_FLOAT, AT(warmup_ratio), 0, 1, NULL, "0.0",
-     "Share of max_steps that warms up, rounded up."},
-    {"warmup_steps", NULL, OPTION_FLOAT, AT(warmup_steps), 0, 1e9, NULL, "0",
-     "Warm-up in steps; below 1 it is the ratio, as in transformers 5."},
-    {"weight_decay", NULL, OPTION_FLOAT, AT(weight_decay), 0, 1e3, NULL, "0.0",
-     "AdamW's decoupled weight decay, of matrices only (not of norms and biases)."},
-    {"adam_beta1", NULL, OPTION_FLOAT, AT(adam_beta1), 0, 0.9999999, NULL, "0.9",
-     "AdamW's beta 1."},
-    {"adam_beta2", NULL, OPTION_FLOAT, AT(adam_beta2), 0, 0.9999999, NULL, "0.999",
-     "AdamW's beta 2."},
-    {"adam_epsilon", NULL, OPTION_FLOAT, AT(adam_epsilon), 1e-30, 1, NULL, "1e-8",
-     "AdamW's epsilon."},
-    {"max_grad_norm", NULL, OPTION_FLOAT, AT(max_grad_norm), 0, 1e30, NULL, "1.0",
-     "Gradients are scaled down to this global norm; 0: never."},
-    {"max_steps", NULL, OPTION_INT, AT(max_steps), 0, 1 << 30, NULL, "0",
-     "Optimizer steps; 0: as num_train_epochs says."},
-    {"num_train_epochs", NULL, OPTION_FLOAT, AT(num_train_epochs), 0, 1e6, NULL, "0",
-     "Passes over the data, where max_steps is not given."},
 
     {"eval_steps", NULL, OPTION_INT, AT(eval_steps), 0, 1 << 30, NULL, "0",
      "With eval_data: its loss every so many steps besides before the first and after the last; 0: "
@@ -106,7 +85,7 @@ void pretrain_option_tables(struct pretrain_options *o,
                             struct option_table tables[PRETRAIN_OPTION_TABLES])
 {
     tables[0] = (struct option_table){NULL, options, ARRAY_LENGTH(options), o};
-    tables[1] = train_scheduler_table(&o->lr_scheduler_kwargs);
+    optim_option_tables(&o->optim, tables + 1);
 }
 
 enum dtype pretrain_output_dtype(const struct pretrain_options *o)
@@ -119,20 +98,6 @@ static int complain(const recipe *r, const char *key, struct err *err, const cha
     return err_set(err, ERR_USAGE, recipe_where(r, NULL, key), "%s", message);
 }
 
-static int check_schedule(const recipe *r, struct pretrain_options *o, struct err *err)
-{
-    struct train_options same = {.learning_rate = o->learning_rate,
-                                 .lr_scheduler_type = o->lr_scheduler_type,
-                                 .lr_scheduler_kwargs = o->lr_scheduler_kwargs,
-                                 .warmup_ratio = o->warmup_ratio,
-                                 .warmup_steps = o->warmup_steps};
-    int status = train_schedule_check(r, &same, err);
-    o->warmup_ratio = same.warmup_ratio;
-    o->warmup_steps = same.warmup_steps;
-    o->min_lr_rate = train_min_lr_rate(&same);
-    return status;
-}
-
 static int check_combinations(const recipe *r, struct pretrain_options *o, struct err *err)
 {
     const struct {
@@ -141,13 +106,9 @@ static int check_combinations(const recipe *r, struct pretrain_options *o, struc
     for (size_t i = 0; i < ARRAY_LENGTH(required); i++)
         if (!required[i].value)
             return complain(r, required[i].key, err, "is required but not in the recipe");
-    int status = check_schedule(r, o, err);
+    int status = optim_options_check(r, &o->optim, true, err);
     if (status)
         return status;
-    if (!o->max_steps && o->num_train_epochs <= 0)
-        return complain(r, "max_steps", err, "or num_train_epochs is required: how long to train");
-    if (o->max_steps && o->num_train_epochs > 0)
-        return complain(r, "num_train_epochs", err, "and max_steps are both given: remove one");
     if (o->eval_steps && !o->eval_data)
         return complain(r, "eval_steps", err, "is given but eval_data is not");
     if (o->packing && o->truncation_mode != TRUNCATION_REFUSE)

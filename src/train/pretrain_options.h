@@ -3,7 +3,8 @@
 #ifndef TRAIN_PRETRAIN_OPTIONS_H
 #define TRAIN_PRETRAIN_OPTIONS_H
 #include "recipe/option.h"
-#include "train/options.h"
+#include "formats/dtype.h"
+#include "train/optim_options.h"
 
 enum truncation_mode { TRUNCATION_REFUSE, TRUNCATION_KEEP_START };
 
@@ -14,21 +15,14 @@ struct pretrain_options {
     /* sequences */
     int max_length, truncation_mode, sequences_per_step, micro_batch;
     bool packing, completion_only_loss;
-    /* optimizer */
-    double learning_rate, warmup_ratio, warmup_steps, weight_decay, adam_beta1, adam_beta2,
-        adam_epsilon, max_grad_norm;
-    int lr_scheduler_type; /* enum schedule */
-    struct scheduler_options lr_scheduler_kwargs;
-    double min_lr_rate; /* of the above, filled by pretrain_recipe_load */
-    int max_steps;
-    double num_train_epochs;
+    struct optim_options optim;
     /* evaluation, checkpoints, output */
     int eval_steps, save_steps, save_total_limit, output_dtype, logging_steps;
     double memory_gib;
     int precision, seed;
 };
 
-enum { PRETRAIN_OPTION_TABLES = 2 };
+enum { PRETRAIN_OPTION_TABLES = 1 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */
 void pretrain_option_tables(struct pretrain_options *o,
                             struct option_table tables[PRETRAIN_OPTION_TABLES]);

@@ -60,12 +60,12 @@ static int count_steps(struct pretrain_plan *p, const struct pretrain_plan_input
 {
     const struct pretrain_options *o = in->o;
     double of_epoch = 1 / corpus_dealer_epochs(in->dealer, (uint64_t)o->sequences_per_step);
-    double steps = o->max_steps ? o->max_steps : ceil(o->num_train_epochs * of_epoch);
+    double steps =
+        o->optim.max_steps ? o->optim.max_steps : ceil(o->optim.num_train_epochs * of_epoch);
     if (steps > INT32_MAX)
         return err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
     p->max_steps = (int)steps;
-    p->warmup_steps = o->warmup_steps >= 1 ? (int)o->warmup_steps
-                                           : schedule_warmup_steps(p->max_steps, o->warmup_ratio);
+    p->warmup_steps = optim_warmup_steps(&o->optim, p->max_steps);
     p->epochs = steps / of_epoch;
     p->rows_a_step = (double)in->dealer->corpus->rows / of_epoch;
     return ERR_NONE;

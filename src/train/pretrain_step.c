@@ -217,17 +217,8 @@ static int gradient_of(struct pretrain *p, int n_pieces, long counted, double *l
 static int update(struct pretrain *p, int step, struct err *err)
 {
     double started = clock_seconds(), norm;
-    const struct pretrain_options *o = p->o;
     struct trainable params = trainable_full(p->f);
-    struct optimizer_call call = {
-        .learning_rate = schedule_lr((enum schedule)o->lr_scheduler_type, o->learning_rate, step,
-                                     p->warmup_steps, p->max_steps, o->min_lr_rate),
-        .beta1 = o->adam_beta1,
-        .beta2 = o->adam_beta2,
-        .epsilon = o->adam_epsilon,
-        .weight_decay = o->weight_decay,
-        .max_grad_norm = o->max_grad_norm,
-        .step = step};
+    struct optimizer_call call = optim_call(&p->o->optim, step, p->warmup_steps, p->max_steps);
     int status = optimizer_step(&p->optimizer, &params, p->grad, &call, &norm, err);
     if (status)
         return status;

@@ -168,7 +168,7 @@ static int generation_sizes(struct setup *s, int *groups, int *per_group, int *p
     const struct train_options *o = s->o;
     *groups = o->prompts_per_step * o->steps_per_generation;
     *per_group = o->num_generations;
-    *max_steps = o->max_steps;
+    *max_steps = o->optim.max_steps;
     int status = longest_prompt(s, prompt, err);
     if (!status && s->has_replay) {
         struct replay_size size;
@@ -181,7 +181,7 @@ static int generation_sizes(struct setup *s, int *groups, int *per_group, int *p
         if (!*max_steps)
             *max_steps = (int)size.last_step + train_generation_steps(o) - 1;
     } else if (!status && !*max_steps) {
-        double generations = ceil(o->num_train_epochs * (double)s->data.count / *groups);
+        double generations = ceil(o->optim.num_train_epochs * (double)s->data.count / *groups);
         if (generations * train_generation_steps(o) > INT32_MAX)
             status =
                 err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");

@@ -276,6 +276,9 @@ static void test_allow(void **state)
            "\"foo\" is nothing that a resume compares");
     expect("train r.yaml --out o --resume --allow lora.x", 2, "build, isa, and the recipe's keys");
     expect("train r.yaml --out o --resume --allow xlora.r", 2, "xlora.r");
+    expect("pretrain r.yaml --out o --resume --allow foo", 2, "grpo pretrain --help");
+    expect("pretrain r.yaml --out o --resume --allow lora.r", 2, "nothing that a resume compares");
+    expect("pretrain no/such.yaml --out o --resume --allow max_steps", 2, "no/such.yaml");
     static const char *const known[] = {"max_steps", "lora.r",      "lora",
                                         "build",     "ref_adapter", "lr_scheduler_kwargs.min_lr",
                                         "rewards"};

@@ -47,9 +47,9 @@ static void defaults(void **state)
     assert_true(o.beta == 0 && o.epsilon == 0.2 && o.epsilon_high == 0.2);
     assert_true(o.use_bias_correction_kl && isnan(o.delta));
     assert_false(o.mask_truncated_completions);
-    assert_true(o.temperature == 1 && o.max_grad_norm == 1 && o.weight_decay == 0);
+    assert_true(o.temperature == 1 && o.optim.max_grad_norm == 1 && o.optim.weight_decay == 0);
     assert_true(o.max_sampling_logp_difference == 0);
-    assert_int_equal(o.lr_scheduler_type, SCHEDULE_LINEAR);
+    assert_int_equal(o.optim.lr_scheduler_type, SCHEDULE_LINEAR);
     assert_int_equal(o.lora.r, 16);
     assert_int_equal(o.micro_batch, 0);
     assert_true(o.top_entropy_quantile == 1 && o.soft_overlong_cache == 0 && o.save_minutes == 0);
@@ -157,8 +157,8 @@ static void warm_up(void **state)
         char text[600];
         snprintf(text, sizeof text, BASE "%s", cases[i].more);
         load_ok(&o, &r, text);
-        assert_true(o.warmup_ratio == cases[i].ratio);
-        assert_true(o.warmup_steps == cases[i].steps);
+        assert_true(o.optim.warmup_ratio == cases[i].ratio);
+        assert_true(o.optim.warmup_steps == cases[i].steps);
         recipe_free(r);
     }
 }
@@ -179,8 +179,8 @@ static void floor_of_the_schedule(void **state)
                  BASE "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: %s\n",
                  cases[i].kwargs);
         load_ok(&o, &r, text);
-        assert_int_equal(o.lr_scheduler_type, SCHEDULE_COSINE_WITH_MIN_LR);
-        assert_true(train_min_lr_rate(&o) == cases[i].rate);
+        assert_int_equal(o.optim.lr_scheduler_type, SCHEDULE_COSINE_WITH_MIN_LR);
+        assert_true(optim_min_lr_rate(&o.optim) == cases[i].rate);
         recipe_free(r);
     }
 }

@@ -57,7 +57,7 @@ static void bench_open(struct bench *b, const char *data, const char *isa, int m
     in_file_order(&b->p.dealer.deck);
     b->p.o = &b->o;
     b->p.max_steps = STEPS;
-    b->p.warmup_steps = (int)b->o.warmup_steps;
+    b->p.warmup_steps = (int)b->o.optim.warmup_steps;
     struct pretrain_size size = {.max_context = 128, .max_rows = max_rows};
     ok(pretrain_open(&b->p, b->d, &b->config, &size, &err), &err);
 }
@@ -77,18 +77,18 @@ static struct pretrain_options options_of(const json_t *json)
     struct pretrain_options o = {.init_model = FOLDER,
                                  .sequences_per_step = SEQUENCES,
                                  .max_length = 128,
-                                 .learning_rate = json_fixture_number(json, "learning_rate"),
-                                 .warmup_steps = json_fixture_number(json, "warmup_steps"),
-                                 .weight_decay = json_fixture_number(json, "weight_decay"),
-                                 .adam_beta1 = 0.9,
-                                 .adam_beta2 = json_fixture_number(json, "adam_beta2"),
-                                 .adam_epsilon = 1e-8,
-                                 .max_grad_norm = json_fixture_number(json, "max_grad_norm"),
+                                 .optim.learning_rate = json_fixture_number(json, "learning_rate"),
+                                 .optim.warmup_steps = json_fixture_number(json, "warmup_steps"),
+                                 .optim.weight_decay = json_fixture_number(json, "weight_decay"),
+                                 .optim.adam_beta1 = 0.9,
+                                 .optim.adam_beta2 = json_fixture_number(json, "adam_beta2"),
+                                 .optim.adam_epsilon = 1e-8,
+                                 .optim.max_grad_norm = json_fixture_number(json, "max_grad_norm"),
                                  .completion_only_loss =
                                      json_is_true(json_object_get(json, "completion_only_loss")),
                                  .packing = json_is_true(json_object_get(json, "packing"))};
-    while (strcmp(schedule_names[o.lr_scheduler_type], schedule) != 0)
-        o.lr_scheduler_type++;
+    while (strcmp(schedule_names[o.optim.lr_scheduler_type], schedule) != 0)
+        o.optim.lr_scheduler_type++;
     if (json_object_get(json, "max_length"))
         o.max_length = (int)json_fixture_number(json, "max_length");
     return o;
@@ -172,11 +172,11 @@ static void learns_by_heart(void **state)
     struct bench b = {.o = {.sequences_per_step = 4,
                             .max_length = 64,
                             .initializer_range = 0.06,
-                            .learning_rate = 1e-2,
-                            .adam_beta1 = 0.9,
-                            .adam_beta2 = 0.95,
-                            .adam_epsilon = 1e-8,
-                            .max_grad_norm = 1,
+                            .optim.learning_rate = 1e-2,
+                            .optim.adam_beta1 = 0.9,
+                            .optim.adam_beta2 = 0.95,
+                            .optim.adam_epsilon = 1e-8,
+                            .optim.max_grad_norm = 1,
                             .completion_only_loss = true}};
     struct err err = {0};
     bench_open(&b, "pairs", NULL, 128);

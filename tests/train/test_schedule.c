@@ -35,7 +35,7 @@ static void get_scheduler(void **state)
         const char *name = json_string_value(json_object_get(c, "schedule"));
         int steps = (int)json_integer_value(json_object_get(c, "max_steps"));
         double ratio = json_fixture_number(c, "warmup_ratio");
-        struct train_options o = {.learning_rate = base};
+        struct optim_options o = {.learning_rate = base};
         o.lr_scheduler_kwargs.min_lr = number_or_nan(c, "min_lr");
         o.lr_scheduler_kwargs.min_lr_rate = number_or_nan(c, "min_lr_rate");
         int warmup = schedule_warmup_steps(steps, ratio);
@@ -43,7 +43,7 @@ static void get_scheduler(void **state)
         for (int step = 1; step <= steps; step++) {
             double want = json_number_value(json_array_get(json_object_get(c, "lr"), step - 1));
             double got = schedule_lr((enum schedule)schedule_of(name), base, step, warmup, steps,
-                                     train_min_lr_rate(&o));
+                                     optim_min_lr_rate(&o));
             if (!(fabs(got - want) <= 1e-15 * base))
                 fail_msg("%s, step %d of %d, warm-up %d: %.17g, transformers has %.17g", name, step,
                          steps, warmup, got, want);

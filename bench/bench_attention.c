@@ -6,12 +6,11 @@
  *   build/release/bench/bench_attention [isa] [bf16|f32] [threads] [part of a name]
  *
  * With one thread the time is processor time, so a busy machine disturbs little. */
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "backend/backend.h"
+#include "probe.h"
 
 enum {
     HEADS = 16,
@@ -29,62 +28,16 @@ enum {
     REPEAT = 5
 };
 
-static double seconds(int threads)
-{
-    struct timespec t;
-    clock_gettime(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* 12 chains of fused multiply-adds that never leave the registers. */
-typedef float wide __attribute__((vector_size(64)));
-typedef float narrow __attribute__((vector_size(32)));
-#define F(i) "vfmadd231ps %[b], %[c], %" #i "\n\t"
-#define CHAINS(name, isa, vector)                                                                  \
-    __attribute__((target(isa), noinline)) static float name(long rounds)                          \
-    {                                                                                              \
-        vector b = {1}, c = b * 1e-9f, s = b, t = b, u = b, v = b, w = b, x = b, y = b, z = b;     \
-        vector k = b, l = b, m = b, n = b;                                                         \
-        for (long r = 0; r < rounds; r++)                                                          \
-            __asm__ volatile(F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)         \
-                             : "+v"(s), "+v"(t), "+v"(u), "+v"(v), "+v"(w), "+v"(x), "+v"(y),      \
-                               "+v"(z), "+v"(k), "+v"(l), "+v"(m), "+v"(n)                         \
-                             : [b] "v"(b), [c] "v"(c));                                            \
-        s += t + u + v + w + x + y + z + k + l + m + n;                                            \
-        return s[0];                                                                               \
-    }
-CHAINS(chains_wide, "avx512f", wide)
-CHAINS(chains_narrow, "avx2,fma", narrow)
-
-static double fma_peak(int threads)
-{
-    const long rounds = 4000000;
-    bool is_wide = __builtin_cpu_supports("avx512f");
-    double best = 0;
-    for (int i = 0; i < REPEAT; i++) {
-        double start = seconds(threads);
-#pragma omp parallel num_threads(threads)
-        {
-            volatile float keep = is_wide ? chains_wide(rounds) : chains_narrow(rounds);
-            (void)keep;
-        }
-        double rate =
-            2.0 * (is_wide ? 16 : 8) * 12 * (double)rounds * threads / (seconds(threads) - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 static double read_rate(const void *data, size_t bytes, int threads)
 {
     double best = 0;
     for (int i = 0; i < REPEAT; i++) {
-        double start = seconds(threads);
+        double start = probe_seconds(threads);
         uint64_t total = 0;
 #pragma omp parallel for num_threads(threads) reduction(+ : total) schedule(static)
         for (size_t j = 0; j < bytes / 8; j++)
             total += ((const uint64_t *)data)[j];
-        double rate = (double)bytes / (seconds(threads) - start);
+        double rate = (double)bytes / (probe_seconds(threads) - start);
         if (total != 42)
             best = rate > best ? rate : best;
     }
@@ -144,10 +97,10 @@ static void report(struct bench *b, const char *name, void (*call)(struct bench 
     call(b);
     for (int i = 0; i < REPEAT; i++) {
         int times = 1 + (int)(2e8 / (fma + bytes));
-        double start = seconds(b->d->threads);
+        double start = probe_seconds(b->d->threads);
         for (int t = 0; t < times; t++)
             call(b);
-        double took = (seconds(b->d->threads) - start) / times;
+        double took = (probe_seconds(b->d->threads) - start) / times;
         best = took < best ? took : best;
     }
     double compute = 2 * fma / b->flops, memory = bytes / b->bytes;
@@ -270,7 +223,7 @@ int main(int argc, char **argv)
     b.db = room(&b, (size_t)RANK * INNER);
     size_t big = (size_t)64 << 20;
     float *stream = room(&b, big / 4 * 4);
-    b.flops = fma_peak(b.d->threads);
+    b.flops = probe_fma_peak(b.d->threads, REPEAT);
     b.bytes = read_rate(stream, big * 4, b.d->threads);
     printf("%s, %s, %d thread%s: %.0f GFLOP/s, %.1f GB/s\n", b.d->isa,
            options.precision == PRECISION_F32 ? "f32" : "bf16", b.d->threads,

@@ -6,60 +6,13 @@
  *   build/release/bench/bench_full [isa] [bf16|f32] [threads] [hidden layers inner vocab sequences]
  *
  * With one thread the time is processor time, so a busy machine disturbs little. */
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "model/full.h"
+#include "probe.h"
 
 enum { LENGTH = 256, REPEAT = 7 };
-
-static double seconds(int threads)
-{
-    struct timespec t;
-    clock_gettime(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* 12 chains of fused multiply-adds that never leave the registers. */
-typedef float wide __attribute__((vector_size(64)));
-typedef float narrow __attribute__((vector_size(32)));
-#define F(i) "vfmadd231ps %[b], %[c], %" #i "\n\t"
-#define CHAINS(name, isa, vector)                                                                  \
-    __attribute__((target(isa), noinline)) static float name(long rounds)                          \
-    {                                                                                              \
-        vector b = {1}, c = b * 1e-9f, s = b, t = b, u = b, v = b, w = b, x = b, y = b, z = b;     \
-        vector k = b, l = b, m = b, n = b;                                                         \
-        for (long r = 0; r < rounds; r++)                                                          \
-            __asm__ volatile(F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)         \
-                             : "+v"(s), "+v"(t), "+v"(u), "+v"(v), "+v"(w), "+v"(x), "+v"(y),      \
-                               "+v"(z), "+v"(k), "+v"(l), "+v"(m), "+v"(n)                         \
-                             : [b] "v"(b), [c] "v"(c));                                            \
-        s += t + u + v + w + x + y + z + k + l + m + n;                                            \
-        return s[0];                                                                               \
-    }
-CHAINS(chains_wide, "avx512f", wide)
-CHAINS(chains_narrow, "avx2,fma", narrow)
-
-static double fma_peak(int threads)
-{
-    const long rounds = 4000000;
-    bool is_wide = __builtin_cpu_supports("avx512f");
-    double best = 0;
-    for (int i = 0; i < REPEAT; i++) {
-        double start = seconds(threads);
-#pragma omp parallel num_threads(threads)
-        {
-            volatile float keep = is_wide ? chains_wide(rounds) : chains_narrow(rounds);
-            (void)keep;
-        }
-        double rate =
-            2.0 * (is_wide ? 16 : 8) * 12 * (double)rounds * threads / (seconds(threads) - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
 
 static struct err err;
 
@@ -142,15 +95,15 @@ int main(int argc, char **argv)
     struct run r;
     must(device_open(&d, &options, &err));
     run_open(&r, d, &c, sequences);
-    double peak = fma_peak(d->threads), best = 1e9, refresh = 1e9;
+    double peak = probe_fma_peak(d->threads, REPEAT), best = 1e9, refresh = 1e9;
     for (int i = 0; i < REPEAT; i++) {
-        double start = seconds(d->threads);
+        double start = probe_seconds(d->threads);
         full_gradient(r.f, &r.kv, r.acts, r.hidden, &r.batch, r.targets, r.dlogp, r.logp, r.grad);
-        double took = seconds(d->threads) - start;
+        double took = probe_seconds(d->threads) - start;
         best = took < best ? took : best;
-        start = seconds(d->threads);
+        start = probe_seconds(d->threads);
         full_refresh(r.f);
-        took = seconds(d->threads) - start;
+        took = probe_seconds(d->threads) - start;
         refresh = took < refresh ? took : refresh;
     }
     double rows = r.batch.rows, parameters = (double)full_floats(&c);

@@ -1,19 +1,20 @@
 /* bench_gemm.c: activation × frozen weight, GFLOP/s for the shapes of a 0.5B model, forward and
  * backward, beside what this machine can do at all, measured in the same run: fused multiply-adds
- * that never leave the registers, and plain reads of memory.
+ * that never leave the registers (f32: bf16 instructions do more, and shares above 100% say so),
+ * and plain reads of memory.
  *
  *   build/release/bench/bench_gemm [isa] [bf16|f32|both] [threads]
  *
  * Weights rotate through a set larger than the caches, as they do when a model's layers follow one
  * another, so few rows are bound by memory: "roof" is the smaller of the arithmetic peak and the
  * rate at which the weights can be read, and the share is of that. */
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "backend/cpu/gemm.h"
 #include "base/mem.h"
+#include "probe.h"
 
 enum { MAX_ROWS = 512 };
 
@@ -22,49 +23,6 @@ static double seconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* GFLOP/s of 12 independent chains of 8-wide FMAs in registers; AMX's and AVX-512's own peaks are
- * higher, and shares above 100% there say so. */
-__attribute__((target("avx2,fma"))) static void fma_chains(long rounds, float *out)
-{
-    typedef float vector __attribute__((vector_size(32)));
-    vector b = {1, 1, 1, 1, 1, 1, 1, 1}, c = b * 1e-9f;
-    vector a0 = b, a1 = b, a2 = b, a3 = b, a4 = b, a5 = b, a6 = b, a7 = b, a8 = b, a9 = b;
-    vector a10 = b, a11 = b;
-    for (long r = 0; r < rounds; r++) {
-        __asm__("vfmadd231ps %[b], %[c], %0\n\tvfmadd231ps %[b], %[c], %1\n\t"
-                "vfmadd231ps %[b], %[c], %2\n\tvfmadd231ps %[b], %[c], %3\n\t"
-                "vfmadd231ps %[b], %[c], %4\n\tvfmadd231ps %[b], %[c], %5\n\t"
-                "vfmadd231ps %[b], %[c], %6\n\tvfmadd231ps %[b], %[c], %7\n\t"
-                "vfmadd231ps %[b], %[c], %8\n\tvfmadd231ps %[b], %[c], %9\n\t"
-                "vfmadd231ps %[b], %[c], %10\n\tvfmadd231ps %[b], %[c], %11"
-                : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7),
-                  "+x"(a8), "+x"(a9), "+x"(a10), "+x"(a11)
-                : [b] "x"(b), [c] "x"(c));
-    }
-    a0 += a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + a10 + a11;
-    memcpy(out, &a0, sizeof(float));
-}
-
-static double fma_peak(int threads)
-{
-    const long rounds = 4000000;
-    double best = 0;
-    for (int i = 0; i < 5; i++) {
-        double start = seconds();
-#pragma omp parallel num_threads(threads)
-        {
-            volatile float keep;
-            float sum;
-            fma_chains(rounds, &sum);
-            keep = sum;
-            (void)keep;
-        }
-        double rate = 2.0 * 8 * 12 * (double)rounds * threads / (seconds() - start) * 1e-9;
-        best = rate > best ? rate : best;
-    }
-    return best;
 }
 
 /* GB/s of reading `bytes` once. */
@@ -185,7 +143,7 @@ int main(int argc, char **argv)
         return ERR_MACHINE;
     }
     memset(data, 0x3c, bytes); /* 0x3c3c: about 0.0115 in bf16 and in f32 */
-    struct machine machine = {fma_peak(threads), read_rate(data, bytes, threads)};
+    struct machine machine = {probe_fma_peak(threads, 5) * 1e-9, read_rate(data, bytes, threads)};
     printf("register-only FMA peak (AVX2) %.0f GFLOP/s, plain reads %.1f GB/s, %d threads\n",
            machine.gflops, machine.gbytes, threads);
     if (strcmp(precision, "f32") != 0)

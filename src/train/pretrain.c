@@ -327,23 +327,13 @@ static int run_steps(struct pretrainer *t, struct err *err)
                    t->state.step);
 }
 
-static int make_folders(const struct pretrainer *t, struct err *err)
-{
-    struct str path = {0};
-    path_join(&path, t->spec->run, "checkpoints");
-    int status = path.failed ? err_no_memory(err, t->spec->run, path.capacity)
-                             : dir_make(str_text(&path), err);
-    str_free(&path);
-    return status;
-}
-
 static int prepare(struct pretrainer *t, struct err *err)
 {
     const struct pretrain_spec *spec = t->spec;
-    if (!spec->resume && !dir_is_empty(spec->run))
-        return err_set(err, ERR_USAGE, spec->run,
-                       "is not empty: continue it with --resume, or name a new --out");
-    int status = open_texts(t, err);
+    int status = run_folder_check(spec->run, spec->resume, err);
+    if (status)
+        return status;
+    status = open_texts(t, err);
     if (!status)
         status = make_plan(t, err);
     if (!status)
@@ -351,7 +341,7 @@ static int prepare(struct pretrainer *t, struct err *err)
     if (!status)
         status = open_engine(t, err);
     if (!status)
-        status = make_folders(t, err);
+        status = run_folder_make(spec->run, false, err);
     if (!status)
         status = run_folder_lock(&t->lock, spec->run, err);
     return status || !spec->resume ? status : run_folder_clean(spec->run, err);

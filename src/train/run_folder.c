@@ -41,12 +41,20 @@ int run_folder_unused(const char *run, bool resume, struct err *err)
     return status;
 }
 
-int run_folder_make(const char *run, struct err *err)
+int run_folder_check(const char *run, bool resume, struct err *err)
+{
+    if (resume || dir_is_empty(run))
+        return ERR_NONE;
+    return err_set(err, ERR_USAGE, run,
+                   "is not empty: continue it with --resume, or name a new --out");
+}
+
+int run_folder_make(const char *run, bool with_eval, struct err *err)
 {
     static const char *const names[] = {"checkpoints", "eval"};
     struct str path = {0};
     int status = ERR_NONE;
-    for (size_t i = 0; i < ARRAY_LENGTH(names) && !status; i++)
+    for (size_t i = 0; i < 1 + (size_t)with_eval && !status; i++)
         status = dir_make(path_join(&path, run, names[i]), err);
     str_free(&path);
     return status;

@@ -15,8 +15,10 @@ int run_folder_lock(int *lock, const char *run, struct err *err);
 /* ERR_USAGE when, without `resume`, a run is there by now: another process may have made one
  * between our look at the folder and the lock. */
 int run_folder_unused(const char *run, bool resume, struct err *err);
-/* RUN/checkpoints and RUN/eval. */
-int run_folder_make(const char *run, struct err *err);
+/* ERR_USAGE when RUN holds anything and is not to be continued. */
+int run_folder_check(const char *run, bool resume, struct err *err);
+/* RUN/checkpoints and, with_eval, RUN/eval. */
+int run_folder_make(const char *run, bool with_eval, struct err *err);
 /* Removes from a folder what a process that was killed left half-written: file_write_atomic's
  * temporaries and folders named .NAME.new. Of checkpoints that is checkpoint_latest's business. */
 int run_folder_clean(const char *folder, struct err *err);

@@ -13,10 +13,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/version.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
@@ -422,16 +420,16 @@ static void say_plan(struct trainer *t)
 static int prepare(struct trainer *t, struct err *err)
 {
     const struct trainer_spec *spec = t->spec;
-    if (!spec->resume && !dir_is_empty(spec->run))
-        return err_set(err, ERR_USAGE, spec->run,
-                       "is not empty: continue it with --resume, or name a new --out");
-    int status = setup_open(&t->setup,
-                            &(struct setup_spec){.o = spec->o,
-                                                 .recipe = spec->recipe,
-                                                 .device = spec->device,
-                                                 .replay = spec->replay,
-                                                 .evaluates = spec->evaluate != NULL},
-                            err);
+    int status = run_folder_check(spec->run, spec->resume, err);
+    if (status)
+        return status;
+    status = setup_open(&t->setup,
+                        &(struct setup_spec){.o = spec->o,
+                                             .recipe = spec->recipe,
+                                             .device = spec->device,
+                                             .replay = spec->replay,
+                                             .evaluates = spec->evaluate != NULL},
+                        err);
     if (!status)
         status = setup_plan(&t->setup, err);
     if (!status)
@@ -443,7 +441,7 @@ static int prepare(struct trainer *t, struct err *err)
     t->eval_episode = t->grpo.episode;
     t->eval_episode.rewards = t->setup.has_rewards ? &t->setup.rewards : NULL;
     if (!status)
-        status = run_folder_make(spec->run, err);
+        status = run_folder_make(spec->run, true, err);
     return status ? status : run_folder_lock(&t->lock, spec->run, err);
 }
 

@@ -67,7 +67,7 @@ static void the_mix_and_the_decks(void **state)
         read_weights(&w, "{extraction: 4, sql_qa: 4, insights: 1, push: 1}", &root, &err), 0);
     struct dealer d;
     assert_int_equal(dealer_create(&d, &data, &w, STRETCH, 42, "where", &err), 0);
-    int seen[ROWS] = {0}, total[TASKS] = {0};
+    int seen[ROWS] = {0}, total[TASKS] = {0}, order[2][STRETCH], same = 0;
     for (uint64_t p = 0; p < 40 * STRETCH; p++) {
         uint64_t epoch;
         size_t row = dealer_row(&d, p, &epoch);
@@ -79,6 +79,8 @@ static void the_mix_and_the_decks(void **state)
         assert_int_equal(epoch, seen[row]);
         seen[row]++;
         total[t]++;
+        if (p < 2 * STRETCH)
+            order[p / STRETCH][p % STRETCH] = t;
         assert_int_equal((uint64_t)(total[t] - 1) / (uint64_t)sizes[t], epoch);
         if ((p + 1) % STRETCH == 0) {
             int stretches = (int)((p + 1) / STRETCH);
@@ -87,6 +89,9 @@ static void the_mix_and_the_decks(void **state)
             assert_int_equal(total[2], 5 * stretches);
         }
     }
+    for (int p = 0; p < STRETCH; p++)
+        same += order[0][p] == order[1][p];
+    assert_true(same < STRETCH * 3 / 4); /* each stretch has an order of its own */
     /* dealt before a position over the deck's size */
     assert_true(dealer_epochs(&d, 2, 40 * STRETCH) == 40.0);
     assert_true(dealer_epochs(&d, 0, STRETCH) == 20.0 / 30);

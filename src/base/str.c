@@ -146,6 +146,14 @@ int utf8_decode(const char *bytes, size_t length, int32_t *codepoint)
     return n;
 }
 
+int hex_digit(int c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
 bool utf8_valid(const char *bytes, size_t length)
 {
     while (length) {

@@ -34,6 +34,8 @@ bool slice_equals(struct slice a, const char *text);
  * *codepoint to it, or to -1 for an invalid byte (length 1). length must be > 0. */
 int utf8_decode(const char *bytes, size_t length, int32_t *codepoint);
 bool utf8_valid(const char *bytes, size_t length);
+/* What a hexadecimal digit is worth; -1: it is none. */
+int hex_digit(int c);
 
 /* Smallest edit distance first: index of the closest candidate, or -1 when none is near. */
 int str_nearest(const char *text, const char *const *candidates, int n);

@@ -190,11 +190,7 @@ static int hex4(const struct json_reader *r, size_t at)
 {
     int value = 0;
     for (size_t i = 0; i < 4; i++) {
-        int c = json_byte(r, at + i);
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = hex_digit(json_byte(r, at + i));
         if (digit < 0)
             return -1;
         value = value * 16 + digit;

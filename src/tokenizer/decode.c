@@ -328,11 +328,7 @@ static int fallback_byte(const char *token, size_t length)
     if (length != 6 || memcmp(token, "<0x", 3) != 0 || token[5] != '>')
         return -1;
     for (int k = token[3] == '+' ? 4 : 3; k < 5; k++) {
-        char c = token[k];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = hex_digit(token[k]);
         if (digit < 0)
             return -1;
         value = 16 * value + digit;

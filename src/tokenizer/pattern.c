@@ -93,14 +93,6 @@ static int put_literal(struct translation *t, int32_t c)
     return ERR_NONE;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static long read_hex(struct translation *t, int at_most)
 {
     long value = 0;

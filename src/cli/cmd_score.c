@@ -73,7 +73,8 @@ static int join(const struct scoring *s, const json_t *line, const json_t **row,
 
 static void put_result(struct scoring *s, struct lines *l, const struct reward_result *r)
 {
-    const struct reward_definition *d = reward_definition(s->reward);
+    int n;
+    const struct reward_component *list = reward_components(s->reward, &n);
     struct json_writer *w = &l->w;
     jw_key(w, "status");
     jw_text(w, reward_status_name(r->status));
@@ -81,9 +82,9 @@ static void put_result(struct scoring *s, struct lines *l, const struct reward_r
     jw_double(w, r->status == REWARD_OK ? r->score : NAN);
     jw_key(w, "components");
     jw_object_begin(w);
-    for (int i = 0; i < d->n_components; i++) {
-        jw_key(w, d->components[i].name);
-        jw_double(w, r->status == REWARD_OK && i < r->n_components ? r->components[i] : NAN);
+    for (int i = 0; i < n; i++) {
+        jw_key(w, list[i].name);
+        jw_double(w, r->status == REWARD_OK ? r->components[i] : NAN);
     }
     jw_object_end(w);
     if (r->status != REWARD_OK) {

@@ -11,6 +11,7 @@ struct storage {
     struct reward_result *results;
     struct group_request *requests; /* (capacity) */
     struct completion *out;         /* (capacity · per_group) */
+    struct slice *texts;            /* (per_group): the completions of the group being scored */
     struct stop_watch *watches;     /* (capacity · per_group), made when stop strings come */
     int *matched;                   /* (capacity · per_group · stop strings) */
     int n_matched;                  /* stop strings that matched has room for */
@@ -18,7 +19,7 @@ struct storage {
 };
 
 static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size_t tokens,
-                          size_t rewards)
+                          size_t per_group, size_t rewards)
 {
     s->samples = mem_calloc(samples, sizeof *s->samples);
     s->ids = mem_calloc(tokens, sizeof *s->ids);
@@ -28,8 +29,9 @@ static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size
     s->results = mem_calloc(samples * rewards + 1, sizeof *s->results);
     s->requests = mem_calloc(groups, sizeof *s->requests);
     s->out = mem_calloc(samples, sizeof *s->out);
+    s->texts = mem_calloc(per_group, sizeof *s->texts);
     return s->samples && s->ids && s->logprobs && s->sampling_logprobs && s->values && s->results &&
-           s->requests && s->out;
+           s->requests && s->out && s->texts;
 }
 
 int episode_batch_create(struct episode_batch *b, int groups, int per_group, int max_new_tokens,
@@ -43,7 +45,8 @@ int episode_batch_create(struct episode_batch *b, int groups, int per_group, int
         .capacity = groups, .per_group = per_group, .max_new_tokens = max_new_tokens};
     struct storage *s = b->storage = mem_calloc(1, sizeof *s);
     b->groups = mem_calloc((size_t)groups, sizeof *b->groups);
-    if (!s || !b->groups || !storage_alloc(s, (size_t)groups, samples, tokens, n_rewards)) {
+    if (!s || !b->groups ||
+        !storage_alloc(s, (size_t)groups, samples, tokens, (size_t)per_group, n_rewards)) {
         episode_batch_free(b);
         return err_no_memory(err, "a batch of completions", tokens * 12);
     }
@@ -77,6 +80,7 @@ void episode_batch_free(struct episode_batch *b)
         mem_free(s->results);
         mem_free(s->requests);
         mem_free(s->out);
+        mem_free(s->texts);
         for (int i = 0; s->watches && i < b->capacity * b->per_group; i++)
             stop_watch_free(&s->watches[i]);
         mem_free(s->watches);
@@ -123,25 +127,36 @@ int episode_encode(const struct episode *e, struct episode_batch *b, int max_pro
     return ERR_NONE;
 }
 
+static int decode_group(const struct episode *e, struct episode_group *group, struct err *err)
+{
+    for (int i = 0; i < group->n; i++) {
+        struct episode_sample *s = &group->samples[i];
+        str_clear(&s->text);
+        int status = e->codec->tokenizer
+                         ? text_codec_completion(e->codec, &s->text, s->completion.ids,
+                                                 s->completion.length, err)
+                         : ERR_NONE;
+        if (status)
+            return status;
+        if (s->text.failed)
+            return err_no_memory(err, "a completion's text", s->text.capacity);
+    }
+    return ERR_NONE;
+}
+
 int episode_judge(const struct episode *e, struct episode_batch *b, struct err *err)
 {
+    struct slice *texts = ((struct storage *)b->storage)->texts;
     for (int g = 0; g < b->count; g++) {
         struct episode_group *group = &b->groups[g];
-        for (int i = 0; i < group->n; i++) {
-            struct episode_sample *s = &group->samples[i];
-            str_clear(&s->text);
-            int status = e->codec->tokenizer
-                             ? text_codec_completion(e->codec, &s->text, s->completion.ids,
-                                                     s->completion.length, err)
-                             : ERR_NONE;
-            if (status)
-                return status;
-            if (s->text.failed)
-                return err_no_memory(err, "a completion's text", s->text.capacity);
-            if (e->rewards)
-                episode_score(e->rewards, group->row, str_text(&s->text), s->text.length,
-                              &s->scored);
-        }
+        int status = decode_group(e, group, err);
+        if (status)
+            return status;
+        for (int i = 0; i < group->n; i++)
+            texts[i] =
+                (struct slice){str_text(&group->samples[i].text), group->samples[i].text.length};
+        for (int i = 0; e->rewards && i < group->n; i++)
+            episode_score(e->rewards, group->row, texts, group->n, i, &group->samples[i].scored);
     }
     return ERR_NONE;
 }

@@ -164,8 +164,8 @@ int reward_set_covers(const struct reward_set *set, const struct dataset *d, str
     return ERR_NONE;
 }
 
-void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
-                   size_t length, struct scored *out)
+void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
+                   int n_group, int sample, struct scored *out)
 {
     out->total = 0;
     out->failed = 0;
@@ -179,9 +179,12 @@ void episode_score(const struct reward_set *set, const struct row *row, const ch
             continue;
         struct reward_input in = {.prompt = row->user_text,
                                   .prompt_length = strlen(row->user_text),
-                                  .completion = completion,
-                                  .completion_length = length,
-                                  .row = row->json};
+                                  .completion = group[sample].data,
+                                  .completion_length = group[sample].length,
+                                  .row = row->json,
+                                  .group = group,
+                                  .n_group = n_group,
+                                  .sample = sample};
         reward_evaluate(item->reward, &in, result, NULL);
         if (result->status == REWARD_FAILED) {
             out->failed++;

@@ -41,8 +41,9 @@ struct scored {
     double *values;                /* (set->count), caller's */
     struct reward_result *results; /* (set->count), caller's; NULL: components not wanted */
 };
-void episode_score(const struct reward_set *set, const struct row *row, const char *completion,
-                   size_t length, struct scored *out);
+/* group: the completions of this row's prompt; the one at [sample] is scored. */
+void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
+                   int n_group, int sample, struct scored *out);
 
 /* Who says that a token ends a completion: the configs (config.json, generation_config.json), the
  * tokenizer's eos_token, the template's end of an assistant's turn. */

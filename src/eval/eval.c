@@ -20,8 +20,11 @@
 static int column_of(const struct reward_set *set, int item)
 {
     int column = 0;
-    for (int i = 0; i < item; i++)
-        column += 1 + reward_definition(set->items[i].reward)->n_components;
+    for (int i = 0; i < item; i++) {
+        int n;
+        reward_components(set->items[i].reward, &n);
+        column += 1 + n;
+    }
     return column;
 }
 
@@ -33,13 +36,14 @@ static int name_components(struct eval_result *r, const struct reward_set *set, 
         return err_no_memory(err, "evaluation", (size_t)r->n_components);
     int column = 0;
     for (int i = 0; i < set->count; i++) {
-        const struct reward_definition *d = reward_definition(set->items[i].reward);
-        for (int c = -1; c < d->n_components; c++) {
+        int n;
+        const struct reward_component *list = reward_components(set->items[i].reward, &n);
+        for (int c = -1; c < n; c++) {
             char name[320];
             if (c < 0)
                 snprintf(name, sizeof name, "%s", set->items[i].label);
             else
-                snprintf(name, sizeof name, "%s/%s", set->items[i].label, d->components[c].name);
+                snprintf(name, sizeof name, "%s/%s", set->items[i].label, list[c].name);
             char *kept = arena_strndup(r->storage, name, strlen(name));
             if (!kept)
                 return err_no_memory(err, "evaluation", strlen(name));
@@ -71,9 +75,10 @@ static void count_sample(struct means *m, const struct reward_set *set, const st
     for (int i = 0; i < set->count; i++) {
         count_value(m, column++, s->values[i]);
         const struct reward_result *result = &s->results[i];
-        int n = reward_definition(set->items[i].reward)->n_components;
+        int n;
+        reward_components(set->items[i].reward, &n);
         for (int c = 0; c < n; c++, column++)
-            if (result->status == REWARD_OK && c < result->n_components)
+            if (result->status == REWARD_OK)
                 count_value(m, column, result->components[c]);
     }
 }

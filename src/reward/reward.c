@@ -236,6 +236,20 @@ const struct reward_definition *reward_definition(const reward *r)
     return r->definition;
 }
 
+const struct reward_component *reward_components(const reward *r, int *n)
+{
+    if (r->definition->list)
+        return r->definition->list(r->state, n);
+    *n = r->definition->n_components;
+    return r->definition->components;
+}
+
+int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, void *user,
+                 struct err *err)
+{
+    return r->definition->files ? r->definition->files(r->state, row, visit, user, err) : ERR_NONE;
+}
+
 /* --- evaluating --- */
 
 void reward_set_failed(struct reward_result *out, const char *format, ...)
@@ -250,7 +264,8 @@ void reward_set_failed(struct reward_result *out, const char *format, ...)
     va_end(args);
 }
 
-void reward_total(const struct reward_definition *definition, struct reward_result *out)
+void reward_total(const char *name, const struct reward_component *list, int n,
+                  struct reward_result *out)
 {
     if (out->status != REWARD_OK) {
         out->score = NAN;
@@ -258,36 +273,52 @@ void reward_total(const struct reward_definition *definition, struct reward_resu
     }
     int present = 0;
     double total = 0;
-    for (int i = 0; i < definition->n_components; i++) {
+    for (int i = 0; i < n; i++) {
         double value = out->components[i];
         if (isinf(value)) {
-            reward_set_failed(out, "%s: component %s is not finite", definition->name,
-                              definition->components[i].name);
+            reward_set_failed(out, "%s: component %s is not finite", name, list[i].name);
             return;
         }
         if (!isnan(value)) {
-            total += definition->components[i].weight * value;
+            total += list[i].weight * value;
             present++;
         }
     }
     if (isnan(out->score) && present == 0)
-        reward_set_failed(out, "%s: neither a component nor a score was given", definition->name);
+        reward_set_failed(out, "%s: neither a component nor a score was given", name);
     else if (isnan(out->score))
         out->score = total;
     if (out->status == REWARD_OK && !isfinite(out->score))
-        reward_set_failed(out, "%s: the score is not finite", definition->name);
+        reward_set_failed(out, "%s: the score is not finite", name);
+}
+
+/* What the reward needs and is not there. */
+static const char *missing(unsigned needs, const struct reward_input *in)
+{
+    if (needs & REWARD_NEEDS_PROMPT && in->prompt_length == 0)
+        return "it needs the prompt, and there is none";
+    if (needs & REWARD_NEEDS_REFERENCE && !json_is_object(json_object_get(in->row, "reference")))
+        return "it needs the row's object \"reference\", and there is none";
+    return NULL;
 }
 
 void reward_evaluate(const reward *r, const struct reward_input *in, struct reward_result *out,
                      struct str *explain_json)
 {
-    *out = (struct reward_result){
-        .status = REWARD_OK, .score = NAN, .n_components = r->definition->n_components};
+    int n;
+    const struct reward_component *list = reward_components(r, &n);
+    *out = (struct reward_result){.status = REWARD_OK, .score = NAN, .n_components = n};
     for (int i = 0; i < REWARD_MAX_COMPONENTS; i++)
         out->components[i] = NAN;
     size_t before = explain_json ? explain_json->length : 0;
-    r->definition->evaluate(r->state, in, out, explain_json);
-    reward_total(r->definition, out);
+    const char *why = missing(r->definition->needs, in);
+    if (why) {
+        out->status = REWARD_NOT_APPLICABLE;
+        snprintf(out->reason, sizeof out->reason, "%s", why);
+    } else {
+        r->definition->evaluate(r->state, in, out, explain_json);
+    }
+    reward_total(r->definition->name, list, n, out);
     if (explain_json && explain_json->length == before) { /* always an object, even of a failure */
         struct json_writer w;
         jw_begin(&w, explain_json);

@@ -18,12 +18,24 @@ const char *reward_status_name(enum reward_status status); /* "ok", "failed", "n
 
 enum { REWARD_MAX_COMPONENTS = 16 };
 
+/* What a reward wants beyond the completion; where it is not there, it does not apply. */
+enum reward_need {
+    REWARD_NEEDS_PROMPT = 1,
+    REWARD_NEEDS_REFERENCE = 2, /* the row's object "reference" */
+    REWARD_NEEDS_GROUP = 4,     /* looks at the group's other completions where there are any, and
+                                   so is asked when all of them are there */
+    REWARD_NEEDS_PROCESS = 8    /* waits for a process of its own: worth asking early, while other
+                                   completions are still being sampled, and from several threads */
+};
+
 struct reward_input {
     const char *prompt; /* the user messages' text, joined by newlines */
     size_t prompt_length;
     const char *completion; /* as generated, special tokens left out */
     size_t completion_length;
-    const json_t *row; /* the whole dataset row (reference under "reference"), or NULL */
+    const json_t *row;         /* the whole dataset row (reference under "reference"), or NULL */
+    const struct slice *group; /* the completions of one prompt, this one at [sample]; */
+    int n_group, sample;       /* n_group 0: nothing is known of others */
 };
 
 struct reward_result {
@@ -41,15 +53,24 @@ struct reward_component {
     double weight; /* of the total; 0: shadow metric */
 };
 
+typedef int reward_file_visit(void *user, const char *path, struct err *err);
+
 struct reward_definition {
     const char *name; /* "sql_qa_v2" */
     int version;
     const char *summary;
+    unsigned needs; /* bits of enum reward_need */
     int n_components;
     struct reward_component components[REWARD_MAX_COMPONENTS];
+    /* Where the parameters say what the components are (then n_components above is 0). */
+    const struct reward_component *(*list)(const void *state, int *n);
     /* params: an object of the recipe's `params` for this reward, or NULL. */
     int (*configure)(void **state, const json_t *params, struct err *err); /* may be NULL */
     void (*release)(void *state);
+    /* Visits every file that scores of this row depend on (of the parameters, where row is NULL): a
+     * resumed run is refused when one has changed. May be NULL: there are none. */
+    int (*files)(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                 struct err *err);
     void (*evaluate)(const void *state, const struct reward_input *in, struct reward_result *out,
                      struct str *explain_json /* NULL unless asked; a JSON object */);
 };
@@ -60,6 +81,10 @@ const struct reward_definition *reward_at(int index);          /* the table, NUL
 int reward_create(reward **out, const char *name, const json_t *params, struct err *err);
 void reward_free(reward *r);
 const struct reward_definition *reward_definition(const reward *r);
+/* The components with their weights, in the order of results; *n of them. The reward's own. */
+const struct reward_component *reward_components(const reward *r, int *n);
+int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, void *user,
+                 struct err *err);
 /* Thread-safe. The total is Σ weight·component over present components when `evaluate` leaves the
  * score as NaN, else what it set. A non-finite result is REWARD_FAILED. */
 void reward_evaluate(const reward *r, const struct reward_input *in, struct reward_result *out,

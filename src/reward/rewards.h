@@ -77,7 +77,8 @@ void reward_set_failed(struct reward_result *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* What reward_evaluate does after `evaluate`: the total, and the checks on it. */
-void reward_total(const struct reward_definition *definition, struct reward_result *out);
+void reward_total(const char *name, const struct reward_component *list, int n,
+                  struct reward_result *out);
 
 /* The slice without white space (as Python's str.strip() has it) at its two ends. */
 struct slice reward_trim(const char *text, size_t length);

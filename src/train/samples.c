@@ -27,14 +27,15 @@ static void write_components(struct json_writer *w, const struct generation *gen
     jw_object_begin(w);
     for (int r = 0; rewards && r < rewards->count; r++) {
         const struct reward_result *result = &scored->results[r];
-        const struct reward_definition *def = reward_definition(rewards->items[r].reward);
+        int n;
+        const struct reward_component *list = reward_components(rewards->items[r].reward, &n);
         if (result->status == REWARD_NOT_APPLICABLE)
             continue;
         jw_key(w, rewards->items[r].label);
         jw_double(w, scored->values[r]); /* NaN, a failure, becomes null */
-        for (int c = 0; result->status == REWARD_OK && c < result->n_components; c++) {
+        for (int c = 0; result->status == REWARD_OK && c < n; c++) {
             char name[192];
-            snprintf(name, sizeof name, "%s/%s", rewards->items[r].label, def->components[c].name);
+            snprintf(name, sizeof name, "%s/%s", rewards->items[r].label, list[c].name);
             jw_key(w, name);
             jw_double(w, result->components[c]);
         }
@@ -107,14 +108,15 @@ static void show_value(struct str *out, const char *separator, const char *name,
 /* What a reward is made of, in brackets, where that is more than one thing. */
 static void show_components(struct str *out, const reward *r, const struct reward_result *result)
 {
-    const struct reward_definition *def = reward_definition(r);
-    if (result->status != REWARD_OK || result->n_components < 2)
+    int n;
+    const struct reward_component *list = reward_components(r, &n);
+    if (result->status != REWARD_OK || n < 2)
         return;
     const char *separator = " (";
-    for (int c = 0; c < result->n_components; c++) {
+    for (int c = 0; c < n; c++) {
         if (isnan(result->components[c])) /* absent */
             continue;
-        str_printf(out, "%s%s %.2f", separator, def->components[c].name, result->components[c]);
+        str_printf(out, "%s%s %.2f", separator, list[c].name, result->components[c]);
         separator = ", ";
     }
     str_puts(out, *separator == ',' ? ")" : "");

@@ -130,7 +130,7 @@ static struct reward_result total_of(double a, double b, double c, double score)
 {
     struct reward_result out = {
         .status = REWARD_OK, .score = score, .n_components = 3, .components = {a, b, c}};
-    reward_total(&three, &out);
+    reward_total(three.name, three.components, three.n_components, &out);
     return out;
 }
 
@@ -154,7 +154,7 @@ static void test_total(void **state)
     }
     assert_int_equal(broken[4].status, REWARD_OK); /* huge is finite */
     struct reward_result skipped = {.status = REWARD_NOT_APPLICABLE, .score = 1};
-    reward_total(&three, &skipped);
+    reward_total(three.name, three.components, three.n_components, &skipped);
     assert_int_equal(skipped.status, REWARD_NOT_APPLICABLE);
     assert_true(isnan(skipped.score));
 }

@@ -42,8 +42,8 @@ static void make_generation(struct generation *gen, struct reward_set *rewards)
             gen->old[generation_token(gen, i) + (size_t)t] = -1.0f / (float)(3 + i + t);
         }
         str_puts(&s->text, "Olá! \"Oferta\"\nem 50% de desconto");
-        episode_score(rewards, &rows[i / PER_GROUP], str_text(&s->text), s->text.length,
-                      &s->scored);
+        struct slice alone = {str_text(&s->text), s->text.length};
+        episode_score(rewards, &rows[i / PER_GROUP], &alone, 1, 0, &s->scored);
         gen->reward[i] = 0.1 * (i + 1);
         gen->valid[i] = i != 2;
         gen->advantage[i] = 0.3f * (float)(i - 1);

@@ -40,7 +40,7 @@
 enum { MAX_WORKERS = 64, TRIES = 2, GIVE_UP = 6, WARNINGS = 5 };
 #define FIRST_DELAY 0.02
 #define RETRY_SECONDS 5.0
-#define PATIENCE 1.0 /* for the end of workers that are no longer needed */
+#define PATIENCE 0.5 /* for the end of workers that are no longer needed */
 
 static const char where[] = "params of reward command";
 

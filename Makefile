@@ -139,6 +139,20 @@ $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
 -include $(EMULATED:.o=.d)
 
+# Shared objects for the tests of the reward `library`: the example, and odd ones from one source.
+# Without the sanitizers of CONFIG: they are a user's.
+LIBRARIES := $(BUILD)/tests/reward/libraries
+ODD_LIBRARIES := plain row no_symbol null abi flags no_evaluate no_components many no_name twice \
+                 weight create_fails
+SO_FLAGS := -std=c17 -O2 -shared -fPIC -Iinclude $(WARNINGS)
+$(LIBRARIES)/example.so: examples/rewards/c/reward.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+$(LIBRARIES)/%.so: tests/reward/libraries/odd.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -DCASE_$(shell echo $* | tr a-z A-Z) -o $@ $<
+$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
+
 # Fuzzing: one target a file, tests/fuzz/fuzz_NAME.c, its seeds in tests/fuzz/seeds/NAME/.
 FUZZ_SECONDS ?= 60
 FUZZ ?=

@@ -6,6 +6,7 @@ The score of a good answer is the number of characters of the completion.
 """
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -78,6 +79,20 @@ for line in sys.stdin:
             time.sleep(0.001)
     if mode == "nap":
         time.sleep(float(argument))
+    if mode == "jitter":
+        time.sleep(random.random() * 0.02)
+    if mode == "group":
+        score = 100 * len(request["group"]) + request["sample"]
+        assert request["group"][request["sample"]] == request["completion"]
+    if mode == "error_if_even" and score % 2 == 0:
+        write(json.dumps({"id": request["id"], "error": "an even length"}) + "\n")
+        continue
+    if mode == "garbage":
+        write("hello\n")
+        continue
+    if mode == "mark":
+        with open(argument, "a") as file:
+            file.write("x\n")
     answer(request, score)
     if mode == "twice":
         time.sleep(0.02)

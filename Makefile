@@ -53,9 +53,9 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
             -Wconversion -Wno-sign-conversion
-CFLAGS_COMMON := -std=c17 -D_GNU_SOURCE -Isrc -ffp-contract=off -fno-math-errno -fopenmp \
+CFLAGS_COMMON := -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -ffp-contract=off -fno-math-errno -fopenmp \
                  -fno-strict-aliasing -g $(WARNINGS) $(PKG_CFLAGS)
-LDLIBS := $(PKG_LIBS) -lm
+LDLIBS := $(PKG_LIBS) -lm -ldl
 
 CFLAGS_release := -O3
 CFLAGS_debug := -O0
@@ -139,6 +139,20 @@ $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
 -include $(EMULATED:.o=.d)
 
+# Shared objects for the tests of the reward `library`: the example, and odd ones from one source.
+# Without the sanitizers of CONFIG: they are a user's.
+LIBRARIES := $(BUILD)/tests/reward/libraries
+ODD_LIBRARIES := plain row no_symbol null abi flags no_evaluate no_components many no_name twice \
+                 weight create_fails
+SO_FLAGS := -std=c17 -O2 -shared -fPIC -Iinclude $(WARNINGS)
+$(LIBRARIES)/example.so: examples/rewards/c/reward.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+$(LIBRARIES)/%.so: tests/reward/libraries/odd.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -DCASE_$(shell echo $* | tr a-z A-Z) -o $@ $<
+$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
+
 # Fuzzing: one target a file, tests/fuzz/fuzz_NAME.c, its seeds in tests/fuzz/seeds/NAME/.
 FUZZ_SECONDS ?= 60
 FUZZ ?=
@@ -175,7 +189,7 @@ demo: $(BIN)           ## train the built-in model with GRPO and print the table
 need = command -v $(1) >/dev/null || { echo "$(1) is not here: run \`sh tools/deps.sh --dev\`" >&2; exit 1; }
 TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES)
 TIDY_STAMPS := $(TIDY_SOURCES:%.c=build/lint/%.tidy)
-FORMATTED := $(sort $(shell find src tests bench -name '*.[ch]'))
+FORMATTED := $(sort $(shell find src tests bench include examples -name '*.[ch]'))
 lint: lint-layers lint-format lint-cppcheck lint-tidy ## rooms and sizes, clang-format, cppcheck, clang-tidy
 	@echo "lint: nothing to say"
 lint-layers:
@@ -201,8 +215,9 @@ format:                ## let clang-format rewrite the sources
 	clang-format -i $(FORMATTED)
 
 PREFIX ?= /usr/local
-install: $(BIN)        ## copy the program to $(DESTDIR)$(PREFIX)/bin
+install: $(BIN)        ## copy the program, and the header for rewards, to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/grpo
+	install -D -m 644 include/grpo_reward.h $(DESTDIR)$(PREFIX)/include/grpo_reward.h
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/grpo/LICENSE
 
 clean:                 ## remove build/

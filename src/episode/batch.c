@@ -2,6 +2,7 @@
 #include "episode/batch.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "episode/asker.h"
 
 struct storage {
     struct episode_sample *samples; /* (capacity · per_group) */
@@ -11,7 +12,8 @@ struct storage {
     struct reward_result *results;
     struct group_request *requests; /* (capacity) */
     struct completion *out;         /* (capacity · per_group) */
-    struct slice *texts;            /* (per_group): the completions of the group being scored */
+    struct slice *texts;            /* (capacity · per_group): what rewards see of the samples */
+    asker *asker;                   /* NULL: no reward waits for a process */
     struct stop_watch *watches;     /* (capacity · per_group), made when stop strings come */
     int *matched;                   /* (capacity · per_group · stop strings) */
     int n_matched;                  /* stop strings that matched has room for */
@@ -19,7 +21,7 @@ struct storage {
 };
 
 static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size_t tokens,
-                          size_t per_group, size_t rewards)
+                          size_t rewards)
 {
     s->samples = mem_calloc(samples, sizeof *s->samples);
     s->ids = mem_calloc(tokens, sizeof *s->ids);
@@ -29,7 +31,7 @@ static bool storage_alloc(struct storage *s, size_t groups, size_t samples, size
     s->results = mem_calloc(samples * rewards + 1, sizeof *s->results);
     s->requests = mem_calloc(groups, sizeof *s->requests);
     s->out = mem_calloc(samples, sizeof *s->out);
-    s->texts = mem_calloc(per_group, sizeof *s->texts);
+    s->texts = mem_calloc(samples, sizeof *s->texts);
     return s->samples && s->ids && s->logprobs && s->sampling_logprobs && s->values && s->results &&
            s->requests && s->out && s->texts;
 }
@@ -45,10 +47,14 @@ int episode_batch_create(struct episode_batch *b, int groups, int per_group, int
         .capacity = groups, .per_group = per_group, .max_new_tokens = max_new_tokens};
     struct storage *s = b->storage = mem_calloc(1, sizeof *s);
     b->groups = mem_calloc((size_t)groups, sizeof *b->groups);
-    if (!s || !b->groups ||
-        !storage_alloc(s, (size_t)groups, samples, tokens, (size_t)per_group, n_rewards)) {
+    int status = ERR_NONE;
+    if (!s || !b->groups || !storage_alloc(s, (size_t)groups, samples, tokens, n_rewards))
+        status = err_no_memory(err, "a batch of completions", tokens * 12);
+    if (!status)
+        status = asker_create(&s->asker, rewards, (int)samples, err);
+    if (status) {
         episode_batch_free(b);
-        return err_no_memory(err, "a batch of completions", tokens * 12);
+        return status;
     }
     for (size_t i = 0; i < samples; i++) {
         s->samples[i].completion.ids = s->ids + i * (size_t)max_new_tokens;
@@ -66,6 +72,8 @@ int episode_batch_create(struct episode_batch *b, int groups, int per_group, int
 void episode_batch_free(struct episode_batch *b)
 {
     struct storage *s = b->storage;
+    if (s)
+        asker_free(s->asker); /* first: its threads read the texts */
     for (int g = 0; b->groups && g < b->capacity; g++) {
         for (int i = 0; i < b->per_group && s && s->samples; i++)
             str_free(&s->samples[(size_t)g * (size_t)b->per_group + (size_t)i].text);
@@ -127,46 +135,122 @@ int episode_encode(const struct episode *e, struct episode_batch *b, int max_pro
     return ERR_NONE;
 }
 
-static int decode_group(const struct episode *e, struct episode_group *group, struct err *err)
+/* --- judging --- */
+
+static int decode(const struct episode *e, struct episode_sample *s, const struct completion *c,
+                  struct err *err)
 {
+    str_clear(&s->text);
+    int status = e->codec->tokenizer
+                     ? text_codec_completion(e->codec, &s->text, c->ids, c->length, err)
+                     : ERR_NONE;
+    if (!status && s->text.failed)
+        status = err_no_memory(err, "a completion's text", s->text.capacity);
+    s->decoded = !status;
+    return status;
+}
+
+static int decode_group(const struct episode *e, const struct episode_batch *b, int g,
+                        struct err *err)
+{
+    struct episode_group *group = &b->groups[g];
+    struct slice *texts = ((struct storage *)b->storage)->texts + g * b->per_group;
     for (int i = 0; i < group->n; i++) {
         struct episode_sample *s = &group->samples[i];
-        str_clear(&s->text);
-        int status = e->codec->tokenizer
-                         ? text_codec_completion(e->codec, &s->text, s->completion.ids,
-                                                 s->completion.length, err)
-                         : ERR_NONE;
+        int status = s->decoded ? ERR_NONE : decode(e, s, &s->completion, err);
         if (status)
             return status;
-        if (s->text.failed)
-            return err_no_memory(err, "a completion's text", s->text.capacity);
+        texts[i] = (struct slice){str_text(&s->text), s->text.length};
     }
     return ERR_NONE;
+}
+
+/* The batch's asker, where it is one of this episode's rewards. */
+static asker *asker_of(const struct episode *e, const struct episode_batch *b)
+{
+    asker *a = ((struct storage *)b->storage)->asker;
+    return a && e->rewards == asker_set(a) ? a : NULL;
+}
+
+/* Asks about one completion: those rewards that want to see its group, or the others. A reward that
+ * does not ask for the group is never shown it, whenever it is asked. */
+static void ask(asker *a, const struct episode_batch *b, int g, int sample, bool with_group)
+{
+    const struct reward_set *set = asker_set(a);
+    struct episode_group *group = &b->groups[g];
+    struct slice *texts = ((struct storage *)b->storage)->texts + g * b->per_group;
+    struct scored *scored = &group->samples[sample].scored;
+    scored->ready = asker_items(a);
+    for (int i = 0; i < set->count; i++) {
+        if (!scored->ready[i] || asker_needs_group(a, i) != with_group)
+            continue;
+        scored->results[i] = (struct reward_result){.status = REWARD_NOT_APPLICABLE};
+        if (!reward_set_applies(set, i, group->row))
+            continue;
+        struct reward_input in = episode_input(group->row, texts, group->n, sample);
+        if (!with_group) {
+            in.group = NULL;
+            in.n_group = in.sample = 0;
+        }
+        asker_ask(a, i, &in, &scored->results[i]);
+    }
+}
+
+/* Puts what is left to ask and waits for all answers. */
+static void ask_rest(asker *a, const struct episode_batch *b)
+{
+    for (int g = 0; g < b->count; g++)
+        for (int i = 0; i < b->groups[g].n; i++) {
+            if (!b->groups[g].samples[i].scored.ready)
+                ask(a, b, g, i, false);
+            ask(a, b, g, i, true);
+        }
+    asker_wait(a);
+}
+
+static void begin_judging(struct episode_batch *b)
+{
+    for (int g = 0; g < b->count; g++)
+        for (int i = 0; i < b->groups[g].n; i++) {
+            b->groups[g].samples[i].decoded = false;
+            b->groups[g].samples[i].scored.ready = NULL;
+        }
+}
+
+static int judge(const struct episode *e, struct episode_batch *b, struct err *err)
+{
+    const struct storage *s = b->storage;
+    asker *a = asker_of(e, b);
+    int status = ERR_NONE;
+    for (int g = 0; g < b->count && !status; g++)
+        status = decode_group(e, b, g, err);
+    if (a && !status)
+        ask_rest(a, b);
+    else if (a)
+        asker_drop(a);
+    if (a && !status && e->stop && e->stop()) /* questions were cut short */
+        status = err_set(err, ERR_INTERRUPTED, "rewards", "interrupted");
+    for (int g = 0; e->rewards && g < b->count && !status; g++) {
+        struct episode_group *group = &b->groups[g];
+        for (int i = 0; i < group->n; i++)
+            episode_score(e->rewards, group->row, s->texts + g * b->per_group, group->n, i,
+                          &group->samples[i].scored);
+    }
+    return status;
 }
 
 int episode_judge(const struct episode *e, struct episode_batch *b, struct err *err)
 {
-    struct slice *texts = ((struct storage *)b->storage)->texts;
-    for (int g = 0; g < b->count; g++) {
-        struct episode_group *group = &b->groups[g];
-        int status = decode_group(e, group, err);
-        if (status)
-            return status;
-        for (int i = 0; i < group->n; i++)
-            texts[i] =
-                (struct slice){str_text(&group->samples[i].text), group->samples[i].text.length};
-        for (int i = 0; e->rewards && i < group->n; i++)
-            episode_score(e->rewards, group->row, texts, group->n, i, &group->samples[i].scored);
-    }
-    return ERR_NONE;
+    begin_judging(b);
+    return judge(e, b, err);
 }
 
-/* --- stop strings --- */
+/* --- during the rollout: stop strings, and rewards that are asked early --- */
 
-/* What the rollout's callback needs, and what went wrong in it. */
+/* What the rollout's callbacks need, and what went wrong in them. */
 struct watching {
     const struct episode *e;
-    const struct episode_batch *b;
+    struct episode_batch *b;
     struct err err;
     int status;
 };
@@ -181,6 +265,20 @@ static bool watch_token(void *user, int group, int sample, const int *ids, int n
         w->status =
             stop_watch_next(watch, w->e->stops, w->e->codec, ids[n - 1], &s->piece, &hit, &w->err);
     return hit || w->status; /* after an error every completion ends, and with them the rollout */
+}
+
+static void ask_early(void *user, int group, int sample, const struct completion *c)
+{
+    struct watching *w = user;
+    struct episode_sample *s = &w->b->groups[group].samples[sample];
+    struct storage *storage = w->b->storage;
+    if (!w->status)
+        w->status = decode(w->e, s, c, &w->err);
+    if (w->status)
+        return;
+    storage->texts[group * w->b->per_group + sample] =
+        (struct slice){str_text(&s->text), s->text.length};
+    ask(storage->asker, w->b, group, sample, false);
 }
 
 static int begin_watching(const struct episode *e, struct episode_batch *b, struct err *err)
@@ -214,13 +312,17 @@ static int roll_out(const struct episode *e, const adapter *a,
     if (e->stops && e->stops->count) {
         status = begin_watching(e, b, err);
         watched.finished = watch_token;
-        watched.user = &w;
     }
+    watched.user = &w;
+    watched.ended = asker_of(e, b) ? ask_early : NULL;
     if (!status)
         status = rollout_run(e->rollout, a, &watched, s->requests, b->count, e->stop, err);
     if (!status && w.status && err)
         *err = w.err;
-    return status ? status : w.status;
+    status = status ? status : w.status;
+    if (status && s->asker)
+        asker_drop(s->asker);
+    return status;
 }
 
 int episode_run(const struct episode *e, const adapter *a, const struct rollout_options *options,
@@ -242,13 +344,14 @@ int episode_run(const struct episode *e, const adapter *a, const struct rollout_
                                                 .out = out};
     }
     b->warped = options->warpers && !warpers_neutral(options->warpers);
+    begin_judging(b);
     int status = roll_out(e, a, options, b, err);
     if (status)
         return status;
     for (int g = 0; g < b->count; g++)
         for (int i = 0; i < b->groups[g].n; i++)
             b->groups[g].samples[i].completion = s->requests[g].out[i];
-    return episode_judge(e, b, err);
+    return judge(e, b, err);
 }
 
 int episode_longest_prompt(const struct text_codec *codec, const struct dataset *d, int *tokens,

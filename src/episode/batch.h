@@ -11,6 +11,7 @@
 struct episode_sample {
     struct completion completion; /* its arrays point into the batch's blocks */
     struct str text;              /* special tokens left out; empty without a tokenizer */
+    bool decoded;                 /* text is this completion's already */
     struct scored scored;         /* valid only when the episode has rewards */
 };
 
@@ -31,7 +32,8 @@ struct episode_batch {
     void *storage;
 };
 
-/* rewards (may be NULL) sizes the scores. */
+/* rewards (may be NULL) sizes the scores; those that wait for a process of their own get threads
+ * that ask them (asker.h). */
 int episode_batch_create(struct episode_batch *b, int groups, int per_group, int max_new_tokens,
                          const struct reward_set *rewards, struct err *err);
 void episode_batch_free(struct episode_batch *b);
@@ -48,9 +50,10 @@ struct episode {                      /* who samples and scores; all borrowed */
  * nothing is ever cut. max_prompt_tokens: the rollout's. */
 int episode_encode(const struct episode *e, struct episode_batch *b, int max_prompt_tokens,
                    struct err *err);
-/* Samples and scores b->groups[0 … count), whose prompts are encoded. options->finished and user
- * are the episode's to set: it watches for stop strings. The first call with stop strings makes
- * room for the watching, later ones reuse it. */
+/* Samples and scores b->groups[0 … count), whose prompts are encoded. options->finished,
+ * ended and user are the episode's to set: it watches for stop strings, and asks rewards that wait
+ * for a process as soon as a completion ends. The first call with stop strings makes room for the
+ * watching, later ones reuse it. */
 int episode_run(const struct episode *e, const adapter *a, const struct rollout_options *options,
                 struct episode_batch *b, struct err *err);
 /* Text and scores of completions that are already there (replay). */

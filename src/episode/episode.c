@@ -16,60 +16,136 @@ struct building {
     struct err *err;
 };
 
-/* A label of its own for each item: the reward's name, or name:task where a name serves two tasks.
- */
+static bool label_taken(const struct building *b, const char *label)
+{
+    for (int i = 0; i < b->set->count; i++)
+        if (strcmp(b->set->items[i].label, label) == 0)
+            return true;
+    return false;
+}
+
+/* A label of its own for each item: the reward's name, or name:task where a name serves two tasks,
+ * or name:2 where that is taken, too. */
 static const char *make_label(const struct building *b, const char *name, const char *task)
 {
     char label[160];
     snprintf(label, sizeof label, "%s", name);
-    for (int i = 0; i < b->set->count; i++)
-        if (strcmp(b->set->items[i].label, label) == 0)
-            snprintf(label, sizeof label, "%s:%.60s", name, task ? task : "all");
+    if (label_taken(b, label))
+        snprintf(label, sizeof label, "%s:%.60s", name, task ? task : "all");
+    for (int n = 2; label_taken(b, label); n++)
+        snprintf(label, sizeof label, "%s:%d", name, n);
     return arena_strndup(b->arena, label, strlen(label));
 }
 
-static int add_item(const struct building *b, const json_t *entry, const char *task)
+/* What an entry of the list says; `own` is to be released. */
+struct entry {
+    const char *name, *label;
+    double weight;
+    const json_t *params;
+    json_t *own; /* params of a reward of the user's own, put together from the entry's keys */
+};
+
+/* "command" or "library" where the entry is a reward of the user's own, else NULL. */
+static const char *own_kind(const json_t *entry)
 {
-    const char *name = json_string_value(entry), *label = NULL;
-    double item_weight = 1.0;
-    const json_t *params = NULL;
-    int status = ERR_NONE;
-    if (json_is_object(entry)) {
-        if ((status = json_get_string(&name, entry, "name", true, b->where, b->err)) ||
-            (status = json_get_string(&label, entry, "label", false, b->where, b->err)) ||
-            (status = json_get_double(&item_weight, entry, "weight", false, b->where, b->err)))
-            goto bad;
-        params = json_object_get(entry, "params");
-        const char *key;
-        json_t *value;
-        json_object_foreach((json_t *)(uintptr_t)entry, key, value)
-        {
-            (void)value;
-            if (strcmp(key, "name") != 0 && strcmp(key, "label") != 0 &&
-                strcmp(key, "weight") != 0 && strcmp(key, "params") != 0)
-                return err_set(b->err, ERR_USAGE, b->where,
-                               "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
-                               "label, weight, params",
-                               name, key);
-        }
-    } else if (!name) {
+    return json_object_get(entry, "command")   ? "command"
+           : json_object_get(entry, "library") ? "library"
+                                               : NULL;
+}
+
+/* {command: […], name: LABEL, weight, …}: what is not the list's is the reward's. */
+static int read_own(struct entry *e, const json_t *entry, const struct building *b)
+{
+    const char *key, *label = NULL;
+    json_t *value;
+    if (json_object_get(entry, "command") && json_object_get(entry, "library"))
+        return err_set(b->err, ERR_USAGE, b->where,
+                       "a reward has both command and library; it is one of them");
+    int status = json_get_string(&e->label, entry, "name", false, b->where, b->err);
+    if (!status)
+        status = json_get_string(&label, entry, "label", false, b->where, b->err);
+    if (!status && label && e->label)
+        status = err_set(b->err, ERR_USAGE, b->where,
+                         "reward \"%.60s\" also has the label \"%.60s\"; of a %s the name is the "
+                         "label",
+                         e->label, label, own_kind(entry));
+    if (status)
+        return status;
+    e->label = e->label ? e->label : label;
+    e->name = own_kind(entry);
+    e->params = e->own = json_object();
+    json_object_foreach((json_t *)(uintptr_t)entry, key, value)
+    {
+        bool of_list =
+            strcmp(key, "name") == 0 || strcmp(key, "label") == 0 || strcmp(key, "weight") == 0;
+        if (!of_list && json_object_set(e->own, key, value))
+            return err_no_memory(b->err, b->where, strlen(key));
+    }
+    return ERR_NONE;
+}
+
+static int read_named(struct entry *e, const json_t *entry, const struct building *b)
+{
+    int status = json_get_string(&e->name, entry, "name", true, b->where, b->err);
+    if (!status)
+        status = json_get_string(&e->label, entry, "label", false, b->where, b->err);
+    if (status)
+        return status;
+    e->params = json_object_get(entry, "params");
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)entry, key, value)
+    {
+        (void)value;
+        if (strcmp(key, "name") != 0 && strcmp(key, "label") != 0 && strcmp(key, "weight") != 0 &&
+            strcmp(key, "params") != 0)
+            return err_set(b->err, ERR_USAGE, b->where,
+                           "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, label, "
+                           "weight, params",
+                           e->name, key);
+    }
+    return ERR_NONE;
+}
+
+static int read_entry(struct entry *e, const json_t *entry, const struct building *b)
+{
+    *e = (struct entry){.name = json_string_value(entry), .weight = 1.0};
+    if (!json_is_object(entry) && !e->name)
         return err_set(b->err, ERR_USAGE, b->where,
                        "a reward is %s; expected a name or {name, weight, params}",
                        json_type_name(entry));
-    }
-    if (!isfinite(item_weight))
-        return err_set(b->err, ERR_USAGE, b->where, "the weight of reward \"%.60s\" is not finite",
-                       name);
+    int status = ERR_NONE;
+    if (json_is_object(entry))
+        status = own_kind(entry) ? read_own(e, entry, b) : read_named(e, entry, b);
+    if (!status && json_is_object(entry))
+        status = json_get_double(&e->weight, entry, "weight", false, b->where, b->err);
+    if (!status && !isfinite(e->weight))
+        status = err_set(b->err, ERR_USAGE, b->where,
+                         "the weight of reward \"%.60s\" is not finite", e->name);
+    if (!status && e->label && label_taken(b, e->label))
+        status = err_set(b->err, ERR_USAGE, b->where,
+                         "two rewards are called \"%.60s\"; give each its own label", e->label);
+    return status;
+}
+
+static int add_item(const struct building *b, const json_t *json, const char *task)
+{
+    struct entry e;
     struct task_reward *item = &b->set->items[b->set->count];
-    *item = (struct task_reward){.weight = item_weight};
-    item->task = task ? arena_strndup(b->arena, task, strlen(task)) : NULL;
-    item->label = label ? arena_strndup(b->arena, label, strlen(label)) : make_label(b, name, task);
-    if (!item->label || (task && !item->task))
-        return err_no_memory(b->err, b->where, 0);
-    status = reward_create(&item->reward, name, params, b->err);
+    int status = read_entry(&e, json, b);
+    if (!status) {
+        *item = (struct task_reward){.weight = e.weight};
+        item->task = task ? arena_strndup(b->arena, task, strlen(task)) : NULL;
+        item->label = e.label ? arena_strndup(b->arena, e.label, strlen(e.label))
+                              : make_label(b, e.name, task);
+        if (!item->label || (task && !item->task))
+            status = err_no_memory(b->err, b->where, 0);
+    }
+    if (!status)
+        status = reward_create(&item->reward, e.name, e.params, b->err);
     if (!status)
         b->set->count++;
-bad:
+    json_decref(e.own);
     if (status && b->err && b->err->code == ERR_INPUT)
         b->err->code = ERR_USAGE; /* a recipe's mistake, not a data file's */
     return status ? (b->err ? (int)b->err->code : ERR_USAGE) : ERR_NONE;
@@ -87,9 +163,15 @@ static int add_list(const struct building *b, const json_t *list, const char *ta
     return ERR_NONE;
 }
 
+/* An object is one reward without a list around it, or a map from tasks. */
+static bool is_map(const json_t *rewards)
+{
+    return json_is_object(rewards) && !json_object_get(rewards, "name") && !own_kind(rewards);
+}
+
 static size_t count_items(const json_t *rewards)
 {
-    if (!json_is_object(rewards) || json_object_get(rewards, "name"))
+    if (!is_map(rewards))
         return json_is_array(rewards) ? json_array_size(rewards) : 1;
     size_t n = 0;
     const char *task;
@@ -113,7 +195,7 @@ int reward_set_create(struct reward_set *set, const json_t *rewards, const char 
     int status = ERR_NONE;
     if (!arena || !set->items) {
         status = err_no_memory(err, where, 0);
-    } else if (json_is_object(rewards) && !json_object_get(rewards, "name")) {
+    } else if (is_map(rewards)) {
         const char *task;
         json_t *list;
         json_object_foreach((json_t *)(uintptr_t)rewards, task, list)
@@ -148,6 +230,11 @@ static bool applies(const struct task_reward *item, const struct row *row)
     return !item->task || strcmp(item->task, row->task) == 0;
 }
 
+bool reward_set_applies(const struct reward_set *set, int i, const struct row *row)
+{
+    return applies(&set->items[i], row);
+}
+
 int reward_set_covers(const struct reward_set *set, const struct dataset *d, struct err *err)
 {
     for (size_t r = 0; r < d->count; r++) {
@@ -164,6 +251,19 @@ int reward_set_covers(const struct reward_set *set, const struct dataset *d, str
     return ERR_NONE;
 }
 
+struct reward_input episode_input(const struct row *row, const struct slice *group, int n_group,
+                                  int sample)
+{
+    return (struct reward_input){.prompt = row->user_text,
+                                 .prompt_length = strlen(row->user_text),
+                                 .completion = group[sample].data,
+                                 .completion_length = group[sample].length,
+                                 .row = row->json,
+                                 .group = group,
+                                 .n_group = n_group,
+                                 .sample = sample};
+}
+
 void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
                    int n_group, int sample, struct scored *out)
 {
@@ -173,19 +273,15 @@ void episode_score(const struct reward_set *set, const struct row *row, const st
     for (int i = 0; i < set->count; i++) {
         const struct task_reward *item = &set->items[i];
         struct reward_result local, *result = out->results ? &out->results[i] : &local;
+        bool asked = out->ready && out->ready[i] && out->results;
         out->values[i] = NAN;
-        *result = (struct reward_result){.status = REWARD_NOT_APPLICABLE};
+        if (!asked)
+            *result = (struct reward_result){.status = REWARD_NOT_APPLICABLE};
         if (!applies(item, row))
             continue;
-        struct reward_input in = {.prompt = row->user_text,
-                                  .prompt_length = strlen(row->user_text),
-                                  .completion = group[sample].data,
-                                  .completion_length = group[sample].length,
-                                  .row = row->json,
-                                  .group = group,
-                                  .n_group = n_group,
-                                  .sample = sample};
-        reward_evaluate(item->reward, &in, result, NULL);
+        struct reward_input in = episode_input(row, group, n_group, sample);
+        if (!asked)
+            reward_evaluate(item->reward, &in, result, NULL);
         if (result->status == REWARD_FAILED) {
             out->failed++;
             broken = broken || item->weight != 0;

@@ -24,7 +24,8 @@ struct reward_set {
     void *storage;
 };
 /* From the recipe's `rewards` as JSON: a list of names or {name, weight, params}, or a map from
- * task to such a list. where: for messages. */
+ * task to such a list. {command: [...], …} and {library: FILE, …} are rewards of the user's own:
+ * the parameters stand beside `weight`, and `name` is the label. where: for messages. */
 int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
                       struct err *err);
 void reward_set_free(struct reward_set *set);
@@ -40,7 +41,13 @@ struct scored {
     int failed;                    /* number of machinery failures */
     double *values;                /* (set->count), caller's */
     struct reward_result *results; /* (set->count), caller's; NULL: components not wanted */
+    const bool *ready; /* (set->count): results[i] is there already (asker.h); NULL: none is */
 };
+/* Whether item i of the set scores rows like this one. */
+bool reward_set_applies(const struct reward_set *set, int i, const struct row *row);
+/* What a reward is shown of completion [sample] of a row's group. */
+struct reward_input episode_input(const struct row *row, const struct slice *group, int n_group,
+                                  int sample);
 /* group: the completions of this row's prompt; the one at [sample] is scored. */
 void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
                    int n_group, int sample, struct scored *out);

@@ -110,6 +110,30 @@ static const struct reward_definition table[] = {
         .release = sql_valid_release,
         .evaluate = sql_valid_evaluate,
     },
+    {
+        .name = "command",
+        .version = 1,
+        .summary = "your own program, params command: [program, argument...]: it answers a line of "
+                   "JSON for each line of JSON (docs/REWARDS_PROTOCOL.md)",
+        .manner = command_manner,
+        .list = command_list,
+        .configure = command_configure,
+        .release = command_release,
+        .files = command_files,
+        .evaluate = command_evaluate,
+    },
+    {
+        .name = "library",
+        .version = 1,
+        .summary = "your own shared object, params library: ./file.so, with the C interface of "
+                   "grpo_reward.h",
+        .manner = library_manner,
+        .list = library_list,
+        .configure = library_configure,
+        .release = library_release,
+        .files = library_files,
+        .evaluate = library_evaluate,
+    },
 };
 enum { N_REWARDS = sizeof table / sizeof *table };
 
@@ -244,6 +268,14 @@ const struct reward_component *reward_components(const reward *r, int *n)
     return r->definition->components;
 }
 
+struct reward_manner reward_manner(const reward *r)
+{
+    if (r->definition->manner)
+        return r->definition->manner(r->state);
+    return (struct reward_manner){
+        .needs = r->definition->needs, .side_by_side = 1, .repeatable = true};
+}
+
 int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, void *user,
                  struct err *err)
 {
@@ -311,7 +343,7 @@ void reward_evaluate(const reward *r, const struct reward_input *in, struct rewa
     for (int i = 0; i < REWARD_MAX_COMPONENTS; i++)
         out->components[i] = NAN;
     size_t before = explain_json ? explain_json->length : 0;
-    const char *why = missing(r->definition->needs, in);
+    const char *why = missing(reward_manner(r).needs, in);
     if (why) {
         out->status = REWARD_NOT_APPLICABLE;
         snprintf(out->reason, sizeof out->reason, "%s", why);

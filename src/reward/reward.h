@@ -55,11 +55,20 @@ struct reward_component {
 
 typedef int reward_file_visit(void *user, const char *path, struct err *err);
 
+/* How a reward is to be asked, where its parameters decide that. */
+struct reward_manner {
+    unsigned needs;   /* bits of enum reward_need */
+    int side_by_side; /* evaluations that run at once: more would wait for each other */
+    bool repeatable;  /* the same input always gives the same result */
+};
+
 struct reward_definition {
     const char *name; /* "sql_qa_v2" */
     int version;
     const char *summary;
     unsigned needs; /* bits of enum reward_need */
+    /* Where the parameters say it (then needs above is 0). NULL: needs, 1, true. */
+    struct reward_manner (*manner)(const void *state);
     int n_components;
     struct reward_component components[REWARD_MAX_COMPONENTS];
     /* Where the parameters say what the components are (then n_components above is 0). */
@@ -83,6 +92,7 @@ void reward_free(reward *r);
 const struct reward_definition *reward_definition(const reward *r);
 /* The components with their weights, in the order of results; *n of them. The reward's own. */
 const struct reward_component *reward_components(const reward *r, int *n);
+struct reward_manner reward_manner(const reward *r);
 int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, void *user,
                  struct err *err);
 /* Thread-safe. The total is Σ weight·component over present components when `evaluate` leaves the

@@ -67,6 +67,23 @@ void sql_valid_release(void *state);
 void sql_valid_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                         struct str *explain_json);
 
+int command_configure(void **state, const json_t *params, struct err *err);
+void command_release(void *state);
+const struct reward_component *command_list(const void *state, int *n);
+struct reward_manner command_manner(const void *state);
+int command_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                  struct err *err);
+void command_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                      struct str *explain_json);
+int library_configure(void **state, const json_t *params, struct err *err);
+void library_release(void *state);
+const struct reward_component *library_list(const void *state, int *n);
+struct reward_manner library_manner(const void *state);
+int library_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                  struct err *err);
+void library_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                      struct str *explain_json);
+
 /* ERR_USAGE when params is no object (NULL and null are fine) or has a key that is not in `known`;
  * the message names the key, the nearest known one and all of them. */
 int reward_params_check(const json_t *params, const char *const *known, int n_known,

@@ -269,6 +269,8 @@ static bool take_draw(rollout *r, const struct rollout_options *o, struct group_
     else
         return false;
     c->length = s->length;
+    if (o->ended)
+        o->ended(o->user, s->group, s->sample, c);
     return true;
 }
 

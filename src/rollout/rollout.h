@@ -15,6 +15,7 @@
 enum stop_reason { STOP_EOS, STOP_LENGTH, STOP_STRING };
 const char *stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop" */
 
+struct completion;
 struct rollout_options {
     int max_new_tokens;
     double temperature; /* 0: greedy */
@@ -26,6 +27,9 @@ struct rollout_options {
     /* Called after every token that is no EOS (NULL: never), in a fixed order and from one thread:
      * true ends the completion (STOP_STRING), whose last token it keeps. ids: the n so far. */
     bool (*finished)(void *user, int group, int sample, const int *ids, int n);
+    /* Called once for every completion that has ended, whatever ended it (NULL: never), while
+     * others still decode; from the same thread. */
+    void (*ended)(void *user, int group, int sample, const struct completion *c);
     void *user;
 };
 

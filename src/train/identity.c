@@ -6,14 +6,18 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/json.h"
+#include "base/map.h"
 #include "base/mem.h"
+#include "episode/episode.h"
 
-const char *const identity_names[N_IDENTITY_PARTS] = {
-    "model", "data", "eval_data", "init_adapter", "ref_adapter", "replay", "build", "isa"};
+const char *const identity_names[N_IDENTITY_PARTS] = {"model",        "data",        "eval_data",
+                                                      "init_adapter", "ref_adapter", "replay",
+                                                      "reward_files", "build",       "isa"};
 
 void identity_free(struct identity *id)
 {
     str_free(&id->recipe);
+    str_free(&id->rewards);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -102,7 +106,7 @@ int identity_folder(char out[72], const char *folder, struct err *err)
     return status;
 }
 
-int identity_architecture(char out[72], const char *config, const char *tokenizer,
+int identity_architecture(char out[72], const char *config, const char *tokenizer_folder,
                           const char *weights, struct err *err)
 {
     static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
@@ -113,10 +117,10 @@ int identity_architecture(char out[72], const char *config, const char *tokenize
     int status = sha256_file(hash, config, err);
     str_printf(&all, "config %s\n", hash);
     for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++)
-        if (file_exists(path_join(&path, tokenizer, files[i])))
-            status = add_name(&names, files[i], tokenizer, err);
+        if (file_exists(path_join(&path, tokenizer_folder, files[i])))
+            status = add_name(&names, files[i], tokenizer_folder, err);
     if (!status)
-        status = hash_files(hash, tokenizer, &names, err);
+        status = hash_files(hash, tokenizer_folder, &names, err);
     str_printf(&all, "tokenizer %s\n", hash);
     if (!status && weights) {
         status = identity_folder(hash, weights, err);
@@ -139,6 +143,111 @@ int identity_add_file(char hash[72], const char *path, struct err *err)
     snprintf(both, sizeof both, "%.64s %s", hash, status ? "" : file);
     if (!status)
         sha256_hex(hash, both, strlen(both));
+    return status;
+}
+
+/* --- rewards --- */
+
+/* Paths in order of their first visit, each once. */
+struct paths {
+    struct names names;
+    struct map seen;
+};
+
+static int visit_path(void *user, const char *path, struct err *err)
+{
+    struct paths *p = user;
+    if (map_get(&p->seen, path, strlen(path), NULL))
+        return ERR_NONE;
+    if (!map_put(&p->seen, path, strlen(path), 1))
+        return err_no_memory(err, path, strlen(path));
+    return add_name(&p->names, path, path, err);
+}
+
+static int visit_rows(struct paths *p, const struct reward_set *set, int item,
+                      const struct dataset *data, struct err *err)
+{
+    int status = ERR_NONE;
+    for (size_t r = 0; data && r < data->count && !status; r++) {
+        if (!reward_set_applies(set, item, &data->rows[r]))
+            continue;
+        status = reward_files(set->items[item].reward, data->rows[r].json, visit_path, p, err);
+        if (status)
+            err_prefix(err, data->rows[r].id);
+    }
+    return status;
+}
+
+/* The hash over all, and each with its own, under "reward_file_hashes". */
+static int hash_paths(struct identity *id, struct json_writer *w, const struct names *paths,
+                      struct err *err)
+{
+    struct str all = {0};
+    int status = ERR_NONE;
+    jw_key(w, "reward_file_hashes");
+    jw_object_begin(w);
+    for (size_t i = 0; i < paths->n && !status; i++) {
+        char hash[65];
+        status = sha256_file(hash, paths->items[i], err);
+        if (status)
+            break;
+        str_printf(&all, "%s %s\n", paths->items[i], hash);
+        jw_key(w, paths->items[i]);
+        jw_text(w, hash);
+    }
+    jw_object_end(w);
+    if (!status && all.failed)
+        status = err_no_memory(err, "the rewards' files", all.capacity);
+    id->part[IDENTITY_REWARD_FILES][0] = 0;
+    if (!status && paths->n)
+        sha256_hex(id->part[IDENTITY_REWARD_FILES], str_text(&all), all.length);
+    str_free(&all);
+    return status;
+}
+
+static void write_rewards(struct json_writer *w, const struct reward_set *set)
+{
+    jw_key(w, "rewards");
+    jw_array_begin(w);
+    for (int i = 0; i < set->count; i++) {
+        const struct reward_definition *d = reward_definition(set->items[i].reward);
+        jw_object_begin(w);
+        jw_key(w, "label");
+        jw_text(w, set->items[i].label);
+        jw_key(w, "reward");
+        jw_text(w, d->name);
+        jw_key(w, "version");
+        jw_int(w, d->version);
+        jw_key(w, "deterministic");
+        jw_bool(w, reward_manner(set->items[i].reward).repeatable);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+}
+
+int identity_rewards(struct identity *id, const struct reward_set *set,
+                     const struct dataset *const *data, int n_data, struct err *err)
+{
+    struct paths p = {0};
+    struct json_writer w;
+    int status = ERR_NONE;
+    for (int i = 0; i < set->count && !status; i++) {
+        const reward *r = set->items[i].reward;
+        status = reward_files(r, NULL, visit_path, &p, err);
+        for (int d = 0; d < n_data && reward_definition(r)->files && !status; d++)
+            status = visit_rows(&p, set, i, data[d], err);
+    }
+    if (p.names.n)
+        qsort(p.names.items, p.names.n, sizeof *p.names.items, by_name);
+    str_clear(&id->rewards);
+    jw_begin(&w, &id->rewards);
+    write_rewards(&w, set);
+    if (!status)
+        status = hash_paths(id, &w, &p.names, err);
+    if (!status && id->rewards.failed)
+        status = err_no_memory(err, "the rewards", id->rewards.capacity);
+    names_free(&p.names);
+    map_free(&p.seen);
     return status;
 }
 
@@ -230,6 +339,8 @@ int identity_check(const struct identity *now, const json_t *saved, const char *
     struct comparison c = {.allow = allow, .n_allow = n_allow, .noted = noted};
     for (int i = 0; i < N_IDENTITY_PARTS; i++) {
         const char *was = json_string_value(json_object_get(saved, identity_names[i]));
+        if (!was && i == IDENTITY_REWARD_FILES)
+            was = ""; /* a run from before there was this part */
         if (!was || strcmp(was, now->part[i]) != 0)
             differs(&c, identity_names[i], was ? was : "absent", now->part[i]);
     }

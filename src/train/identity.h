@@ -15,15 +15,17 @@ enum identity_part {
     IDENTITY_INIT_ADAPTER,
     IDENTITY_REF_ADAPTER,
     IDENTITY_REPLAY,
-    IDENTITY_BUILD, /* of this program */
-    IDENTITY_ISA,   /* instruction set: sums are ordered by it */
+    IDENTITY_REWARD_FILES, /* what scores depend on besides the recipe: scripts, databases */
+    IDENTITY_BUILD,        /* of this program */
+    IDENTITY_ISA,          /* instruction set: sums are ordered by it */
     N_IDENTITY_PARTS
 };
 extern const char *const identity_names[N_IDENTITY_PARTS];
 
 struct identity {
     char part[N_IDENTITY_PARTS][72];
-    struct str recipe; /* resolved, as JSON */
+    struct str recipe;  /* resolved, as JSON */
+    struct str rewards; /* members of a JSON object for run.json: "rewards", "reward_file_hashes" */
 };
 void identity_free(struct identity *id);
 
@@ -32,10 +34,17 @@ void identity_free(struct identity *id);
 int identity_folder(char out[72], const char *folder, struct err *err);
 /* The same of what pretraining starts from: config.json, the tokenizer's files in their folder, and
  * the folder of initial weights (or NULL). */
-int identity_architecture(char out[72], const char *config, const char *tokenizer,
+int identity_architecture(char out[72], const char *config, const char *tokenizer_folder,
                           const char *weights, struct err *err);
 /* Makes the hash depend on a file outside the folder as well (a recipe's chat template). */
 int identity_add_file(char hash[72], const char *path, struct err *err);
+/* The rewards and the files that their scores of these rows depend on (reward_files; each hashed
+ * once): the part "reward_files", "" where there are none, and id->rewards. A file that cannot be
+ * read is ERR_INPUT naming it. */
+struct reward_set;
+struct dataset;
+int identity_rewards(struct identity *id, const struct reward_set *set,
+                     const struct dataset *const *data, int n_data, struct err *err);
 /* SHA-256 of the running program. */
 int identity_build(char out[72], struct err *err);
 

@@ -146,6 +146,8 @@ static void write_about(struct str *out, const struct run_about *about)
     jw_key(&w, "stopped");
     write_stopped(&w, about);
     identity_write(&w, about->identity);
+    if (about->identity->rewards.length)
+        str_printf(out, ", %s", str_text(&about->identity->rewards));
     jw_object_end(&w);
     str_putc(out, '\n');
 }

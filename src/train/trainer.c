@@ -61,6 +61,11 @@ static int make_identity(struct trainer *t, struct err *err)
         snprintf(id->part[IDENTITY_DATA], sizeof id->part[0], "%s", t->setup.data.sha256);
     if (t->setup.has_eval)
         snprintf(id->part[IDENTITY_EVAL_DATA], sizeof id->part[0], "%s", t->setup.eval_data.sha256);
+    if (!status && t->setup.has_rewards) {
+        const struct dataset *data[] = {t->setup.has_data ? &t->setup.data : NULL,
+                                        t->setup.has_eval ? &t->setup.eval_data : NULL};
+        status = identity_rewards(id, &t->setup.rewards, data, ARRAY_LENGTH(data), err);
+    }
     snprintf(id->part[IDENTITY_ISA], sizeof id->part[0], "%s", t->spec->device->isa);
     recipe_resolved(t->spec->recipe, &id->recipe);
     if (!status && id->recipe.failed)

@@ -1,6 +1,7 @@
 /* batch.c: the path from rows to scored completions; see batch.h. */
 #include "episode/batch.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "episode/asker.h"
 
@@ -221,6 +222,7 @@ static int judge(const struct episode *e, struct episode_batch *b, struct err *e
 {
     const struct storage *s = b->storage;
     asker *a = asker_of(e, b);
+    double started = clock_seconds();
     int status = ERR_NONE;
     for (int g = 0; g < b->count && !status; g++)
         status = decode_group(e, b, g, err);
@@ -236,6 +238,7 @@ static int judge(const struct episode *e, struct episode_batch *b, struct err *e
             episode_score(e->rewards, group->row, s->texts + g * b->per_group, group->n, i,
                           &group->samples[i].scored);
     }
+    b->judge_seconds = clock_seconds() - started;
     return status;
 }
 

@@ -27,7 +27,8 @@ struct episode_group {
 struct episode_batch {
     struct episode_group *groups; /* (capacity) */
     int capacity, per_group, max_new_tokens;
-    int count;   /* groups in use */
+    int count;            /* groups in use */
+    double judge_seconds; /* what texts and rewards took after the last token; for people */
     bool warped; /* the completions were drawn under warpers: sampling_logprobs are valid */
     void *storage;
 };

@@ -362,8 +362,9 @@ static enum readiness wait_for_start(struct command *c, char why[WORKER_REASON])
         double left = c->failures ? c->not_before - clock_seconds() : 0;
         bool given_up = left > 0 && c->failures >= GIVE_UP;
         if (given_up)
-            snprintf(why, WORKER_REASON, "failed %d times in a row and is not asked for %.0f s: %.120s",
-                     c->failures, ceil(left), c->last_why);
+            snprintf(why, WORKER_REASON,
+                     "failed %d times in a row and is not asked for %.0f s: %.120s", c->failures,
+                     ceil(left), c->last_why);
         else if (left <= 0 && c->failures >= GIVE_UP)
             c->not_before = clock_seconds() + RETRY_SECONDS; /* one try, not one of each thread */
         pthread_mutex_unlock(&c->lock);

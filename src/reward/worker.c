@@ -393,7 +393,10 @@ enum worker_outcome worker_ask(struct worker *w, const struct str *request, doub
         case GOES_ON:
             break;
         case LINE_DONE:
-            return WORKER_ANSWERED;
+            if (sent == request->length)
+                return WORKER_ANSWERED;
+            snprintf(why, WORKER_REASON, "answered before it had read the request");
+            return WORKER_BROKEN;
         case CLOSED:
             return ended(w, sent < request->length ? "input" : "output", why);
         case TOO_LONG:

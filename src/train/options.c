@@ -20,7 +20,8 @@ static const struct option top_options[] = {
     {"eval_data", NULL, OPTION_STRING, TOP(eval_data), 0, 0, NULL, NULL,
      "Fixed evaluation rows, JSONL; none of them may be in `data`."},
     {"rewards", NULL, OPTION_NODE, TOP(rewards), 0, 0, NULL, NULL,
-     "A list of rewards (names or {name, weight, params}), or a map from task to such a list."},
+     "A list of rewards (names or {name, weight, params}), or a map from task to such a list. Your "
+     "own: {command: [program, ...], ...} or {library: FILE, ...} (docs/REWARDS_PROTOCOL.md)."},
     {"task_weights", NULL, OPTION_NODE, TOP(task_weights), 0, 0, NULL, NULL,
      "Map from task to its share of the groups, such as {extraction: 0.4, push: 0.6}; each task "
      "then "

@@ -25,16 +25,19 @@ static bool shown(const char *text)
     return true;
 }
 
+/* fail: the number of the allocation that fails; -1: none. */
 static bool answer(struct reward_result *out, char why[PROTOCOL_WHY], const uint8_t *data,
-                   size_t size, int n)
+                   size_t size, int n, long fail)
 {
     struct str explain = {0};
     *out = (struct reward_result){.status = REWARD_OK, .score = NAN, .n_components = n};
     for (int i = 0; i < REWARD_MAX_COMPONENTS; i++)
         out->components[i] = NAN;
     why[0] = 0;
+    mem_fail_after(fail);
     bool taken = protocol_answer(out, why, (const char *)data, size, 5, n == 1 ? list + 2 : list, n,
                                  &explain);
+    mem_fail_after(-1);
     if (explain.length && !explain.failed) {
         json_t *json = json_read(str_text(&explain), explain.length,
                                  JSON_UNIQUE_KEYS | JSON_NUL_ALLOWED, "explain", NULL);
@@ -52,7 +55,7 @@ static void check_answer(const uint8_t *data, size_t size, int n)
     json_t *json =
         json_read(data, size, JSON_UNIQUE_KEYS | JSON_ANY_VALUE | JSON_NUL_ALLOWED, "", NULL);
     const json_t *id = json_object_get(json, "id");
-    bool taken = answer(&out, why, data, size, n);
+    bool taken = answer(&out, why, data, size, n, -1);
     CHECK(taken == (json_is_integer(id) && json_integer_value(id) == 5));
     CHECK(taken == (why[0] == 0) && shown(why));
     CHECK((out.status == REWARD_OK) == (out.reason[0] == 0) && shown(out.reason));
@@ -99,11 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_answer(data, size, 2);
     check_answer(data, size, 1);
     check_request(data, size);
-    if (size) { /* the n-th allocation fails */
-        mem_fail_after(data[size - 1] % 32);
-        answer(&out, why, data, size, 2);
-        mem_fail_after(-1);
-    }
+    if (size)
+        answer(&out, why, data, size, 2, data[size - 1] % 32);
     CHECK(mem_stats().live_blocks == live);
     return 0;
 }

@@ -186,7 +186,9 @@ static void test_large(void **state)
     assert_true(evaluate(r, "", text, n).score == (double)n);
     reward_free(r);
     r = shell_reward("echo '{\"id\": 1, \"score\": 4}'; exec sleep 1000", "{}");
-    assert_true(evaluate(r, "", text, n).score == 4);
+    struct reward_result out = evaluate(r, "", text, n);
+    assert_int_equal(out.status, REWARD_FAILED); /* and what it left unread is nobody's request */
+    assert_non_null(strstr(out.reason, "answered before it had read the request"));
     reward_free(r);
     free(text);
     nothing_left(before);

@@ -518,6 +518,7 @@ static void test_penalty(void **state)
 /* Ends sample s of group g after 3 + s + g tokens, and sees every token once. */
 struct ending {
     int seen[3][TINY_MAX_COMPLETIONS];
+    int ended[3][TINY_MAX_COMPLETIONS]; /* length it was told, of one that has ended */
 };
 
 static bool end_some(void *user, int group, int sample, const int *ids, int n)
@@ -526,6 +527,13 @@ static bool end_some(void *user, int group, int sample, const int *ids, int n)
     assert_int_equal(++e->seen[group][sample], n);
     assert_true(ids[n - 1] >= 0);
     return n == 3 + sample + group;
+}
+
+static void note_end(void *user, int group, int sample, const struct completion *c)
+{
+    struct ending *e = user;
+    assert_int_equal(e->ended[group][sample], 0); /* once */
+    e->ended[group][sample] = c->length;
 }
 
 /* A callback ends completions as it likes; what they hold until then does not change. An EOS goes
@@ -540,6 +548,7 @@ static void test_finished(void **state)
     struct rollout_options o = sampling;
     run(&t, 24, 40, &o, whole->groups, 3);
     o.finished = end_some;
+    o.ended = note_end;
     o.user = &e;
     run(&t, 4, 40, &o, s->groups, 3);
     int stopped = 0;
@@ -551,6 +560,7 @@ static void test_finished(void **state)
             assert_int_equal(a->length, stops ? limit : b->length);
             assert_int_equal(a->stop, stops ? STOP_STRING : b->stop);
             assert_int_equal(e.seen[g][i], a->length - (a->stop == STOP_EOS));
+            assert_int_equal(e.ended[g][i], a->length);
             assert_memory_equal(a->ids, b->ids, (size_t)a->length * sizeof(int));
             assert_memory_equal(a->logprobs, b->logprobs, (size_t)a->length * sizeof(float));
             stopped += stops;
@@ -563,6 +573,7 @@ static void test_finished(void **state)
     run(&t, 4, 40, &o, &g, 1);
     assert_int_equal(s->out[0].c[0].stop, STOP_STRING);
     assert_int_equal(s->out[0].c[1].stop, STOP_LENGTH);
+    assert_true(e.ended[0][0] == 3 && e.ended[0][1] == 3);
     assert_string_equal(stop_reason_name(STOP_STRING), "stop");
     free(whole);
     free(s);

@@ -2,10 +2,13 @@
  * reference's.
  *
  *   row.reference   {"database": FILE, "sql": QUERY}; other keys are not read
+ *
  *   params          database  the file, where the row names none
  *                   folder    where a row's relative FILE is looked for (else the working folder)
  *                   workers   processes that run queries (default: one a core, at most 4)
  *                   steps     the most that a query may take (default 50 million)
+ *
+ *   FILE            a database, or (NAME.sql) statements that make one
  *
  *   parses   there is one query (sql_find.h), and SQLite's grammar takes it
  *   runs     it runs within its budgets and reads a table: a query without one is worth nothing

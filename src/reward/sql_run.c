@@ -14,6 +14,7 @@
  *   one statement, without parameters, under limits of length, depth and number of everything.
  *
  *   steps        the progress handler counts them: a budget that is the same on every machine.
+ *                Functions whose work depends on the length of texts count it (sql_functions.h).
  *
  *   memory       what the query takes beyond what the connection holds; before each query the
  *                cache of pages is dropped, so that a query's limit does not depend on who ran
@@ -31,6 +32,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "reward/sql_functions.h"
 
 enum { STEPS_BETWEEN_LOOKS = 500 };
 
@@ -43,7 +45,9 @@ struct sql_db {
     /* Of the statement at hand. */
     int64_t steps_left;
     bool out_of_steps, asked_clock;
-    bool denied_part; /* a function or a table was refused, within a query */
+    bool is_query;     /* SQLite took it for a SELECT, before it looked at its names */
+    bool denied_part;  /* a function or a table of it was refused */
+    bool denied_whole; /* it does something else than reading */
     bool reads;
     char unsure[80]; /* read without a column, as by COUNT(*): a table, or a name of the query's */
 };
@@ -157,19 +161,18 @@ static bool vfs_register(struct sql_db *s)
 static bool function_allowed(const char *name)
 {
     static const char *const allowed[] = {
-        "abs",         "acos",       "asin",     "atan",         "atan2",        "avg",
-        "ceil",        "ceiling",    "char",     "coalesce",     "cos",          "count",
-        "cume_dist",   "date",       "datetime", "degrees",      "dense_rank",   "exp",
-        "first_value", "floor",      "format",   "glob",         "group_concat", "hex",
-        "ifnull",      "iif",        "instr",    "julianday",    "lag",          "last_value",
-        "lead",        "length",     "like",     "ln",           "log",          "log10",
-        "log2",        "lower",      "ltrim",    "max",          "min",          "mod",
-        "nth_value",   "ntile",      "nullif",   "percent_rank", "pi",           "pow",
-        "power",       "printf",     "quote",    "radians",      "rank",         "replace",
-        "round",       "row_number", "rtrim",    "sign",         "sin",          "sqrt",
-        "strftime",    "string_agg", "substr",   "substring",    "sum",          "tan",
-        "time",        "total",      "trim",     "trunc",        "typeof",       "unicode",
-        "unixepoch",   "upper",
+        "abs",       "acos",         "asin",      "atan",         "atan2",      "avg",
+        "ceil",      "ceiling",      "coalesce",  "cos",          "count",      "cume_dist",
+        "date",      "datetime",     "degrees",   "dense_rank",   "exp",        "first_value",
+        "floor",     "format",       "glob",      "group_concat", "ifnull",     "iif",
+        "instr",     "julianday",    "lag",       "last_value",   "lead",       "length",
+        "like",      "ln",           "log",       "log10",        "log2",       "lower",
+        "ltrim",     "max",          "min",       "mod",          "nth_value",  "ntile",
+        "nullif",    "percent_rank", "pi",        "pow",          "power",      "printf",
+        "radians",   "rank",         "replace",   "round",        "row_number", "rtrim",
+        "sign",      "sin",          "sqrt",      "strftime",     "string_agg", "substr",
+        "substring", "sum",          "tan",       "time",         "total",      "trim",
+        "trunc",     "typeof",       "unixepoch", "upper",
     };
     for (size_t i = 0; name && i < ARRAY_LENGTH(allowed); i++)
         if (sqlite3_stricmp(name, allowed[i]) == 0)
@@ -200,6 +203,8 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     (void)trigger;
     switch (action) {
     case SQLITE_SELECT:
+        s->is_query = true;
+        return SQLITE_OK;
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_READ:
@@ -219,6 +224,7 @@ static int authorize(void *context, int action, const char *a, const char *b, co
             return SQLITE_OK;
         break;
     default:
+        s->denied_whole = true;
         return SQLITE_DENY;
     }
     s->denied_part = true;
@@ -301,11 +307,13 @@ static int read_tables(struct sql_db *s, const char *path, struct err *err)
 }
 
 /* Sorting and DISTINCT would go to a file otherwise. */
-static int finish(struct sql_db *s, const char *path, struct err *err)
+static int lock(struct sql_db *s, const char *path, struct err *err)
 {
     if (sqlite3_exec(s->db, "PRAGMA temp_store = MEMORY; PRAGMA query_only = 1", NULL, NULL, NULL))
         return sqlite_error(s, path, "cannot be read as an SQLite database", err);
     int status = read_tables(s, path, err);
+    if (!status && sql_functions_add(s->db, &s->steps_left))
+        status = sqlite_error(s, path, "cannot be set up", err);
     if (!status)
         lock_down(s);
     return status;
@@ -371,13 +379,29 @@ static int open_memory(struct sql_db *s, struct err *err)
     return ERR_NONE;
 }
 
-int sql_db_open(sql_db **out, const char *path, struct err *err)
+static int make(struct sql_db *s, const char *path, const char *statements, struct err *err)
 {
-    int status = begin(out, err);
+    int status = open_memory(s, err);
+    if (!status && sqlite3_exec(s->db, statements, NULL, NULL, NULL))
+        status = sqlite_error(s, path, "is no SQL that makes a database", err);
+    return status;
+}
+
+static int make_from_file(struct sql_db *s, const char *path, struct err *err)
+{
+    struct str text = {0};
+    int status = file_read(&text, path, err);
     if (!status)
-        status = open_file(*out, path, err);
+        status = make(s, path, str_text(&text), err);
+    str_free(&text);
+    return status;
+}
+
+/* The end of every way to open one. */
+static int finish(sql_db **out, const char *path, int status, struct err *err)
+{
     if (!status)
-        status = finish(*out, path, err);
+        status = lock(*out, path, err);
     if (status) {
         sql_db_close(*out);
         *out = NULL;
@@ -385,20 +409,22 @@ int sql_db_open(sql_db **out, const char *path, struct err *err)
     return status;
 }
 
+int sql_db_open(sql_db **out, const char *path, struct err *err)
+{
+    size_t length = strlen(path);
+    bool script = length > 4 && strcmp(path + length - 4, ".sql") == 0;
+    int status = begin(out, err);
+    if (!status)
+        status = script ? make_from_file(*out, path, err) : open_file(*out, path, err);
+    return finish(out, path, status, err);
+}
+
 int sql_db_make(sql_db **out, const char *statements, struct err *err)
 {
     int status = begin(out, err);
     if (!status)
-        status = open_memory(*out, err);
-    if (!status && sqlite3_exec((*out)->db, statements, NULL, NULL, NULL))
-        status = sqlite_error(*out, "", "is no SQL that makes a database", err);
-    if (!status)
-        status = finish(*out, "", err);
-    if (status) {
-        sql_db_close(*out);
-        *out = NULL;
-    }
-    return status;
+        status = make(*out, "", statements, err);
+    return finish(out, "", status, err);
 }
 
 /* Which half a row is in: its number stirred, by table, so that rows of two tables with the same
@@ -449,13 +475,7 @@ int sql_db_half(sql_db **out, const char *path, int half, struct err *err)
         status = open_memory(*out, err);
     if (!status)
         status = copy_half(*out, path, half, err);
-    if (!status)
-        status = finish(*out, path, err);
-    if (status) {
-        sql_db_close(*out);
-        *out = NULL;
-    }
-    return status;
+    return finish(out, path, status, err);
 }
 
 void sql_db_close(sql_db *s)
@@ -525,15 +545,16 @@ static void set_compile_error(struct sql_db *s, int status, struct sql_result *o
         outcome = SQL_OVER_BUDGET;
         break;
     case SQLITE_AUTH:
-        outcome = SQL_NOT_ALLOWED;
-        out->parses = s->denied_part;
-        break;
     case SQLITE_ERROR:
         if (says(message, "syntax error") || says(message, "incomplete input") ||
             says(message, "unrecognized token") || says(message, "parser stack overflow"))
             outcome = SQL_SYNTAX;
-        else
-            out->parses = true;
+        else if (says(message, "too large") || says(message, "too many") ||
+                 says(message, "at most"))
+            outcome = SQL_OVER_BUDGET;
+        else if (s->denied_part || s->denied_whole || !s->is_query)
+            outcome = SQL_NOT_ALLOWED;
+        out->parses = outcome != SQL_SYNTAX && s->is_query && !s->denied_whole;
         break;
     default:
         outcome = SQL_MACHINE;
@@ -699,7 +720,8 @@ void sql_run(sql_db *s, const char *sql, size_t length, const struct sql_budget 
 {
     *out = (struct sql_result){0};
     s->steps_left = budget->steps;
-    s->out_of_steps = s->asked_clock = s->denied_part = s->reads = false;
+    s->out_of_steps = s->asked_clock = s->is_query = s->reads = false;
+    s->denied_part = s->denied_whole = false;
     s->unsure[0] = 0;
     sqlite3_db_release_memory(s->db);
     if (budget->memory)

@@ -23,10 +23,11 @@ enum { SQL_MAX_LENGTH = 10000, SQL_MAX_COLUMNS = 64, SQL_MAX_VALUE = 65536 };
 
 typedef struct sql_db sql_db;
 
-/* A file, as it stands: it must not be changed while it is open. ERR_INPUT when it is no database,
- * or has a journal beside it that somebody must apply first; nothing is written, not even locks. */
+/* A database file, as it stands, or (NAME.sql) a file of SQL that makes one in memory. It must not
+ * be changed while it is open. ERR_INPUT when it is no database, or has a journal beside it that
+ * somebody must apply first; nothing is written, not even locks. */
 int sql_db_open(sql_db **out, const char *path, struct err *err);
-/* A database in memory that statements make: for tests. */
+/* A database in memory that statements make. */
 int sql_db_make(sql_db **out, const char *statements, struct err *err);
 /* Half of another: a copy in memory that has about every second row of each table (`half`, 0 or
  * 1: every row is in exactly one of them). */

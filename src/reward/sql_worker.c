@@ -15,8 +15,8 @@
  *   the query's, when it happens twice.
  *
  *   SIGPROF: the query took more time of the processor (not of the clock: a busy machine is no
- *   matter) than half a second and 200 ns for each step of its budget. Steps take 10 to 50 ns; only
- *   steps that are long by design get there. The query's, when it happens twice.
+ *   matter) than 0.3 s and 200 ns for each step of its budget. Steps take 10 to 50 ns; only
+ *   steps that are long by design get there. The query's, at once: the time is its own.
  *
  *   SIGKILL: nothing in the child sends it, so the machine did (memory): the machine's.
  *
@@ -467,7 +467,7 @@ static void give_back(sql_pool *pool, struct worker *w)
 
 static double processor_seconds(const struct sql_budget *budget)
 {
-    double seconds = 0.5 + (double)budget->steps * 200e-9;
+    double seconds = 0.3 + (double)budget->steps * 200e-9;
     return seconds > 60 ? 60 : seconds;
 }
 
@@ -503,8 +503,8 @@ static void describe_end(struct sql_result *out, int status)
                        WEXITSTATUS(status));
 }
 
-/* One attempt. false: worth another in a fresh process. `stale`: the process had died idle, and the
- * query was not what ended it. */
+/* One attempt. false: deserves another in a fresh process. `stale`: the process had died idle, and
+ * the query was not what ended it. */
 static bool ask(struct worker *w, const struct sql_request *r, struct sql_result *out, bool *stale)
 {
     const char *why = "";
@@ -528,6 +528,7 @@ static bool ask(struct worker *w, const struct sql_request *r, struct sql_result
     if (got == RECEIVED && sql_result_get(out, str_text(&w->frame), w->frame.length, &no_memory))
         return true;
     int status = end_worker(w, got != CLOSED);
+    bool slow = WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF;
     if (got == NO_MEMORY || no_memory)
         sql_result_set(out, SQL_MACHINE, "out of memory for a result");
     else if (got == SILENT)
@@ -537,7 +538,7 @@ static bool ask(struct worker *w, const struct sql_request *r, struct sql_result
         sql_result_set(out, SQL_CRASHED, "the worker process gave a broken answer");
     else
         describe_end(out, status);
-    return got == NO_MEMORY || no_memory;
+    return got == NO_MEMORY || no_memory || slow;
 }
 
 void sql_pool_run(sql_pool *pool, const struct sql_request *request, struct sql_result *out)

@@ -23,6 +23,13 @@ static bool charge(sqlite3_context *c, int64_t bytes, int64_t comparisons)
     return false;
 }
 
+/* Comparisons that the steps left pay for. */
+static int64_t comparisons_left(sqlite3_context *c)
+{
+    const int64_t *steps = sqlite3_user_data(c);
+    return *steps < INT64_MAX / COMPARISONS_A_STEP ? *steps * COMPARISONS_A_STEP : INT64_MAX;
+}
+
 /* false: NULL, or memory is out (which SQLite notes). */
 static bool text_of(struct slice *out, sqlite3_value *v)
 {
@@ -164,8 +171,7 @@ static void like_or_glob(sqlite3_context *c, int n, sqlite3_value **values, bool
     }
     if (!text_of(&pattern, values[0]) || !text_of(&text, values[1]))
         return;
-    const int64_t *steps = sqlite3_user_data(c);
-    int found = match(&m, pattern, text, *steps * COMPARISONS_A_STEP);
+    int found = match(&m, pattern, text, comparisons_left(c));
     if (charge(c, 0, m.work + (found < 0) * 2 * COMPARISONS_A_STEP))
         sqlite3_result_int(c, found);
 }
@@ -277,8 +283,7 @@ static void trim_ends(sqlite3_context *c, int n, sqlite3_value **values, bool le
     int64_t work = 0;
     if (!text_of(&text, values[0]) || (n == 2 && !text_of(&set, values[1])))
         return;
-    const int64_t *steps = sqlite3_user_data(c);
-    int64_t most = *steps * COMPARISONS_A_STEP;
+    int64_t most = comparisons_left(c);
     for (size_t k; left && text.length && work <= most && (k = trimmable(text, set, false, &work));)
         text = (struct slice){text.data + k, text.length - k};
     for (size_t k; right && text.length && work <= most && (k = trimmable(text, set, true, &work));)
@@ -538,8 +543,8 @@ static void format(sqlite3_context *c, int n, sqlite3_value **values)
         sqlite3_result_error_nomem(c);
     else if (why)
         sqlite3_result_error(c, why, -1);
-    else if (paid)
-        put_result(c, made ? made : "", (size_t)length);
+    else if (paid && made) /* of nothing SQLite makes NULL */
+        put_result(c, made, (size_t)length);
     sqlite3_free(made);
 }
 

@@ -131,7 +131,7 @@ static int round_digits(struct slice t, size_t at)
                          ? k.text.data[0] - '0'
                          : 9;
     }
-    return digits;
+    return -1; /* it never closes */
 }
 
 static bool ends_term(const struct token *k)
@@ -333,7 +333,7 @@ static bool numbers_agree(const struct value *a, const struct value *b, int deci
         return true;
     if (a->real && b->real && rounded(a, b, 2))
         return true;
-    return decimals >= 0 && decimals < 2 && rounded(a, b, decimals);
+    return decimals >= 0 && rounded(a, b, decimals);
 }
 
 static int compare_text(struct slice a, struct slice b)

@@ -21,7 +21,8 @@
 enum {
     MAX_COLUMNS = 24, /* more on either side are left out */
     MAX_TRIES = 300,
-    NO_VALUE = -1 /* agrees with no value of the reference's column */
+    MAX_DIGITS = 15, /* a text with more (a code, a key) is no number that a double holds */
+    NO_VALUE = -1    /* agrees with no value of the reference's column */
 };
 
 /* --- what the query says --- */
@@ -116,8 +117,8 @@ static bool is_sign(const struct token *k, char sign)
 static int round_digits(struct slice t, size_t at)
 {
     struct token k = {0};
-    int digits = 0;
-    bool comma = false, first = true;
+    int digits = 0, behind_comma = -1; /* words behind the last comma; -1: there is none */
+    bool first = true;
     while (next_token(&k, t, &at)) {
         if (first && !is_sign(&k, '('))
             return -1;
@@ -125,9 +126,10 @@ static int round_digits(struct slice t, size_t at)
         if (k.depth == 0)
             return digits;
         if (k.depth == 1 && is_sign(&k, ','))
-            comma = true;
-        else if (comma)
-            digits = k.text.length == 1 && k.text.data[0] >= '0' && k.text.data[0] <= '9'
+            behind_comma = 0;
+        else if (behind_comma >= 0)
+            digits = behind_comma++ == 0 && k.text.length == 1 && k.text.data[0] >= '0' &&
+                             k.text.data[0] <= '9'
                          ? k.text.data[0] - '0'
                          : 9;
     }
@@ -242,18 +244,17 @@ struct value {
 static bool plain_number(struct value *v, struct slice t)
 {
     char text[24];
-    size_t i = t.length && (t.data[0] == '-' || t.data[0] == '+'), digits = 0, points = 0;
-    if (t.length >= sizeof text)
+    size_t i = t.length && (t.data[0] == '-' || t.data[0] == '+'), points = 0;
+    int digits = count_digits(t);
+    if (t.length >= sizeof text || digits == 0 || digits > MAX_DIGITS)
         return false;
     for (; i < t.length; i++) {
         if (t.data[i] == '.')
             points++;
-        else if (t.data[i] >= '0' && t.data[i] <= '9')
-            digits++;
-        else
+        else if (t.data[i] < '0' || t.data[i] > '9')
             return false;
     }
-    if (!digits || points > 1 || digits > 15)
+    if (points > 1)
         return false;
     memcpy(text, t.data, t.length);
     text[t.length] = 0;
@@ -261,6 +262,14 @@ static bool plain_number(struct value *v, struct slice t)
     v->number = strtod(text, NULL);
     v->integer = v->real ? 0 : strtoll(text, NULL, 10);
     return true;
+}
+
+static int count_digits(struct slice t)
+{
+    int digits = 0;
+    for (size_t i = 0; i < t.length; i++)
+        digits += t.data[i] >= '0' && t.data[i] <= '9';
+    return digits;
 }
 
 static void read_value(struct value *v, const struct sql_result *r, const struct sql_cell *cell)
@@ -289,7 +298,8 @@ static void read_value(struct value *v, const struct sql_result *r, const struct
     v->text = reward_trim(v->text.data, v->text.length);
     if (plain_number(v, v->text)) {
         v->kind = VALUE_NUMBER;
-    } else if (v->text.length < 40 && strpbrk(v->text.data, "0123456789") &&
+    } else if (v->text.length < 40 && count_digits(v->text) > 0 &&
+               count_digits(v->text) <= MAX_DIGITS &&
                ptbr_number_read(&n, v->text.data, v->text.length)) {
         v->kind = VALUE_NUMBER;
         v->real = !n.integer;

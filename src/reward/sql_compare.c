@@ -240,6 +240,14 @@ struct value {
     struct slice text;
 };
 
+static int count_digits(struct slice t)
+{
+    int digits = 0;
+    for (size_t i = 0; i < t.length; i++)
+        digits += t.data[i] >= '0' && t.data[i] <= '9';
+    return digits;
+}
+
 /* [-+]digits[.digits], not more of them than a double holds. */
 static bool plain_number(struct value *v, struct slice t)
 {
@@ -262,14 +270,6 @@ static bool plain_number(struct value *v, struct slice t)
     v->number = strtod(text, NULL);
     v->integer = v->real ? 0 : strtoll(text, NULL, 10);
     return true;
-}
-
-static int count_digits(struct slice t)
-{
-    int digits = 0;
-    for (size_t i = 0; i < t.length; i++)
-        digits += t.data[i] >= '0' && t.data[i] <= '9';
-    return digits;
 }
 
 static void read_value(struct value *v, const struct sql_result *r, const struct sql_cell *cell)

@@ -713,10 +713,10 @@ bool sql_compare(struct sql_match *out, const struct sql_result *reference, int 
             number_column(&c, i, values, counts);
         group_rows(&c);
         search(&c, 0, 0, c.n < c.m ? c.n : c.m);
-        double extra = given->n_columns <= reference->n_columns + 1
-                           ? 1
-                           : (double)(reference->n_columns + 1) / given->n_columns;
-        out->values = c.best * extra;
+        double kept = given->n_columns <= reference->n_columns + 1
+                          ? 1
+                          : (double)(reference->n_columns + 1) / given->n_columns;
+        out->values = c.best * kept * kept;
         out->matched = c.best_matched;
         out->in_order = c.best > 0 ? c.best_in_order : true;
     } else if (memory && c.required == c.m) {

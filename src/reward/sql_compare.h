@@ -30,7 +30,7 @@ struct sql_match {
  * reference's columns to given ones: names and order of columns are free.
  *
  *   a column that is not there: the share of columns that are, squared
- *   columns beyond one more: (k + 1) / given, with k columns in the reference
+ *   columns beyond one more: (k + 1) / given, squared, with k columns in the reference
  *   order, where `outline` has it: wholly wrong halves; rows with one key may stand in any order
  *
  * Cells agree: integers when equal; with a real, to a relative 1e-6, or when the one is the other

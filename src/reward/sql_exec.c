@@ -608,7 +608,7 @@ void sql_exec_evaluate(const void *state, const struct reward_input *in, struct 
                        struct str *explain_json)
 {
     struct sql_exec *s = (struct sql_exec *)(uintptr_t)state; /* pool and cache have locks */
-    struct judgement j = {0};
+    struct judgement j = {.match = {.in_order = true}};
     struct str path = {0};
     const char *sql = NULL;
     struct reference *r = NULL;

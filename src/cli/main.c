@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "reward/sql_worker.h"
 
 /* A command the project has planned and not built: it says so instead of being unknown. */
 #define NOT_BUILT(title, line)                                                                     \
@@ -155,6 +156,8 @@ static void wait_asleep(char **argv)
 int main(int argc, char **argv)
 {
     struct err err = {0};
+    if (sql_worker_asked(argc, argv))
+        return sql_worker_main();
     wait_asleep(argv);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, reported as one */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file at its size limit */

@@ -98,6 +98,23 @@ static const struct reward_definition table[] = {
         .evaluate = insights_evaluate,
     },
     {
+        .name = "sql_exec",
+        .version = 1,
+        .summary = "the SQL of the completion is run on the row's database, and its result "
+                   "compared with the reference query's",
+        .needs = REWARD_NEEDS_REFERENCE | REWARD_NEEDS_PROCESS,
+        .n_components = SQL_EXEC_COMPONENTS,
+        .components = {[SQL_EXEC_PARSES] = {"parses", 0.10},
+                       [SQL_EXEC_RUNS] = {"runs", 0.10},
+                       [SQL_EXEC_SHAPE] = {"shape", 0.10},
+                       [SQL_EXEC_VALUES] = {"values", 0.55},
+                       [SQL_EXEC_PROSE] = {"prose", 0.15}},
+        .configure = sql_exec_configure,
+        .release = sql_exec_release,
+        .files = sql_exec_files,
+        .evaluate = sql_exec_evaluate,
+    },
+    {
         .name = "sql_valid",
         .version = 1,
         .summary = "the SQL of the completion compiles against params database (or schema: a file "

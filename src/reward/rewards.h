@@ -41,6 +41,14 @@ enum {
     INSIGHTS_REPETITION,
     INSIGHTS_COMPONENTS
 };
+enum {
+    SQL_EXEC_PARSES,
+    SQL_EXEC_RUNS,
+    SQL_EXEC_SHAPE,
+    SQL_EXEC_VALUES,
+    SQL_EXEC_PROSE,
+    SQL_EXEC_COMPONENTS
+};
 enum { SQL_VALID_FOUND, SQL_VALID_VALID, SQL_VALID_READS, SQL_VALID_COMPONENTS };
 
 void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
@@ -61,6 +69,12 @@ void extraction_release(void *state);
 void extraction_evaluate(const void *state, const struct reward_input *in,
                          struct reward_result *out, struct str *explain_json);
 void insights_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
+                       struct str *explain_json);
+int sql_exec_configure(void **state, const json_t *params, struct err *err);
+void sql_exec_release(void *state);
+int sql_exec_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                   struct err *err);
+void sql_exec_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                        struct str *explain_json);
 int sql_valid_configure(void **state, const json_t *params, struct err *err);
 void sql_valid_release(void *state);

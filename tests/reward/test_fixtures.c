@@ -2,6 +2,7 @@
  * gold > near miss > empty, and no adversary reaches gold. */
 #include <stdlib.h>
 #include "cases.h"
+#include "reward/sql_worker.h"
 
 enum { GOLD, NEAR_MISS, EMPTY, ADVERSARIAL, KINDS, MAX_LINES = 400 };
 static const char *const kinds[KINDS] = {"gold", "near_miss", "empty", "adversarial"};
@@ -130,8 +131,10 @@ static void test_fixtures(void **state)
     assert_true(with >= 3); /* extraction, insights, sql_valid */
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (sql_worker_asked(argc, argv))
+        return sql_worker_main();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fixtures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,12 @@ typedef int lines_answer(void *context, struct lines *l, const json_t *value, st
 int lines_each(const struct common *common, const char *what, lines_answer *answer, void *context,
                struct err *err);
 
+/* The same on several threads, for answers that depend on nothing but their line: the thread t
+ * calls answer with contexts[t]. The output is byte for byte that of one thread. Lines are taken as
+ * long as they come without waiting and are answered together. */
+int lines_each_parallel(const struct common *common, const char *what, lines_answer *answer,
+                        void *const *contexts, int threads, struct err *err);
+
 /* Everything a command prints goes through here: checked and flushed. */
 int print_out(const void *text, size_t length, struct err *err);
 /* The same for a text that was put together: ERR_MACHINE when memory ran out on the way. */

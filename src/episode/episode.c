@@ -28,6 +28,19 @@ static const char *make_label(const struct building *b, const char *name, const 
     return arena_strndup(b->arena, label, strlen(label));
 }
 
+/* What the gate is to know of an entry. */
+static int read_gate_keys(struct task_reward *item, const json_t *entry, const struct building *b)
+{
+    int status =
+        json_get_bool(&item->known_gameable, entry, "known_gameable", false, b->where, b->err);
+    if (!status)
+        status = json_get_string(&item->fixtures, entry, "fixtures", false, b->where, b->err);
+    if (!status && item->fixtures &&
+        !(item->fixtures = arena_strndup(b->arena, item->fixtures, strlen(item->fixtures))))
+        status = err_no_memory(b->err, b->where, 0);
+    return status;
+}
+
 static int add_item(const struct building *b, const json_t *entry, const char *task)
 {
     const char *name = json_string_value(entry), *label = NULL;
@@ -46,10 +59,11 @@ static int add_item(const struct building *b, const json_t *entry, const char *t
         {
             (void)value;
             if (strcmp(key, "name") != 0 && strcmp(key, "label") != 0 &&
-                strcmp(key, "weight") != 0 && strcmp(key, "params") != 0)
+                strcmp(key, "weight") != 0 && strcmp(key, "params") != 0 &&
+                strcmp(key, "fixtures") != 0 && strcmp(key, "known_gameable") != 0)
                 return err_set(b->err, ERR_USAGE, b->where,
                                "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, "
-                               "label, weight, params",
+                               "label, weight, params, fixtures, known_gameable",
                                name, key);
         }
     } else if (!name) {
@@ -66,7 +80,10 @@ static int add_item(const struct building *b, const json_t *entry, const char *t
     item->label = label ? arena_strndup(b->arena, label, strlen(label)) : make_label(b, name, task);
     if (!item->label || (task && !item->task))
         return err_no_memory(b->err, b->where, 0);
-    status = reward_create(&item->reward, name, params, b->err);
+    if (json_is_object(entry))
+        status = read_gate_keys(item, entry, b);
+    if (!status)
+        status = reward_create(&item->reward, name, params, b->err);
     if (!status)
         b->set->count++;
 bad:

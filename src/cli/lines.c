@@ -62,7 +62,7 @@ int lines_next(struct lines *l, json_t **value, struct err *err)
     return got;
 }
 
-bool lines_ready(const struct lines *l)
+bool lines_ready(struct lines *l)
 {
     return jsonl_ready(&l->in);
 }

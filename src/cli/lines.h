@@ -30,7 +30,7 @@ int lines_open(struct lines *l, const struct common *common, const char *what, s
  * 0: the end; -1: reading failed, *err says why. */
 int lines_next(struct lines *l, json_t **value, struct err *err);
 /* Whether the next line can be read without waiting for whoever writes it. */
-bool lines_ready(const struct lines *l);
+bool lines_ready(struct lines *l);
 /* Answers a line with an error. */
 void lines_bad(struct lines *l, long line, const struct err *why);
 /* An answer: fields go to l->w between these. */

@@ -39,17 +39,14 @@ int jsonl_skip(struct jsonl_reader *r, uint64_t offset, struct err *err)
 static bool read_block(struct jsonl_reader *r, struct err *err)
 {
     char block[1 << 16];
-    ssize_t n;
     if (r->at) {
         r->buffer.length -= r->at;
         r->searched -= r->at;
         memmove(r->buffer.data, r->buffer.data + r->at, r->buffer.length);
         r->at = 0;
     }
-    do
-        n = read(r->fd, block, sizeof block);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) {
+    ssize_t n = read(r->fd, block, sizeof block);
+    if (n < 0) { /* EINTR too: a signal ends the waiting for a line (base/interrupt.h) */
         err_set(err, ERR_INPUT, r->name, "cannot read: %s", strerror(errno));
         return false;
     }
@@ -136,16 +133,30 @@ int jsonl_next(struct jsonl_reader *r, json_t **value, struct err *err)
     return got;
 }
 
-bool jsonl_ready(const struct jsonl_reader *r)
+/* Whether a line that is not blank is in the buffer. It was not within the first `before` bytes
+ * that are not yet taken. */
+static bool has_line(const struct jsonl_reader *r, size_t before)
 {
     size_t i = r->at;
     while (i < r->buffer.length && (is_blank(r->buffer.data[i]) || r->buffer.data[i] == '\n'))
         i++;
-    if (r->at_end ||
-        (i < r->buffer.length && memchr(r->buffer.data + i, '\n', r->buffer.length - i)))
-        return true;
-    struct pollfd p = {.fd = r->fd, .events = POLLIN};
-    return poll(&p, 1, 0) != 0; /* a closed pipe and a regular file are always ready */
+    i = i > r->at + before ? i : r->at + before;
+    return i < r->buffer.length && memchr(r->buffer.data + i, '\n', r->buffer.length - i) != NULL;
+}
+
+bool jsonl_ready(struct jsonl_reader *r)
+{
+    struct err ignored; /* of a read: it comes again, to whoever takes the next line */
+    size_t before = 0;
+    while (!r->at_end && !has_line(r, before)) {
+        struct pollfd p = {.fd = r->fd, .events = POLLIN};
+        before = r->buffer.length - r->at;
+        if (poll(&p, 1, 0) == 0)
+            return false;
+        if (!read_block(r, &ignored))
+            return true;
+    }
+    return true;
 }
 
 void jsonl_close(struct jsonl_reader *r)

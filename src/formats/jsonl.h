@@ -28,8 +28,9 @@ int jsonl_next(struct jsonl_reader *r, json_t **value, struct err *err);
 int jsonl_take(struct jsonl_reader *r, struct slice *text, struct err *err);
 /* Its object. May run on several threads at once. ERR_INPUT: a bad line; ERR_MACHINE: no memory. */
 int jsonl_parse(json_t **value, struct slice text, const char *name, long line, struct err *err);
-/* Whether the next line can be had without waiting for whoever writes it (or the end is there). */
-bool jsonl_ready(const struct jsonl_reader *r);
+/* Whether the next line can be had without waiting for whoever writes it (or the end is there).
+ * Takes in what there is, so what jsonl_take gave before is gone. */
+bool jsonl_ready(struct jsonl_reader *r);
 void jsonl_close(struct jsonl_reader *r);
 
 #endif

@@ -91,7 +91,7 @@ ifeq ($(X86_64),)
 SOURCES := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c %_amx.c,$(SOURCES))
 endif
 LIB_SOURCES := $(filter-out src/cli/main.c,$(SOURCES))
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/generated/reward_fixtures.o
 LIB := $(BUILD)/libgrpo.a
 BIN := $(BUILD)/grpo
 
@@ -112,6 +112,14 @@ lib: $(LIB)            ## only the library that program and tests are linked fro
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(ALL_CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<
+
+# The fixtures of the rewards, in the program. The folder itself changes when a file comes or goes.
+FIXTURES := tests/reward/fixtures
+$(BUILD)/generated/reward_fixtures.c: tools/embed_fixtures.sh $(FIXTURES) $(wildcard $(FIXTURES)/*.jsonl)
+	@mkdir -p $(@D)
+	$(call say,EMBED) sh tools/embed_fixtures.sh $(FIXTURES) >$@.new && mv $@.new $@
+$(BUILD)/generated/%.o: $(BUILD)/generated/%.c Makefile
+	$(call say,CC) $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@

@@ -45,6 +45,8 @@ static int examine(struct doctor *d, const struct doctor_command *c, struct err 
     if (!status)
         status = doctor_texts(d, err);
     if (!status)
+        status = doctor_rewards(d, err);
+    if (!status)
         status = setup_plan(&d->setup, err);
     if (status)
         return status;
@@ -128,6 +130,7 @@ static int run(const struct common *common, const void *options, struct err *err
     d->bos = -1;
     d->report = json_pack("{s:[],s:[]}", "checks", "warnings");
     status = d->report ? run_doctor(d, common, c, err) : err_no_memory(err, "the report", 0);
+    reward_gate_close(&d->gate);
     setup_close(&d->setup);
     if (d->device)
         device_close(d->device);
@@ -154,7 +157,8 @@ const struct command command_doctor = {
     .details = "Tells machine, build, model, tokenizer, chat template with a rendered row, data, "
                "memory by part,\ndisk, epochs, and the time of a step, estimated from a small one "
                "that is done and thrown\naway. Status 1 when a check says no (a double "
-               "beginning-of-text token, evaluation rows among the\ntraining rows), 4 when memory "
+               "beginning-of-text token, evaluation rows among the\ntraining rows, a reward that "
+               "pays a bad completion as much as a good one), 4 when memory "
                "or disk do not suffice. --json: one object with these sections,\n\"checks\", "
                "\"warnings\" ({\"id\", \"text\"}) and \"status\". Keys of the recipe: `grpo train "
                "--help`.",

@@ -1,17 +1,20 @@
 /* cmd_score.c: rewards of given completions, every component, without any model. */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
+#include "cli/score_fixtures.h"
 #include "data/rows.h"
+#include "reward/line.h"
 #include "reward/reward.h"
 
 struct score_options {
-    const char *reward, *params, *data;
-    bool explain;
+    const char *reward, *params, *data, *fixtures_file;
+    bool explain, fixtures;
 };
 
 struct scoring {
@@ -19,35 +22,14 @@ struct scoring {
     reward *reward;
     struct dataset data; /* with --data */
     struct map rows;     /* id → row of `data` */
-    struct str user_text, explain;
 };
 
-/* User messages joined by newlines: the prompt as rewards see it. A line without one is fine: some
- * rewards read the completion alone. */
-static int read_user_text(struct str *out, const json_t *line, struct err *err)
-{
-    const json_t *prompt = json_object_get(line, "prompt");
-    str_clear(out);
-    if (json_is_string(prompt))
-        str_append(out, json_string_value(prompt), json_string_length(prompt));
-    else if (prompt && !json_is_null(prompt) && !json_is_array(prompt))
-        return err_set(err, ERR_INPUT, "", "\"prompt\" is %s, expected messages or text",
-                       json_type_name(prompt));
-    for (size_t i = 0; i < json_array_size(prompt); i++) {
-        const json_t *message = json_array_get(prompt, i), *role = json_object_get(message, "role"),
-                     *content = json_object_get(message, "content");
-        if (!json_is_string(role) || !json_is_string(content))
-            return err_set(err, ERR_INPUT, "",
-                           "message %zu of \"prompt\" is not {\"role\": text, \"content\": text}",
-                           i);
-        if (strcmp(json_string_value(role), "user") != 0)
-            continue;
-        if (out->length)
-            str_putc(out, '\n');
-        str_append(out, json_string_value(content), json_string_length(content));
-    }
-    return out->failed ? err_no_memory(err, "prompt", out->length) : ERR_NONE;
-}
+/* What one thread scores with. */
+struct scorer {
+    const struct scoring *s;
+    struct reward_line line;
+    struct str explain;
+};
 
 /* The dataset row a line of samples.jsonl is about. */
 static int join(const struct scoring *s, const json_t *line, const json_t **row, struct err *err)
@@ -71,8 +53,9 @@ static int join(const struct scoring *s, const json_t *line, const json_t **row,
     return ERR_NONE;
 }
 
-static void put_result(struct scoring *s, struct lines *l, const struct reward_result *r)
+static void put_result(const struct scorer *c, struct lines *l, const struct reward_result *r)
 {
+    const struct scoring *s = c->s;
     int n;
     const struct reward_component *list = reward_components(s->reward, &n);
     struct json_writer *w = &l->w;
@@ -93,46 +76,54 @@ static void put_result(struct scoring *s, struct lines *l, const struct reward_r
     }
     if (s->o->explain) { /* an object already, in the reward's own words */
         jw_key(w, "explain");
-        str_puts(w->out, s->explain.length ? str_text(&s->explain) : "{}");
+        str_puts(w->out, c->explain.length ? str_text(&c->explain) : "{}");
         w->comma = true;
     }
 }
 
 static int answer(void *context, struct lines *l, const json_t *line, struct err *err)
 {
-    struct scoring *s = context;
-    const json_t *row = line, *completion = json_object_get(line, "completion");
-    int status = s->o->data ? join(s, line, &row, err) : ERR_NONE;
+    struct scorer *c = context;
+    const struct score_options *o = c->s->o;
+    const json_t *row = line;
+    int status = o->data ? join(c->s, line, &row, err) : ERR_NONE;
+    if (!status)
+        status = reward_line_read(&c->line, line, row, err);
     if (status)
         return status;
-    if (!completion && s->o->data)
-        completion = json_object_get(line, "text");
-    if (!json_is_string(completion))
-        return err_set(err, ERR_INPUT, "", "\"completion\" is %s, expected text%s",
-                       json_type_name(completion),
-                       s->o->data ? " (or \"text\", as in samples.jsonl)" : "");
-    status = read_user_text(&s->user_text, row, err);
-    if (status)
-        return status;
-    struct reward_input in = {.prompt = str_text(&s->user_text),
-                              .prompt_length = s->user_text.length,
-                              .completion = json_string_value(completion),
-                              .completion_length = json_string_length(completion),
-                              .row = row};
     struct reward_result result = {0};
-    str_clear(&s->explain);
-    reward_evaluate(s->reward, &in, &result, s->o->explain ? &s->explain : NULL);
-    if (s->explain.failed)
-        return err_no_memory(err, "the explanation", s->explain.length);
-    put_result(s, l, &result);
+    str_clear(&c->explain);
+    reward_evaluate(c->s->reward, &c->line.in, &result, o->explain ? &c->explain : NULL);
+    if (c->explain.failed)
+        return err_no_memory(err, "the explanation", c->explain.length);
+    put_result(c, l, &result);
     return ERR_NONE;
+}
+
+static int score_lines(const struct common *common, const struct scoring *s, struct err *err)
+{
+    enum { MOST = 256 };
+    int threads = common->threads ? common->threads : omp_get_max_threads();
+    threads = threads < MOST ? threads : MOST;
+    struct scorer *scorers = mem_calloc((size_t)threads, sizeof *scorers);
+    void *contexts[MOST];
+    if (!scorers)
+        return err_no_memory(err, "threads", (size_t)threads * sizeof *scorers);
+    for (int t = 0; t < threads; t++) {
+        scorers[t].s = s;
+        contexts[t] = &scorers[t];
+    }
+    int status = lines_each_parallel(common, "score", answer, contexts, threads, err);
+    for (int t = 0; t < threads; t++) {
+        reward_line_free(&scorers[t].line);
+        str_free(&scorers[t].explain);
+    }
+    mem_free(scorers);
+    return status;
 }
 
 static int open_reward(struct scoring *s, struct err *err)
 {
-    if (!s->o->reward)
-        return err_set(err, ERR_USAGE, "--reward",
-                       "is required; `grpo score --help` lists the rewards");
     json_t *params = NULL;
     if (s->o->params) {
         params = json_read(s->o->params, strlen(s->o->params), JSON_UNIQUE_KEYS, "--params", err);
@@ -159,28 +150,79 @@ static int open_data(struct scoring *s, struct err *err)
     return status;
 }
 
+/* What was given and has no use, or is missing. */
+static int check_options(const struct common *common, const struct score_options *o,
+                         struct err *err)
+{
+    bool fixtures = o->fixtures || o->fixtures_file;
+    if (!o->reward && (!fixtures || o->fixtures_file || o->params))
+        return err_set(err, ERR_USAGE, "--reward",
+                       "is required; `grpo score --help` lists the rewards");
+    if (o->fixtures && o->fixtures_file)
+        return err_set(err, ERR_USAGE, "--fixtures-file",
+                       "does not go with --fixtures, which takes those of the program");
+    const char *useless = !fixtures       ? NULL
+                          : o->data       ? "--data"
+                          : o->explain    ? "--explain"
+                          : common->input ? "--input"
+                                          : NULL;
+    if (useless)
+        return err_set(err, ERR_USAGE, useless, "has no use with fixtures");
+    return ERR_NONE;
+}
+
 static int run(const struct common *common, const void *options, struct err *err)
 {
-    struct scoring s = {.o = options};
-    int status = open_reward(&s, err);
-    if (!status)
-        status = open_data(&s, err);
-    if (!status)
-        status = lines_each(common, "score", answer, &s, err);
+    const struct score_options *o = options;
+    struct scoring s = {.o = o};
+    int status = check_options(common, o, err);
+    bool fixtures = o->fixtures || o->fixtures_file;
+    if (!status && (!fixtures || o->params)) /* fixtures may bring their own parameters */
+        status = open_reward(&s, err);
+    if (!status && fixtures)
+        status = score_fixtures(common, o->reward, s.reward, o->fixtures_file, err);
+    else if (!status && !(status = open_data(&s, err)))
+        status = score_lines(common, &s, err);
     reward_free(s.reward);
     dataset_close(&s.data);
     map_free(&s.rows);
-    str_free(&s.user_text);
-    str_free(&s.explain);
     return status;
+}
+
+static void list_needs(struct str *out, unsigned needs)
+{
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } names[] = {
+        {REWARD_NEEDS_PROMPT, "the prompt"},
+        {REWARD_NEEDS_REFERENCE, "the row's reference"},
+        {REWARD_NEEDS_GROUP, "the group's other completions (looked at where they are there)"},
+        {REWARD_NEEDS_PROCESS, "a process of its own"},
+    };
+    const char *gap = "needs: ";
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (needs & names[i].bit) {
+            str_printf(out, any ? "%s%s" : "%26s%s%s", any ? gap : "", any ? names[i].text : gap,
+                       any ? "" : names[i].text);
+            gap = ", ";
+            any = true;
+        }
+    if (any)
+        str_putc(out, '\n');
 }
 
 static void list_rewards(struct str *out)
 {
     const struct reward_definition *d;
     str_puts(out, "\nRewards\n");
-    for (int i = 0; (d = reward_at(i)); i++)
+    for (int i = 0; (d = reward_at(i)); i++) {
         str_printf(out, "  %-24s  %s\n", d->name, d->summary);
+        list_needs(out, d->needs);
+        if (d->params)
+            str_printf(out, "  %-24s  params: %s\n", "", d->params);
+    }
 }
 
 #define AT(field) offsetof(struct score_options, field)
@@ -192,6 +234,11 @@ static const struct arg args[] = {
      "Dataset whose rows the lines belong to, by their \"prompt_id\"."},
     {"explain", ARG_FLAG, AT(explain), 0, 0, NULL, NULL, NULL,
      "Add \"explain\": what was parsed and why."},
+    {"fixtures", ARG_FLAG, AT(fixtures), 0, 0, NULL, NULL, NULL,
+     "Score completions of known worth instead (of every reward that has some, without --reward): "
+     "status 1 when a bad one beats a good one."},
+    {"fixtures-file", ARG_TEXT, AT(fixtures_file), 0, 0, NULL, NULL, "FILE",
+     "The same with your own completions of known worth; docs/REWARDS.md has their form."},
 };
 
 const struct command command_score = {
@@ -201,7 +248,8 @@ const struct command command_score = {
     .details = "In, one a line:  a dataset row and \"completion\"; with --data a line of "
                "samples.jsonl\nOut, one a line: {\"status\": ok, failed or not_applicable, "
                "\"score\", \"components\"}; an absent\n                 component is null; "
-               "\"reason\" where the status is not ok",
+               "\"reason\" where the status is not ok\nA line may have \"group\": the texts "
+               "of the other completions of its prompt.",
     .args = args,
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct score_options),

@@ -5,6 +5,7 @@
 #define CLI_DOCTOR_H
 #include <jansson.h>
 #include "cli/args.h"
+#include "episode/gate.h"
 #include "train/measure.h"
 #include "train/options.h"
 #include "train/setup.h"
@@ -26,6 +27,7 @@ struct doctor {
     int median_prompt;
     int n_tasks, smallest_eval_task;
     double memory_total, disk_free; /* bytes; 0: unknown */
+    struct reward_gate gate;
     bool has_measured;
     struct measured measured;
 };
@@ -34,8 +36,9 @@ struct doctor {
 void doctor_machine(struct doctor *d);
 int doctor_model(struct doctor *d, struct err *err);
 int doctor_texts(struct doctor *d, struct err *err); /* tokenizer, template, data */
-void doctor_plan(struct doctor *d);                  /* plan, disk */
-void doctor_time(struct doctor *d);                  /* from d->measured */
+int doctor_rewards(struct doctor *d, struct err *err);
+void doctor_plan(struct doctor *d); /* plan, disk */
+void doctor_time(struct doctor *d); /* from d->measured */
 void doctor_warnings(struct doctor *d);
 
 /* --- the report --- */

@@ -148,13 +148,21 @@ static void say_on_policy(struct str *out, const struct doctor *d)
 
 static void say_gameable(struct str *out, const struct doctor *d)
 {
-    const struct reward_set *set = &d->setup.rewards;
-    for (int i = 0; i < set->count; i++)
-        if (set->items[i].weight != 0 &&
-            strcmp(reward_definition(set->items[i].reward)->name, "sql_qa_v2") == 0) {
-            str_puts(out, "sql_qa_v2 can be won without knowing SQL (it counts keywords and runs "
-                          "nothing): read samples, and log sql_valid beside it with weight 0");
-            return;
+    for (int i = 0; i < d->gate.count; i++)
+        if (d->gate.items[i].verdict == GATE_KNOWN_GAMEABLE) {
+            str_puts(out, out->length ? "; " : "");
+            reward_gate_say(out, &d->gate.items[i]);
+        }
+    if (out->length)
+        str_puts(out, ". Read samples, and log a stricter reward beside it with weight 0");
+}
+
+static void say_no_fixtures(struct str *out, const struct doctor *d)
+{
+    for (int i = 0; i < d->gate.count; i++)
+        if (d->gate.items[i].verdict == GATE_NO_FIXTURES) {
+            str_puts(out, out->length ? "; " : "");
+            reward_gate_say(out, &d->gate.items[i]);
         }
 }
 
@@ -251,6 +259,7 @@ static const struct warning warnings[] = {
     {"no_template", say_no_template},
     {"on_policy", say_on_policy},
     {"gameable_reward", say_gameable},
+    {"no_fixtures", say_no_fixtures},
     {"few_generations", say_few_generations},
     {"lr_zero", say_lr_zero},
     {"warmup", say_warmup},

@@ -1,12 +1,13 @@
 /* lines.c: JSON lines in, JSON lines out; see lines.h. */
 #include "cli/lines.h"
 #include <errno.h>
-#include <poll.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/mem.h"
 
 enum { FLUSH_BYTES = 1 << 18 };
 
@@ -61,12 +62,9 @@ int lines_next(struct lines *l, json_t **value, struct err *err)
     return got;
 }
 
-bool lines_ready(const struct lines *l)
+bool lines_ready(struct lines *l)
 {
-    /* Lines that stdio has already taken in look like "not there": that costs a smaller batch,
-     * never a wrong answer. A closed pipe and a regular file are always ready. */
-    struct pollfd p = {.fd = fileno(l->in.file), .events = POLLIN};
-    return poll(&p, 1, 0) != 0;
+    return jsonl_ready(&l->in);
 }
 
 void lines_bad(struct lines *l, long line, const struct err *why)
@@ -165,5 +163,152 @@ int lines_each(const struct common *common, const char *what, lines_answer *answ
     }
     if (!status && got < 0)
         status = (int)err->code;
+    return lines_close(&l, status, err);
+}
+
+/* --- on several threads --- */
+
+/* A line and its answer. */
+struct piece {
+    size_t at, length; /* in the chunk's text */
+    long line;
+    struct str out;
+};
+
+struct chunk {
+    struct str text;
+    struct piece *pieces;
+    int count, room;
+    struct lines *parts; /* (threads): what each of them writes with */
+    int first_failed;    /* the first piece with an error that ends the loop; count: none */
+    struct err why;
+};
+
+enum { CHUNK_LINES = 256 /* a thread */, CHUNK_BYTES = 1 << 22 };
+
+/* Takes lines as long as they come without waiting. 1; 0 at the end, -1 on an error, both maybe
+ * with lines taken before. */
+static int fill_chunk(struct chunk *c, struct lines *l, struct err *err)
+{
+    struct slice text;
+    int got = 1;
+    c->count = 0;
+    str_clear(&c->text);
+    while (c->count < c->room && c->text.length < CHUNK_BYTES && (!c->count || lines_ready(l)) &&
+           (got = jsonl_take(&l->in, &text, err)) == 1) {
+        struct piece *p = &c->pieces[c->count++];
+        p->at = c->text.length;
+        p->length = text.length;
+        p->line = l->line = l->in.line;
+        str_append(&c->text, text.data, text.length);
+    }
+    if (!c->text.failed)
+        return got;
+    c->count = 0;
+    err_no_memory(err, l->in.name, c->text.length);
+    return -1;
+}
+
+static int answer_piece(struct lines *part, const struct chunk *c, struct piece *p,
+                        lines_answer *answer, void *context, struct err *why)
+{
+    json_t *value;
+    str_clear(&p->out);
+    part->out = p->out;
+    part->line = p->line;
+    int status = jsonl_parse(&value, (struct slice){c->text.data + p->at, p->length}, part->in.name,
+                             p->line, why);
+    if (status == ERR_INPUT) {
+        lines_bad(part, p->line, why);
+        status = ERR_NONE;
+    } else if (!status) {
+        status = answer_line(answer, context, part, value, why);
+    }
+    json_decref(value);
+    p->out = part->out;
+    if (!status && p->out.failed)
+        status = err_no_memory(why, "the output", p->out.length);
+    return status;
+}
+
+static void answer_chunk(struct chunk *c, lines_answer *answer, void *const *contexts, int threads)
+{
+    c->first_failed = c->count;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (c->count > 1)
+    for (int i = 0; i < c->count; i++) {
+        int t = omp_get_thread_num();
+        struct err why = {0};
+        if (answer_piece(&c->parts[t], c, &c->pieces[i], answer, contexts[t], &why) == ERR_NONE)
+            continue;
+#pragma omp critical(lines_failed)
+        if (i < c->first_failed) {
+            c->first_failed = i;
+            c->why = why;
+        }
+    }
+}
+
+/* Answers in the order of the lines, up to the first one that ends the loop. */
+static int put_chunk(struct lines *l, const struct chunk *c, struct err *err)
+{
+    for (int i = 0; i < c->first_failed; i++)
+        str_append(&l->out, c->pieces[i].out.data, c->pieces[i].out.length);
+    int status = lines_flush(l, err);
+    if (!status && c->first_failed < c->count) {
+        *err = c->why;
+        status = (int)c->why.code;
+    }
+    return status;
+}
+
+static int make_chunk(struct chunk *c, const struct lines *l, int threads, struct err *err)
+{
+    c->room = CHUNK_LINES * threads;
+    c->pieces = mem_calloc((size_t)c->room, sizeof *c->pieces);
+    c->parts = mem_calloc((size_t)threads, sizeof *c->parts);
+    if (!c->pieces || !c->parts)
+        return err_no_memory(err, "lines", (size_t)c->room * sizeof *c->pieces);
+    for (int t = 0; t < threads; t++)
+        c->parts[t].in.name = l->in.name;
+    return ERR_NONE;
+}
+
+/* What the threads counted. */
+static void close_chunk(struct chunk *c, struct lines *l, int threads)
+{
+    for (int t = 0; c->parts && t < threads; t++) {
+        const struct lines *part = &c->parts[t];
+        if (part->bad && (!l->bad || part->first_bad < l->first_bad))
+            l->first_bad = part->first_bad;
+        l->bad += part->bad;
+    }
+    for (int i = 0; c->pieces && i < c->room; i++)
+        str_free(&c->pieces[i].out);
+    str_free(&c->text);
+    mem_free(c->pieces);
+    mem_free(c->parts);
+}
+
+int lines_each_parallel(const struct common *common, const char *what, lines_answer *answer,
+                        void *const *contexts, int threads, struct err *err)
+{
+    struct lines l;
+    struct chunk c = {0};
+    int status = lines_open(&l, common, what, err);
+    if (status)
+        return status;
+    status = make_chunk(&c, &l, threads, err);
+    int got = 1;
+    while (!status && got == 1) {
+        struct err why = {0};
+        got = fill_chunk(&c, &l, &why);
+        answer_chunk(&c, answer, contexts, threads);
+        status = put_chunk(&l, &c, err);
+        if (!status && got < 0) {
+            *err = why;
+            status = (int)why.code;
+        }
+    }
+    close_chunk(&c, &l, threads);
     return lines_close(&l, status, err);
 }

@@ -30,7 +30,7 @@ int lines_open(struct lines *l, const struct common *common, const char *what, s
  * 0: the end; -1: reading failed, *err says why. */
 int lines_next(struct lines *l, json_t **value, struct err *err);
 /* Whether the next line can be read without waiting for whoever writes it. */
-bool lines_ready(const struct lines *l);
+bool lines_ready(struct lines *l);
 /* Answers a line with an error. */
 void lines_bad(struct lines *l, long line, const struct err *why);
 /* An answer: fields go to l->w between these. */
@@ -47,6 +47,12 @@ int lines_close(struct lines *l, int status, struct err *err);
 typedef int lines_answer(void *context, struct lines *l, const json_t *value, struct err *err);
 int lines_each(const struct common *common, const char *what, lines_answer *answer, void *context,
                struct err *err);
+
+/* The same on several threads, for answers that depend on nothing but their line: the thread t
+ * calls answer with contexts[t]. The output is byte for byte that of one thread. Lines are taken as
+ * long as they come without waiting and are answered together. */
+int lines_each_parallel(const struct common *common, const char *what, lines_answer *answer,
+                        void *const *contexts, int threads, struct err *err);
 
 /* Everything a command prints goes through here: checked and flushed. */
 int print_out(const void *text, size_t length, struct err *err);

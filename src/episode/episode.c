@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -53,6 +54,16 @@ static const char *own_kind(const json_t *entry)
                                                : NULL;
 }
 
+/* A key that every entry may have. */
+static bool of_list(const char *key)
+{
+    static const char *const keys[] = {"name", "label", "weight", "fixtures", "known_gameable"};
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
 /* {command: […], name: LABEL, weight, …}: what is not the list's is the reward's. */
 static int read_own(struct entry *e, const json_t *entry, const struct building *b)
 {
@@ -76,9 +87,7 @@ static int read_own(struct entry *e, const json_t *entry, const struct building 
     e->params = e->own = json_object();
     json_object_foreach((json_t *)(uintptr_t)entry, key, value)
     {
-        bool of_list =
-            strcmp(key, "name") == 0 || strcmp(key, "label") == 0 || strcmp(key, "weight") == 0;
-        if (!of_list && json_object_set(e->own, key, value))
+        if (!of_list(key) && json_object_set(e->own, key, value))
             return err_no_memory(b->err, b->where, strlen(key));
     }
     return ERR_NONE;
@@ -97,11 +106,10 @@ static int read_named(struct entry *e, const json_t *entry, const struct buildin
     json_object_foreach((json_t *)(uintptr_t)entry, key, value)
     {
         (void)value;
-        if (strcmp(key, "name") != 0 && strcmp(key, "label") != 0 && strcmp(key, "weight") != 0 &&
-            strcmp(key, "params") != 0)
+        if (!of_list(key) && strcmp(key, "params") != 0)
             return err_set(b->err, ERR_USAGE, b->where,
                            "reward \"%.60s\" has the unknown key \"%.60s\"; known: name, label, "
-                           "weight, params",
+                           "weight, params, fixtures, known_gameable",
                            e->name, key);
     }
     return ERR_NONE;
@@ -128,6 +136,19 @@ static int read_entry(struct entry *e, const json_t *entry, const struct buildin
     return status;
 }
 
+/* What the gate is to know of an entry. */
+static int read_gate_keys(struct task_reward *item, const json_t *entry, const struct building *b)
+{
+    int status =
+        json_get_bool(&item->known_gameable, entry, "known_gameable", false, b->where, b->err);
+    if (!status)
+        status = json_get_string(&item->fixtures, entry, "fixtures", false, b->where, b->err);
+    if (!status && item->fixtures &&
+        !(item->fixtures = arena_strndup(b->arena, item->fixtures, strlen(item->fixtures))))
+        status = err_no_memory(b->err, b->where, 0);
+    return status;
+}
+
 static int add_item(const struct building *b, const json_t *json, const char *task)
 {
     struct entry e;
@@ -141,6 +162,8 @@ static int add_item(const struct building *b, const json_t *json, const char *ta
         if (!item->label || (task && !item->task))
             status = err_no_memory(b->err, b->where, 0);
     }
+    if (!status && json_is_object(json))
+        status = read_gate_keys(item, json, b);
     if (!status)
         status = reward_create(&item->reward, e.name, e.params, b->err);
     if (!status)

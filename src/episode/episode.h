@@ -17,15 +17,19 @@ struct task_reward {
     reward *reward;
     const char *label; /* unique name in metrics: the reward's, or as the recipe says */
     double weight;     /* 0: shadow metric */
+    /* of its gate (gate.h) */
+    const char *fixtures; /* a file of the user's own; NULL: those of the program */
+    bool known_gameable;  /* the recipe says that it knows */
 };
 struct reward_set {
     struct task_reward *items;
     int count;
     void *storage;
 };
-/* From the recipe's `rewards` as JSON: a list of names or {name, weight, params}, or a map from
- * task to such a list. {command: [...], …} and {library: FILE, …} are rewards of the user's own:
- * the parameters stand beside `weight`, and `name` is the label. where: for messages. */
+/* From the recipe's `rewards` as JSON: a list of names or {name, weight, params, fixtures,
+ * known_gameable}, or a map from task to such a list. {command: [...], …} and {library: FILE, …}
+ * are rewards of the user's own: the parameters stand beside the list's keys, and `name` is the
+ * label. where: for messages. */
 int reward_set_create(struct reward_set *set, const json_t *rewards, const char *where,
                       struct err *err);
 void reward_set_free(struct reward_set *set);

@@ -274,40 +274,67 @@ static struct slice folded_word(struct findings *f, size_t i)
     return (struct slice){str_text(&f->folded), f->folded.length};
 }
 
-/* Counts the words of the trade: `seen` marks those of the list that were found. */
-static bool is_trade(const json_t *domain, struct slice word, bool *seen, size_t room)
+enum { TRADE_WORDS = 128 };
+
+/* The words of the trade, folded once: each word of the text is held against all of them. */
+struct trade {
+    struct str text;
+    struct slice words[TRADE_WORDS];
+    size_t n;
+    bool inflected; /* the row's own: with or without a final s */
+};
+
+static bool trade_read(struct trade *t, const json_t *domain)
 {
-    if (!json_array_size(domain)) {
-        const char *known;
-        for (size_t i = 0; (known = insights_domain_word(i)) && i < room; i++)
-            if (slice_equals(word, known))
-                return seen[i] = true;
+    size_t ends[TRADE_WORDS];
+    *t = (struct trade){.inflected = json_array_size(domain) > 0};
+    const char *known;
+    if (!t->inflected)
+        while (t->n < TRADE_WORDS && (known = insights_domain_word(t->n)))
+            t->words[t->n++] = slice_of(known);
+    if (!t->inflected)
+        return true;
+    for (; t->n < json_array_size(domain) && t->n < TRADE_WORDS; t->n++) {
+        const json_t *item = json_array_get(domain, t->n);
+        fold_text(&t->text, json_string_value(item), json_string_length(item));
+        ends[t->n] = t->text.length;
+    }
+    if (t->text.failed)
+        t->n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t start = i ? ends[i - 1] : 0;
+        t->words[i] = (struct slice){str_text(&t->text) + start, ends[i] - start};
+    }
+    return !t->text.failed;
+}
+
+static bool same_trade(const struct trade *t, struct slice word, struct slice known)
+{
+    size_t n = word.length < known.length ? word.length : known.length,
+           longer = word.length + known.length - n;
+    if (t->inflected ? known.length < 2 || longer > n + 1 : longer != n)
         return false;
-    }
-    for (size_t i = 0; i < json_array_size(domain) && i < room; i++) {
-        const json_t *item = json_array_get(domain, i);
-        struct str folded = {0};
-        fold_text(&folded, json_string_value(item), json_string_length(item));
-        const char *t = str_text(&folded);
-        bool same = folded.length >= 2 &&
-                    (slice_equals(word, t) ||
-                     (word.length + 1 == folded.length && t[word.length] == 's' &&
-                      memcmp(word.data, t, word.length) == 0) ||
-                     (word.length == folded.length + 1 && word.data[folded.length] == 's' &&
-                      memcmp(word.data, t, folded.length) == 0));
-        str_free(&folded);
-        if (same)
+    if (memcmp(word.data, known.data, n) != 0)
+        return false;
+    return longer == n || (word.length > n ? word.data[n] : known.data[n]) == 's';
+}
+
+/* Counts the words of the trade: `seen` marks those of the list that were found. */
+static bool is_trade(const struct trade *t, struct slice word, bool seen[TRADE_WORDS])
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (same_trade(t, word, t->words[i]))
             return seen[i] = true;
-    }
     return false;
 }
 
 static void read_words(struct findings *f, const json_t *domain)
 {
-    enum { ROOM = 128 };
-    bool seen[ROOM] = {false}, verbs[MAX_VERBS] = {false};
+    bool seen[TRADE_WORDS] = {false}, verbs[MAX_VERBS] = {false};
+    struct trade trade;
     double credit = 0;
     size_t letters = 0, grammar = 0;
+    f->no_memory |= !trade_read(&trade, domain);
     for (size_t i = 0; i < f->text.n; i++) {
         const struct push_token *token = &f->text.tokens[i];
         if (token->number)
@@ -321,9 +348,10 @@ static void read_words(struct findings *f, const json_t *domain)
             f->action_words++;
             verbs[verb] = true;
         }
-        f->trade_words += is_trade(domain, word, seen, ROOM);
+        f->trade_words += is_trade(&trade, word, seen);
     }
-    for (size_t i = 0; i < ROOM; i++)
+    str_free(&trade.text);
+    for (size_t i = 0; i < TRADE_WORDS; i++)
         f->trade += seen[i];
     for (size_t i = 0; i < MAX_VERBS; i++)
         f->verbs += verbs[i];

@@ -349,6 +349,8 @@ static int compare(const void *key, const void *element)
 {
     const struct slice *word = key;
     const char *other = *(const char *const *)element;
+    if (word->length && *word->data != *other) /* decides nearly always */
+        return (unsigned char)*word->data < (unsigned char)*other ? -1 : 1;
     size_t n = strlen(other);
     int order = memcmp(word->data, other, word->length < n ? word->length : n);
     return order ? order : (word->length > n) - (word->length < n);

@@ -56,6 +56,9 @@ static const struct reward_definition table[] = {
         .configure = length_configure,
         .release = length_release,
         .evaluate = length_evaluate,
+        .params =
+            "min, max (or target), slack: units beyond which the score is 0, unit: characters "
+            "or words, strip_think",
     },
     {
         .name = "regex",
@@ -66,6 +69,8 @@ static const struct reward_definition table[] = {
         .configure = regex_configure,
         .release = regex_release,
         .evaluate = regex_evaluate,
+        .params = "pattern (PCRE2), mode: search or fullmatch, flags: of ignore_case, multi_line, "
+                  "dot_all, strip_think",
     },
     {
         .name = "extraction",
@@ -82,6 +87,7 @@ static const struct reward_definition table[] = {
         .configure = extraction_configure,
         .release = extraction_release,
         .evaluate = extraction_evaluate,
+        .params = "schema: FILE",
     },
     {
         .name = "insights",
@@ -126,6 +132,7 @@ static const struct reward_definition table[] = {
         .configure = sql_valid_configure,
         .release = sql_valid_release,
         .evaluate = sql_valid_evaluate,
+        .params = "database: FILE, or schema: FILE",
     },
     {
         .name = "command",

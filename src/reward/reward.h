@@ -82,6 +82,7 @@ struct reward_definition {
                  struct err *err);
     void (*evaluate)(const void *state, const struct reward_input *in, struct reward_result *out,
                      struct str *explain_json /* NULL unless asked; a JSON object */);
+    const char *params; /* for people: the parameters and what they mean; NULL: there are none */
 };
 
 const struct reward_definition *reward_find(const char *name); /* NULL when unknown */

@@ -108,6 +108,17 @@ static void write_stopped(struct json_writer *w, const struct run_about *about)
     jw_object_end(w);
 }
 
+/* What the gates said; here they stop nothing. */
+static void write_gates(struct json_writer *w, const struct run_about *about)
+{
+    jw_object_begin(w);
+    if (about->rewards) {
+        jw_key(w, "rewards");
+        reward_gate_write(w, about->rewards);
+    }
+    jw_object_end(w);
+}
+
 static void write_about(struct str *out, const struct run_about *about)
 {
     struct json_writer w;
@@ -143,6 +154,8 @@ static void write_about(struct str *out, const struct run_about *about)
     jw_object_end(&w);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(about->allowed), about->allowed->length);
+    jw_key(&w, "gates");
+    write_gates(&w, about);
     jw_key(&w, "stopped");
     write_stopped(&w, about);
     identity_write(&w, about->identity);

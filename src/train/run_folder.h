@@ -4,6 +4,7 @@
 #ifndef TRAIN_RUN_FOLDER_H
 #define TRAIN_RUN_FOLDER_H
 #include "backend/backend.h"
+#include "episode/gate.h"
 #include "model/model.h"
 #include "recipe/option.h"
 #include "train/identity.h"
@@ -42,7 +43,8 @@ struct run_about {
     int n_parts;
     size_t total;
     int micro_batch;
-    bool stopped_early; /* by early_stopping_patience, after `step` */
+    const struct reward_gate *rewards; /* NULL: there are none */
+    bool stopped_early;                /* by early_stopping_patience, after `step` */
     int step, not_better;
 };
 /* Writes RUN/run.json: what produced the run. */

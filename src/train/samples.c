@@ -309,9 +309,8 @@ int replay_open(struct replay *r, const char *path, uint64_t offset, struct err 
     struct jsonl_reader reader = {0};
     int status =
         r->path && r->storage ? jsonl_open(&reader, path, err) : err_no_memory(err, path, 0);
-    if (!status && offset && fseeko(reader.file, (off_t)offset, SEEK_SET))
-        status =
-            err_set(err, ERR_INPUT, path, "cannot read from byte %llu", (unsigned long long)offset);
+    if (!status && offset)
+        status = jsonl_skip(&reader, offset, err);
     int got = 0;
     json_t *value;
     while (!status && (got = jsonl_next(&reader, &value, err)) > 0) {

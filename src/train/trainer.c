@@ -23,6 +23,7 @@ struct trainer {
     const struct trainer_spec *spec;
     const struct train_options *o;
     struct setup setup;
+    struct reward_gate gate; /* of the rewards; no items: there are none */
     struct grpo grpo;
     struct episode eval_episode; /* the same with rewards, under replay too */
     struct track track;
@@ -99,6 +100,7 @@ static int write_run_json(const struct trainer *t, struct err *err)
                                     .n_parts = t->setup.plan.n_parts,
                                     .total = t->setup.plan.total,
                                     .micro_batch = t->setup.plan.gradient.micro_batch,
+                                    .rewards = t->gate.items ? &t->gate : NULL,
                                     .stopped_early = stopped_early(t),
                                     .step = t->state.step,
                                     .not_better = t->state.best.not_better};
@@ -424,6 +426,25 @@ static void say_plan(struct trainer *t)
     str_free(&text);
 }
 
+/* Training itself only warns: the gate as a stop is the protocol's. */
+static int warn_of_rewards(struct trainer *t, struct err *err)
+{
+    if (!t->setup.has_rewards)
+        return ERR_NONE;
+    int status = reward_gate_open(&t->gate, &t->setup.rewards, err);
+    for (int i = 0; i < t->gate.count && !status; i++) {
+        struct str text = {0}, shown = {0};
+        if (t->gate.items[i].verdict < GATE_KNOWN_GAMEABLE)
+            continue;
+        reward_gate_say(&text, &t->gate.items[i]);
+        log_printable(&shown, str_text(&text), text.length, 0);
+        log_warn("reward %s", str_text(&shown));
+        str_free(&text);
+        str_free(&shown);
+    }
+    return status;
+}
+
 static int prepare(struct trainer *t, struct err *err)
 {
     const struct trainer_spec *spec = t->spec;
@@ -439,6 +460,8 @@ static int prepare(struct trainer *t, struct err *err)
                         err);
     if (!status)
         status = setup_plan(&t->setup, err);
+    if (!status)
+        status = warn_of_rewards(t, err);
     if (!status)
         say_plan(t);
     if (!status)
@@ -456,6 +479,7 @@ static void close_all(struct trainer *t)
 {
     track_close(&t->track);
     setup_close_engine(&t->grpo, &t->setup);
+    reward_gate_close(&t->gate);
     setup_close(&t->setup);
     identity_free(&t->identity);
     str_free(&t->state.allowed);

@@ -163,7 +163,8 @@ static void fields(void **state)
                 140 * number_at(r, "time.likely.step_seconds"));
     assert_true(number_at(r, "status") == 0);
     assert_null(json_object_get(r, "error"));
-    static const char *const ids[] = {"eos", "template_ids", "double_bos", "contamination", "disk"};
+    static const char *const ids[] = {"eos",           "template_ids", "double_bos",
+                                      "contamination", "rewards",      "disk"};
     for (i = 0; i < sizeof ids / sizeof *ids; i++)
         assert_true(check_ok(r, ids[i]));
     json_decref(r);
@@ -274,6 +275,39 @@ static void double_bos(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* The gate of the rewards: what can be gamed stops, unless the recipe knows or pays nothing for it.
+ */
+static void rewards(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 3\n");
+    json_t *r = doctor(&g, 1, "--no-measure --set rewards=[sql_qa_v2]");
+    assert_false(check_ok(r, "rewards"));
+    assert_non_null(strstr(text_at(r, "error"), "sql_qa_v2 does not hold on its fixtures"));
+    assert_non_null(strstr(text_at(r, "error"), "known_gameable"));
+    assert_null(entry(r, "warnings", "gameable_reward"));
+    const json_t *item = json_array_get(at(r, "rewards.weighted"), 0);
+    assert_string_equal(text_at(item, "verdict"), "fails");
+    assert_true(number_at(item, "lowest_gold") < number_at(item, "highest_adversary"));
+    assert_true(number_at(item, "wrong_pairs") > 0);
+    assert_true(number_at(r, "plan.steps") == 3); /* the report is whole all the same */
+    json_decref(r);
+    r = doctor(&g, 0,
+               "--no-measure --set 'rewards=[{name: sql_qa_v2, known_gameable: true}, insights]'");
+    assert_true(check_ok(r, "rewards"));
+    assert_non_null(entry(r, "warnings", "gameable_reward"));
+    item = json_array_get(at(r, "rewards.weighted"), 0);
+    assert_string_equal(text_at(item, "verdict"), "known_gameable");
+    item = json_array_get(at(r, "rewards.weighted"), 1);
+    assert_string_equal(text_at(item, "verdict"), "holds");
+    json_decref(r);
+    r = doctor(&g, 0, "--no-measure --set 'rewards=[insights, {name: sql_qa_v2, weight: 0}]'");
+    assert_int_equal(json_array_size(at(r, "rewards.weighted")), 1);
+    assert_true(check_ok(r, "rewards"));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
 /* --- other ends --- */
 
 static void expect_nothing(const struct ground *g, int status, const char *arguments,
@@ -322,12 +356,12 @@ static void warnings(void **state)
     shell("(cat tests/demo/train.jsonl; head -n 4 tests/demo/train.jsonl | "
           "sed 's/\"id\": *\"/&again-/') > '%s/data.jsonl'",
           g.folder);
-    snprintf(
-        set, sizeof set,
-        "--no-measure --set data='%s/data.jsonl' --set rewards=[sql_qa_v2] --set max_steps=9000 "
-        "--set num_generations=8 --set num_iterations=2 --set eval_data=tests/demo/eval.jsonl "
-        "--set max_prompt_length=46",
-        g.folder);
+    snprintf(set, sizeof set,
+             "--no-measure --set data='%s/data.jsonl' --set max_steps=9000 "
+             "--set 'rewards=[{name: sql_qa_v2, known_gameable: true}]' "
+             "--set num_generations=8 --set num_iterations=2 --set eval_data=tests/demo/eval.jsonl "
+             "--set max_prompt_length=46",
+             g.folder);
     r = doctor(&g, 0, set);
     assert_null(entry(r, "warnings", "epochs"));
     assert_null(entry(r, "warnings", "on_policy"));
@@ -445,6 +479,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(contamination),
         cmocka_unit_test(double_bos),
+        cmocka_unit_test(rewards),
         cmocka_unit_test(statuses),
         cmocka_unit_test(warnings),
         cmocka_unit_test(the_plan_is_what_a_run_takes),

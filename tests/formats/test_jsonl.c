@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "../support/support.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -206,12 +207,68 @@ static void test_out_of_memory(void **state)
     assert_true(failures > 5);
 }
 
+/* The halves of jsonl_next, and what can be had without waiting: whole lines, not blank ones, not
+ * the half of one; the end of the pipe too. */
+static void test_ready(void **state)
+{
+    (void)state;
+    struct jsonl_reader r = {.name = strdup("pipe")};
+    struct slice text;
+    struct err err = {0};
+    json_t *v;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    r.fd = ends[0];
+    assert_false(jsonl_ready(&r));
+    assert_int_equal(write(ends[1], "\n {\"a\": 1} \r\n\n[2]\n \n\n{\"a\"", 25), 25);
+    assert_true(jsonl_ready(&r));
+    assert_int_equal(jsonl_take(&r, &text, &err), 1);
+    assert_true(slice_equals(text, "{\"a\": 1}"));
+    assert_int_equal(r.line, 2);
+    assert_int_equal(jsonl_parse(&v, text, "pipe", 2, &err), 0);
+    json_decref(v);
+    assert_true(jsonl_ready(&r));
+    assert_int_equal(jsonl_take(&r, &text, &err), 1);
+    assert_int_equal(r.line, 4);
+    assert_int_equal(jsonl_parse(&v, text, "pipe", r.line, &err), ERR_INPUT);
+    assert_string_equal(err.where, "pipe, line 4");
+    assert_null(v);
+    assert_false(jsonl_ready(&r)); /* two blank lines and the half of one */
+    assert_int_equal(write(ends[1], ": 3}", 4), 4);
+    assert_false(jsonl_ready(&r)); /* something can be read, but no line yet */
+    close(ends[1]);
+    assert_int_equal(jsonl_take(&r, &text, &err), 1);
+    assert_true(slice_equals(text, "{\"a\": 3}"));
+    assert_int_equal(r.line, 7);
+    assert_true(jsonl_ready(&r));
+    assert_int_equal(jsonl_take(&r, &text, &err), 0);
+    free(r.name);
+    r.name = NULL;
+    jsonl_close(&r);
+}
+
+static void test_skip(void **state)
+{
+    (void)state;
+    struct jsonl_reader r;
+    struct err err = {0};
+    json_t *v;
+    open_text(&r, "{\"a\": 1}\n{\"a\": 2}\n", 18);
+    assert_int_equal(jsonl_skip(&r, 9, &err), 0);
+    assert_int_equal(jsonl_next(&r, &v, &err), 1);
+    assert_int_equal(json_integer_value(json_object_get(v, "a")), 2);
+    assert_int_equal(r.line, 1);
+    json_decref(v);
+    jsonl_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),   cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_strings), cmocka_unit_test(test_large_lines),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_skip),    cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

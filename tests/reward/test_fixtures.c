@@ -1,140 +1,312 @@
-/* test_fixtures.c: tests/reward/fixtures/NAME.jsonl for every reward that has one: in each case
- * gold > near miss > empty, and no adversary reaches gold. */
+/* test_fixtures.c: the fixtures that come with the program, and the judge: what holds, what does
+ * not and why, whatever lines it is given. */
+#include <math.h>
 #include <stdlib.h>
+#include "base/file.h"
 #include "cases.h"
+#include "reward/fixtures.h"
 #include "reward/sql_worker.h"
 
-enum { GOLD, NEAR_MISS, EMPTY, ADVERSARIAL, KINDS, MAX_LINES = 400 };
-static const char *const kinds[KINDS] = {"gold", "near_miss", "empty", "adversarial"};
+/* --- those of the program --- */
 
-struct line {
-    json_t *row;
-    const char *group, *note;
-    int kind;
-    double score;
-};
-
-static int kind_of(const json_t *row)
+/* The reward they were judged by repeats itself, and explains itself with an object. */
+static void check_scores(const struct fixture_verdict *v)
 {
-    const char *name = json_string_value(json_object_get(row, "kind"));
-    for (int i = 0; i < KINDS; i++)
-        if (name && strcmp(name, kinds[i]) == 0)
-            return i;
-    fail_msg("no kind: %s", name ? name : "null");
-    return -1;
+    for (int i = 0; i < v->count; i++) {
+        const struct fixture *f = &v->fixtures[i];
+        if (f->is.status != REWARD_OK)
+            fail_msg("line %ld: %s", f->line, f->is.reason);
+        assert_true(f->is.score >= 0 && f->is.score <= 1);
+        if (getenv("GRPO_SHOW_FIXTURES"))
+            print_message("%.3f %-12s %-10s %s\n", f->is.score, fixture_kind_name(f->kind),
+                          f->group, f->note);
+    }
 }
 
-static void score_line(struct line *l, const reward *r)
-{
-    const json_t *prompt = json_array_get(json_object_get(l->row, "prompt"), 0),
-                 *content = json_object_get(prompt, "content"),
-                 *completion = json_object_get(l->row, "completion");
-    struct reward_input in = {.prompt = json_string_value(content),
-                              .prompt_length = json_string_length(content),
-                              .completion = json_string_value(completion),
-                              .completion_length = json_string_length(completion),
-                              .row = l->row};
-    struct reward_result out, again;
-    struct str explain = {0};
-    reward_evaluate(r, &in, &out, NULL);
-    reward_evaluate(r, &in, &again, &explain);
-    json_t *json = json_read(str_text(&explain), explain.length,
-                             JSON_UNIQUE_KEYS | JSON_NUL_ALLOWED, "explain", NULL);
-    assert_true(json_is_object(json));
-    json_decref(json);
-    str_free(&explain);
-    if (out.status != REWARD_OK)
-        fail_msg("%s: %s", json_string_value(json_object_get(l->row, "id")), out.reason);
-    assert_true(out.score == again.score && out.score >= 0 && out.score <= 1);
-    l->kind = kind_of(l->row);
-    l->score = out.score;
-    l->group = json_string_value(json_object_get(l->row, "case"));
-    l->note = json_string_value(json_object_get(l->row, "note"));
-}
-
-static int read_lines(struct line *lines, const char *name)
+static void check_bytes(const char *name, struct slice text)
 {
     char path[200];
+    struct str file = {0};
+    struct err err = {0};
     snprintf(path, sizeof path, "tests/reward/fixtures/%s.jsonl", name);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return 0;
-    char *text = NULL;
-    size_t capacity = 0;
-    ssize_t length;
-    int n = 0;
-    struct err err = {0};
-    while ((length = getline(&text, &capacity, f)) > 0) {
-        assert_true(n < MAX_LINES);
-        lines[n].row = json_read(text, (size_t)length, JSON_UNIQUE_KEYS, path, &err);
-        if (!lines[n++].row)
-            fail_msg("%s: %s", err.where, err.message);
-    }
-    free(text);
-    fclose(f);
-    return n;
-}
-
-/* Whether a must score above b. */
-static bool above(int a, int b)
-{
-    return (a == GOLD && b != GOLD) || (a == NEAR_MISS && b == EMPTY);
-}
-
-static int check_reward(const char *name)
-{
-    static struct line lines[MAX_LINES];
-    int n = read_lines(lines, name), wrong = 0, seen = 0;
-    if (n == 0)
-        return 0;
-    struct err err = {0};
-    reward *r = NULL;
-    if (reward_create(&r, name, json_object_get(lines[0].row, "params"), &err))
+    if (file_read(&file, path, &err))
         fail_msg("%s: %s", err.where, err.message);
-    double least = 1, most = 0;
-    for (int i = 0; i < n; i++) {
-        score_line(&lines[i], r);
-        seen |= 1 << lines[i].kind;
-        if (lines[i].kind == GOLD && lines[i].score < least)
-            least = lines[i].score;
-        if (lines[i].kind == ADVERSARIAL && lines[i].score > most)
-            most = lines[i].score;
-        if (getenv("GRPO_SHOW_FIXTURES"))
-            print_message("%.3f %-12s %-10s %s\n", lines[i].score, kinds[lines[i].kind],
-                          lines[i].group, lines[i].note ? lines[i].note : "");
-    }
-    assert_int_equal(seen, (1 << KINDS) - 1);
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < n; k++)
-            if (strcmp(lines[i].group, lines[k].group) == 0 &&
-                above(lines[i].kind, lines[k].kind) && lines[i].score <= lines[k].score) {
-                print_message("%s, case %s: a %s has %.3f, a %s (%s) %.3f\n", name, lines[i].group,
-                              kinds[lines[i].kind], lines[i].score, kinds[lines[k].kind],
-                              lines[k].note ? lines[k].note : "", lines[k].score);
-                wrong++;
-            }
-    print_message("%s: gold from %.3f, adversaries up to %.3f\n", name, least, most);
-    for (int i = 0; i < n; i++)
-        json_decref(lines[i].row);
-    reward_free(r);
-    assert_int_equal(wrong, 0);
-    return 1;
+    assert_int_equal(file.length, text.length);
+    assert_memory_equal(file.data, text.data, text.length);
+    str_free(&file);
 }
 
-static void test_fixtures(void **state)
+static void judge_shipped(struct fixture_verdict *v, const char *name)
+{
+    struct err err = {0};
+    struct slice text = fixtures_shipped(name);
+    if (!text.data)
+        fail_msg("%s comes without fixtures", name);
+    check_bytes(name, text);
+    if (fixtures_judge(v, name, NULL, text, name, &err))
+        fail_msg("%s: %s", err.where, err.message);
+    check_scores(v);
+    assert_string_equal(v->lacking, "");
+}
+
+static void shipped(void **state)
 {
     (void)state;
-    int with = 0;
-    const struct reward_definition *d;
-    for (int i = 0; (d = reward_at(i)); i++)
-        with += check_reward(d->name);
-    assert_true(with >= 3); /* extraction, insights, sql_valid */
+    assert_true(n_fixture_files >= 4);
+    for (int i = 0; i < n_fixture_files; i++) {
+        const char *name = fixture_files[i].name;
+        struct fixture_verdict v;
+        if (!reward_find(name))
+            fail_msg("fixtures/%s.jsonl belongs to no reward", name);
+        judge_shipped(&v, name);
+        struct str why = {0};
+        fixture_verdict_explain(&why, &v);
+        print_message("%s: gold from %.3f, adversaries up to %.3f\n", name, v.lowest[FIXTURE_GOLD],
+                      v.highest[FIXTURE_ADVERSARIAL]);
+        if (strcmp(name, "sql_qa_v2") != 0 && !v.holds) /* whose truth is that it does not */
+            fail_msg("%s: %s", name, str_text(&why));
+        assert_int_equal(v.holds, why.length == 0);
+        str_free(&why);
+        fixture_verdict_free(&v);
+    }
+    static const char *const must[] = {"extraction", "insights", "sql_qa_v2", "sql_valid"};
+    for (size_t i = 0; i < sizeof must / sizeof *must; i++)
+        assert_non_null(fixtures_shipped(must[i]).data);
+    assert_null(fixtures_shipped("no_such").data);
+}
+
+/* What the reference experiment's reward pays for. */
+static void v2_is_gameable(void **state)
+{
+    (void)state;
+    struct fixture_verdict v;
+    judge_shipped(&v, "sql_qa_v2");
+    assert_false(v.holds);
+    bool prose = false, salad = false, emoji = false;
+    for (int i = 0; i < v.n_pairs; i++) {
+        const struct fixture *worse = &v.fixtures[v.pairs[i].worse],
+                             *better = &v.fixtures[v.pairs[i].better];
+        assert_true(worse->is.score >= better->is.score);
+        assert_string_equal(worse->group, better->group);
+        prose = prose || (strcmp(worse->note, "prose without SQL") == 0 &&
+                          fabs(worse->is.score - 0.72) < 1e-12);
+        salad = salad || strcmp(worse->note, "keyword salad") == 0;
+        emoji = emoji || strcmp(worse->note, "5,000 emoji") == 0;
+    }
+    assert_true(prose && salad && !emoji);
+    fixture_verdict_free(&v);
+}
+
+/* --- the judge --- */
+
+#define LINE(kind, group, text)                                                                    \
+    "{\"kind\": \"" kind "\", \"case\": \"" group "\", \"note\": \"n\", \"completion\": \"" text   \
+    "\"}\n"
+
+static int judge(struct fixture_verdict *v, const char *text, struct err *err)
+{
+    /* length with target 10: the score is the share of ten characters */
+    reward *own = make_reward("length", "{\"target\": 10}");
+    *err = (struct err){0};
+    int status = fixtures_judge(v, "length", own, slice_of(text), "mine.jsonl", err);
+    reward_free(own);
+    return status;
+}
+
+static void check_verdict(const char *text, const char *why)
+{
+    struct fixture_verdict v;
+    struct err err;
+    struct str said = {0};
+    if (judge(&v, text, &err))
+        fail_msg("%s: %s", err.where, err.message);
+    fixture_verdict_explain(&said, &v);
+    assert_int_equal(v.holds, why == NULL);
+    if (why ? strcmp(str_text(&said), why) != 0 : said.length != 0)
+        fail_msg("said: %s, expected: %s", str_text(&said), why ? why : "nothing");
+    str_free(&said);
+    fixture_verdict_free(&v);
+}
+
+static void rules(void **state)
+{
+    (void)state;
+#define GOOD                                                                                       \
+    LINE("gold", "a", "1234567890")                                                                \
+    LINE("near_miss", "a", "12345") LINE("empty", "a", "1") LINE("adversarial", "a", "12345678")
+    check_verdict(GOOD, NULL);
+    /* an adversary may beat a near miss, and be worth less than an empty answer */
+    check_verdict(GOOD LINE("adversarial", "a", ""), NULL);
+    check_verdict(GOOD LINE("gold", "a", "123456789"), NULL);
+    /* other cases are other prompts */
+    check_verdict(GOOD LINE("gold", "b", "123") LINE("adversarial", "b", "12"), NULL);
+    check_verdict(GOOD LINE("gold", "a", "12345678"),
+                  "case a: an adversarial (n) has 0.800, a gold (n) has 0.800 (lines 4 and 5)");
+    check_verdict(GOOD LINE("empty", "a", "12345"),
+                  "case a: an empty (n) has 0.500, a near_miss (n) has 0.500 (lines 5 and 2)");
+    check_verdict(GOOD LINE("near_miss", "a", "1234567890"),
+                  "case a: a near_miss (n) has 1.000, a gold (n) has 1.000 (lines 5 and 1)");
+    /* the worst of several is named */
+    check_verdict(GOOD LINE("gold", "a", "123"),
+                  "case a: an adversarial (n) has 0.800, a gold (n) has 0.300 (lines 4 and 5); 2 "
+                  "pairs in all");
+    check_verdict(LINE("gold", "a", "1234567890") LINE("near_miss", "a", "12")
+                      LINE("adversarial", "a", "12"),
+                  "there is no empty");
+    check_verdict(GOOD LINE("empty", "b", ""), "case b has no gold");
+    check_verdict("", "there is no gold");
+    /* CRLF, blank lines and a missing last newline, as everywhere; lines are counted all the same
+     */
+    check_verdict("\r\n  \n" GOOD "{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"1\"}",
+                  "case a: an adversarial (n) has 0.800, a gold has 0.100 (lines 6 and 7); 3 pairs "
+                  "in all");
+}
+
+static void not_scored(void **state)
+{
+    (void)state;
+    struct fixture_verdict v;
+    struct err err = {0};
+    struct str why = {0};
+    static const char text[] = LINE("gold", "a", "SELECT 1");
+    assert_int_equal(fixtures_judge(&v, "sql_valid", NULL, slice_of(text), "f", &err), 0);
+    assert_false(v.holds);
+    assert_int_equal(v.not_scored, 1);
+    assert_true(isnan(v.lowest[FIXTURE_GOLD]));
+    fixture_verdict_explain(&why, &v);
+    assert_non_null(strstr(str_text(&why), "line 1 has no score (not_applicable)"));
+    str_free(&why);
+    fixture_verdict_free(&v);
+}
+
+static void bad_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *where, *message;
+        int status;
+    } cases[] = {
+        {"{", "mine.jsonl, line 1", "not valid JSON", ERR_INPUT},
+        {"\n[1]", "mine.jsonl, line 2", "is not an object", ERR_INPUT},
+        {"{\"case\": \"a\", \"completion\": \"\"}", "line 1", "has no \"kind\"", ERR_INPUT},
+        {LINE("golden", "a", ""), "line 1", "not one of gold, near_miss", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"completion\": \"\"}", "line 1", "no \"case\"", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"case\": \"a\"}", "line 1", "\"completion\" is nothing", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"\", \"group\": 3}", "line 1",
+         "\"group\" is an integer", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"\", \"database_sql\": 3}",
+         "line 1", "\"database_sql\" is not text", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"\", \"database_sql\": \"MAKE\"}",
+         "line 1", "makes no database: near \"MAKE\"", ERR_INPUT},
+        {"{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"\", \"params\": {\"mox\": 3}}",
+         "line 1", "unknown key \"mox\"", ERR_USAGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture_verdict v;
+        struct err err;
+        assert_int_equal(judge(&v, cases[i].text, &err), cases[i].status);
+        if (!strstr(err.where, cases[i].where) || !strstr(err.message, cases[i].message))
+            fail_msg("case %zu: %s: %s", i, err.where, err.message);
+        fixture_verdict_free(&v);
+    }
+}
+
+/* Lines of one file with different parameters, and lines without, which the caller's reward scores.
+ */
+static void parameters(void **state)
+{
+    (void)state;
+    struct fixture_verdict v;
+    struct err err;
+    assert_int_equal(
+        judge(&v,
+              LINE("gold", "a", "12345") "{\"kind\": \"gold\", \"case\": \"b\", \"completion\": "
+                                         "\"12345\", \"params\": {\"target\": 5}}\n"
+                                         "{\"kind\": \"gold\", \"case\": \"b\", \"completion\": "
+                                         "\"12345\", \"params\": {\"target\": 20}}\n",
+              &err),
+        0);
+    assert_true(v.fixtures[0].is.score == 0.5);
+    assert_true(v.fixtures[1].is.score == 1);
+    assert_true(v.fixtures[2].is.score == 0.25);
+    fixture_verdict_free(&v);
+}
+
+#define ON_DATABASE(sql, query, more)                                                              \
+    "{\"kind\": \"gold\", \"case\": \"a\", \"database_sql\": \"" sql                               \
+    "\", \"params\": {\"database\": \"$DATABASE\"}, \"completion\": \"" query "\"" more "}\n"
+
+/* A database for each text; its path in params and, at any depth, in reference; nothing stays. */
+static void databases(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), old[600] = "";
+    if (getenv("TMPDIR"))
+        snprintf(old, sizeof old, "%s", getenv("TMPDIR"));
+    setenv("TMPDIR", folder, 1);
+    struct fixture_verdict v;
+    struct err err = {0};
+    static const char text[] = ON_DATABASE("CREATE TABLE t (x)", "SELECT x FROM t", "")
+        ON_DATABASE("CREATE TABLE u (x)", "SELECT x FROM t", "")
+            ON_DATABASE("CREATE TABLE t (x)", "SELECT y FROM t",
+                        ", \"reference\": {\"database\": \"$DATABASE\", \"a\": [{\"b\": "
+                        "\"$DATABASE\"}], \"c\": \"not $DATABASE\"}");
+    if (fixtures_judge(&v, "sql_valid", NULL, slice_of(text), "f", &err))
+        fail_msg("%s: %s", err.where, err.message);
+    assert_true(v.fixtures[0].is.score == 1);
+    assert_true(v.fixtures[1].is.score < 0.5);
+    assert_true(v.fixtures[2].is.score < 0.5);
+    const json_t *reference = json_object_get(v.fixtures[2].json, "reference");
+    const char *path = json_string_value(json_object_get(reference, "database")),
+               *deep = json_string_value(
+                   json_object_get(json_array_get(json_object_get(reference, "a"), 0), "b"));
+    assert_memory_equal(path, folder, strlen(folder));
+    assert_string_equal(path, deep);
+    assert_string_equal(json_string_value(json_object_get(reference, "c")), "not $DATABASE");
+    assert_true(dir_is_empty(folder));
+    fixture_verdict_free(&v);
+    if (*old)
+        setenv("TMPDIR", old, 1);
+    else
+        unsetenv("TMPDIR");
+    temp_folder_remove(folder);
+}
+
+/* Whatever allocation fails: an error, or a line without a score; never a verdict that holds. */
+static void no_memory(void **state)
+{
+    (void)state;
+    static const char text[] = GOOD;
+    size_t live = mem_stats().live_blocks;
+    bool holds = false;
+    for (int n = 0; !holds; n++) {
+        struct fixture_verdict v;
+        struct err err = {0};
+        assert_true(n < 2000);
+        reward *own = make_reward("length", "{\"target\": 10}");
+        mem_fail_after(n);
+        int status = fixtures_judge(&v, "length", own, slice_of(text), "f", &err);
+        mem_fail_after(-1);
+        if (status)
+            assert_int_equal(status, ERR_MACHINE);
+        holds = !status && v.holds;
+        if (!status && !v.holds)
+            assert_true(v.not_scored > 0);
+        fixture_verdict_free(&v);
+        reward_free(own);
+        assert_int_equal(mem_stats().live_blocks, live);
+    }
 }
 
 int main(int argc, char **argv)
 {
     if (sql_worker_asked(argc, argv))
         return sql_worker_main();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fixtures)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shipped),   cmocka_unit_test(v2_is_gameable),
+        cmocka_unit_test(rules),     cmocka_unit_test(not_scored),
+        cmocka_unit_test(bad_lines), cmocka_unit_test(parameters),
+        cmocka_unit_test(databases), cmocka_unit_test(no_memory),
+    };
+    return cmocka_run_group_tests_name("fixtures", tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void test_fixture(void **state)
     }
     print_message("%d texts, largest difference %g\n", n, worst);
     assert_int_equal(failures, 0);
-    assert_true(n >= 2000);
+    assert_true(n >= 10000);
     reward_free(r);
     str_free(&l.text);
 }

@@ -5,16 +5,18 @@
 
 CPython 3.11 (Unicode 14.0), standard library only. Without arguments it writes the committed fixture,
 tests/oracle/reward/sql_qa_v2.jsonl: a first line of what CPython says about single code points, then
-one line [text, score] each. For a check by hand, write more texts to another file and run
+one line [text, score] each. For a check by hand of more texts against the program itself:
 
-    build/release/tests/reward/test_sql_qa_v2 FILE
+    python tests/oracle/reward/make_sql_qa_v2.py --count 100000 --seed 7 --check build/release/grpo
 """
 import argparse
 import json
 import os
 import random
 import re
+import subprocess
 import sys
+import tempfile
 
 KEYWORDS = ["SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "JOIN", "HAVING", "COUNT", "AVG", "SUM"]
 ANSWERS = ["resultado", "total", "média", "mostra", "portanto"]
@@ -157,8 +159,33 @@ def piece(r):
     return r.choice(FILLERS)
 
 
+def long_text(r):
+    """What a model that does not stop writes: one piece over and over, or keyword soup of some kilobytes."""
+    if r.random() < 0.5:
+        return (piece(r) + r.choice(["", " ", "\n"])) * r.randrange(20, 200)
+    return "".join(piece(r) + r.choice(["", " ", "\n"]) for _ in range(r.randrange(100, 400)))
+
+
+def answer(r):
+    """The shape of an honest answer: thinking, a fenced query, a sentence; each part may be missing or broken."""
+    out = ""
+    if r.random() < 0.5:
+        out += r.choice(["<think>", "<THINK>", "<think"]) + piece(r) + " " + piece(r)
+        out += r.choice(["</think>", "</think>\n", "</THINK>", ""])
+    fence = r.choice(["```sql\n", "```SQL ", "```\n", "``` sql", ""])
+    out += fence + query(r) + " " + mutate(r, r.choice(KEYWORDS)) + " " + number(r) + r.choice([";\n```\n", "\n", ";"])
+    for _ in range(r.randrange(5)):
+        out += r.choice(["O ", "a ", "em ", ""]) + mutate(r, r.choice(ANSWERS + DOMAIN)) + r.choice([" ", ", ", ": "])
+        out += r.choice(["", number(r)])
+    return out
+
+
 def text_of(r):
     roll = r.random()
+    if roll > 0.9:
+        return answer(r)
+    if roll > 0.897:
+        return long_text(r)
     if roll < 0.04:
         return "".join(r.choice(SPACES) for _ in range(r.randrange(4)))
     if roll < 0.08:
@@ -185,16 +212,42 @@ BY_HAND = [
 ]
 
 
+def check(program, texts):
+    """The program's score of each text beside ours; 1 where one differs by more than 1e-12."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        for text in texts:
+            file.write(json.dumps({"completion": text}, ensure_ascii=False) + "\n")
+        file.flush()
+        file.seek(0)
+        out = subprocess.run([program, "score", "--reward", "sql_qa_v2", "--quiet"], stdin=file,
+                             stdout=subprocess.PIPE, check=True).stdout
+    lines = out.decode().splitlines()
+    assert len(lines) == len(texts), (len(lines), len(texts))
+    worst, differ, values = 0.0, 0, set()
+    for text, line in zip(texts, lines):
+        expected, got = reward_sql_qa_v2(text), json.loads(line)["score"]
+        values.add(expected)
+        worst = max(worst, abs(expected - got))
+        if abs(expected - got) > 1e-12:
+            differ += 1
+            print(f"expected {expected!r}, got {got!r}: {text!r}"[:500])
+    print(f"{len(texts)} texts, {len(values)} different values, largest difference {worst}, {differ} over 1e-12")
+    return int(differ > 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--count", type=int, default=2600)
+    parser.add_argument("--count", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "sql_qa_v2.jsonl"))
+    parser.add_argument("--check", metavar="PROGRAM", help="compare with `PROGRAM score` instead of writing")
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         sys.exit("the fixture's Unicode is CPython 3.11's (14.0); other versions know other digits")
     r = random.Random(options.seed)
     texts = BY_HAND + [text_of(r) for _ in range(options.count - len(BY_HAND))]
+    if options.check:
+        sys.exit(check(options.check, texts))
     with open(options.out, "w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(code_points(), separators=(",", ":")) + "\n")
         for text in texts:

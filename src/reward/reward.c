@@ -68,6 +68,28 @@ static const struct reward_definition table[] = {
         .evaluate = regex_evaluate,
     },
     {
+        .name = "exact_answer",
+        .version = 1,
+        .summary = "1 when the final answer (last box, \"Resposta:\" line or number) is the row's; "
+                   "params kind, field, tolerance",
+        .n_components = EXACT_ANSWER_COMPONENTS,
+        .components =
+            {[EXACT_ANSWER_CORRECT] = {"correct", 1.0}, [EXACT_ANSWER_MARKED] = {"marked", 0}},
+        .configure = exact_answer_configure,
+        .release = exact_answer_release,
+        .evaluate = exact_answer_evaluate,
+    },
+    {
+        .name = "repetition",
+        .version = 1,
+        .summary = "1 without repeated runs of params n words, less their share over threshold",
+        .n_components = 1,
+        .components = {{"repetition", 1.0}},
+        .configure = repetition_configure,
+        .release = repetition_release,
+        .evaluate = repetition_evaluate,
+    },
+    {
         .name = "extraction",
         .version = 1,
         .summary = "a JSON object of known fields (a review's ten, or params schema: FILE): valid, "

@@ -41,6 +41,7 @@ enum {
     INSIGHTS_REPETITION,
     INSIGHTS_COMPONENTS
 };
+enum { EXACT_ANSWER_CORRECT, EXACT_ANSWER_MARKED, EXACT_ANSWER_COMPONENTS };
 enum { SQL_VALID_FOUND, SQL_VALID_VALID, SQL_VALID_READS, SQL_VALID_COMPONENTS };
 
 void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
@@ -66,6 +67,15 @@ int sql_valid_configure(void **state, const json_t *params, struct err *err);
 void sql_valid_release(void *state);
 void sql_valid_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                         struct str *explain_json);
+
+int exact_answer_configure(void **state, const json_t *params, struct err *err);
+void exact_answer_release(void *state);
+void exact_answer_evaluate(const void *state, const struct reward_input *in,
+                           struct reward_result *out, struct str *explain_json);
+int repetition_configure(void **state, const json_t *params, struct err *err);
+void repetition_release(void *state);
+void repetition_evaluate(const void *state, const struct reward_input *in,
+                         struct reward_result *out, struct str *explain_json);
 
 /* ERR_USAGE when params is no object (NULL and null are fine) or has a key that is not in `known`;
  * the message names the key, the nearest known one and all of them. */

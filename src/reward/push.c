@@ -409,9 +409,21 @@ static bool has_label(const struct push_text *t)
 static void find_flaws(struct findings *f, struct slice text)
 {
     static const char *const talk[] = {
-        " aqui está ",   " aqui estão ", " aqui vai ", " aqui tem um exemplo ",
-        " com certeza ", " claro aqui ", " segue a ",  " segue uma ",
-        " segue um ",    " here is ",    " here's ",   " sure ",
+        " aqui está ",
+        " aqui estão ",
+        " aqui vai ",
+        " aqui tem um exemplo ",
+        " com certeza ",
+        " claro aqui ",
+        " segue a ",
+        " segue uma ",
+        " segue um ",
+        " here is ",
+        " here's ",
+        " sure ",
+        " modelo de linguagem ",
+        " não posso escrever ",
+        " language model ",
     };
     static const char *const quotes[] = {"\"", "'", "“", "”", "«", "‘"};
     static const char *const markup[] = {"- ", "* ", "#", "> ", "1. ", "1) ", "•"};

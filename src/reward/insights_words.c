@@ -66,8 +66,9 @@ bool insights_action(struct slice word, int *verb)
     if (word.data[word.length - 1] == 'm')
         singular.length--;
     for (size_t i = 0; i < ARRAY_LENGTH(infinitives); i++)
-        if (slice_equals(word, infinitives[i]) ||
-            (singular.length > 2 && slice_equals(singular, imperatives[i]))) {
+        if (word.data[0] == infinitives[i][0] && /* pairs begin alike */
+            (slice_equals(word, infinitives[i]) ||
+             (singular.length > 2 && slice_equals(singular, imperatives[i])))) {
             *verb = (int)i;
             return true;
         }

@@ -110,7 +110,7 @@ static const struct reward_definition table[] = {
     },
     {
         .name = "insights",
-        .version = 1,
+        .version = 2,
         .summary = "conclusions from the prompt's figures: a few points, what to do, and every "
                    "number grounded in the data",
         .n_components = INSIGHTS_COMPONENTS,

@@ -3,8 +3,8 @@
  *   structure    2 to 5 points (bullets, numbered lines or sentences, of four words at least): 1;
  *                one: 0.4; beyond five, less by 0.2 each
  *
- *   actions      points that tell somebody to do something (insights_words.h), full at two that do
- *                it with different verbs
+ *   actions      points that tell somebody to do something (insights_words.h; a verb and what it is
+ *                about), full at two that do it with different verbs
  *
  *   length       20 to 120 words, falling linearly to 0 at none and at 240
  *
@@ -23,11 +23,12 @@
  *
  * amount: different words, full at 12; portuguese: credit of the words as `push` has it; sentence:
  * share of grammar words (salads of keywords and lists of numbers have none); original: share of
- * word quadruples that are not in the prompt, full at 0.4. Crowds earn less than their parts: more
- * than a quarter of action words or numbers, or half of words of the trade, takes away from the
- * component that they are meant for. Points, actions and words of the trade that are not about the
- * data are worth half: with data, those three are scaled by (1 + grounding) / 2. Nothing at all is
- * worth 0, and so is a text over 32 KiB, which is not read; of the prompt the first 64 KiB count.
+ * word quadruples that are not in the prompt, 0 at 0.1 and full at 0.6. Crowds earn less than their
+ * parts: more than a quarter of action words or numbers, or half of words of the trade, takes away
+ * from the component that they are meant for. Points, actions and words of the trade that are not
+ * about the data are worth half: with data, those three are scaled by (1 + grounding) / 2. Nothing
+ * at all is worth 0, and so is a text over 32 KiB, which is not read; of the prompt the first 64
+ * KiB count.
  *
  * Not judged, because no rule can: whether a number of the data is said of what it was measured on,
  * and whether the advice is good. */
@@ -112,7 +113,7 @@ static void read_runs(struct findings *f)
         f->triples = n3 ? (double)distinct(three, n3) / (double)n3 : 1;
         for (size_t i = 0; i < n4; i++)
             fresh += !prompt4 || !bsearch(&four[i], given, prompt4, sizeof *given, compare_hashes);
-        f->original = n4 ? ramp((double)fresh / (double)n4, 0, 0.4) : 1;
+        f->original = n4 ? ramp((double)fresh / (double)n4, 0.1, 0.6) : 1;
     } else {
         f->no_memory = true;
     }
@@ -208,6 +209,15 @@ static void read_words(struct findings *f, const json_t *domain)
 
 /* --- the points --- */
 
+/* Something follows the word in its clause: "analise." tells nobody what. */
+static bool has_object(const struct push_text *t, size_t i)
+{
+    for (; i + 1 < t->n && !t->tokens[i].ends_clause; i++)
+        if (!t->tokens[i + 1].number && !(t->tokens[i + 1].lists & GRAMMAR))
+            return true;
+    return false;
+}
+
 static void end_point(struct findings *f, const char *from, const char *to)
 {
     struct push_text t = {0};
@@ -223,7 +233,7 @@ static void end_point(struct findings *f, const char *from, const char *to)
         fold_text(&f->folded, word.data, word.length);
         f->no_memory |= f->folded.failed;
         word = (struct slice){str_text(&f->folded), f->folded.length};
-        acts = acts || insights_action(word, &verb);
+        acts = acts || (has_object(&t, i) && insights_action(word, &verb));
     }
     f->points += letters >= POINT_WORDS;
     f->action_points += letters >= POINT_WORDS && acts;

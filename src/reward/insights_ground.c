@@ -19,10 +19,14 @@
  * two in thirty, and stands; "5%" of a page of figures is nothing.
  *
  * No claims: marks of a list, ordinals, years and dates, bare integers up to 3, counts of what the
- * text is made of ("4 ações"). A round number (two digits that are not 0) that an action verb of
- * its sentence asks for ("reduza para 5%", "cupom de 10%") is a target: it was not said to be so,
- * and there is no data to hold it against. Two targets a text; more of them are claims, for else a
- * crowd of numbers would be excused by a verb before each. Neither earns anything. */
+ * text is made of ("4 ações"). A number that an action verb of its sentence asks for ("reduza para
+ * 5%", "cupom de 10%") is a target: it was not said to be so. It is one when it is round (two
+ * digits that are not 0), twice a text, for else a crowd of numbers would be excused by a verb
+ * before each; or when it is of the data. Neither earns anything: "reduza 480, crie 600" says
+ * nothing of them.
+ *
+ * Shares in words ("trinta e cinco por cento") are claims as well; "metade" and "o dobro" are not
+ * looked at. */
 #include "reward/insights_ground.h"
 #include <math.h>
 #include <stdlib.h>
@@ -412,7 +416,7 @@ static bool is_round(double v)
 }
 
 /* An action verb of the sentence asks for this number. */
-static bool is_target(struct grounding *g, const struct ground_claim *c, const struct place *p)
+static bool is_target(struct grounding *g, const struct place *p)
 {
     static const char *const toward[] = {"em", "para", "ate", "com"};
     static const char *const offers[] = {"desconto", "descontos", "cupom", "meta",   "cashback",
@@ -422,8 +426,6 @@ static bool is_target(struct grounding *g, const struct ground_claim *c, const s
     char word[WORD];
     size_t at = p->start;
     int verb;
-    if (!is_round(fabs(c->number.value)))
-        return false;
     word_before(g, word, p->text, &at);
     bool asked = ONE_OF(word, toward) || insights_action(slice_of(word), &verb);
     bool acts = insights_action(slice_of(word), &verb);
@@ -444,15 +446,69 @@ static enum ground ground_of(struct grounding *g, const struct ground_claim *c,
     const struct ptbr_number *n = &c->number;
     if (is_formal(g, n, p) || (c->kind == GROUND_PLAIN && n->integer && fabs(n->value) <= 3))
         return GROUND_EXCUSED;
+    bool asked = is_target(g, p);
     if (is_given(g, c, tolerance_of(g, c, p)))
-        return GROUND_GIVEN;
+        return asked ? GROUND_TARGET : GROUND_GIVEN;
     if (is_derived(g, c))
-        return GROUND_DERIVED;
-    if (g->n_targets < MOST_TARGETS && is_target(g, c, p)) {
+        return asked ? GROUND_TARGET : GROUND_DERIVED;
+    if (asked && is_round(fabs(n->value)) && g->n_targets < MOST_TARGETS) {
         g->n_targets++;
         return GROUND_TARGET;
     }
     return GROUND_NONE;
+}
+
+/* "trinta e cinco" before *at, which moves to its start: up to 100; 0: no such words. */
+static double words_before(struct grounding *g, const char *text, size_t *at)
+{
+    static const char *const units[] = {"um",        "dois",      "tres",    "quatro",   "cinco",
+                                        "seis",      "sete",      "oito",    "nove",     "dez",
+                                        "onze",      "doze",      "treze",   "quatorze", "quinze",
+                                        "dezesseis", "dezessete", "dezoito", "dezenove"};
+    static const char *const tens[] = {"vinte",   "trinta",  "quarenta", "cinquenta", "sessenta",
+                                       "setenta", "oitenta", "noventa",  "cem"};
+    char word[WORD];
+    double value = 0;
+    size_t start = *at;
+    word_before(g, word, text, &start);
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++)
+        if (strcmp(word, units[i]) == 0)
+            value = (double)(i + 1);
+    if (value > 0 && value < 10) {
+        *at = start;
+        word_before(g, word, text, &start);
+        if (strcmp(word, "e") != 0)
+            return value;
+        word_before(g, word, text, &start);
+    }
+    for (size_t i = 0; value < 10 && i < ARRAY_LENGTH(tens); i++)
+        if (strcmp(word, tens[i]) == 0) {
+            *at = start;
+            return value + 10 * (double)(i + 2);
+        }
+    *at = value >= 10 ? start : *at;
+    return value;
+}
+
+/* The claims whose numbers are words. */
+static void read_word_claims(struct grounding *g, const char *text, size_t length)
+{
+    static const char share[] = " por cento";
+    const char *end = text + length, *found = text;
+    while (g->n_claims < GROUND_MAX_CLAIMS &&
+           (found = memmem(found, (size_t)(end - found), share, sizeof share - 1))) {
+        size_t start = (size_t)(found - text), behind = start + sizeof share - 1;
+        double value = words_before(g, text, &start);
+        found += sizeof share - 1;
+        if (value == 0)
+            continue;
+        struct place p = {text, length, start, behind};
+        struct ground_claim *c = &g->claims[g->n_claims++];
+        *c = (struct ground_claim){
+            .number = {.value = value, .unit = 1, .percent = true, .integer = true},
+            .kind = GROUND_PERCENT};
+        c->ground = ground_of(g, c, &p);
+    }
 }
 
 void grounding_read_claims(struct grounding *g, const char *text, size_t length)
@@ -476,6 +532,7 @@ void grounding_read_claims(struct grounding *g, const char *text, size_t length)
         *c = (struct ground_claim){.number = n, .kind = kind};
         c->ground = ground_of(g, c, &p);
     }
+    read_word_claims(g, text, length);
 }
 
 void grounding_free(struct grounding *g)

@@ -80,6 +80,13 @@ static void test_grounds(void **state)
     check_ground("que reduzir os atrasos para 7,3%", "none"); /* not round: read off something */
     check_ground("que reduzir os 40% de atrasos", "none");
     check_ground("atrasos, que chegam a 40%", "none");
+    check_ground("de reduzir para 200", "target"); /* of the data, but nothing is said of it */
+    check_ground("de criar 150", "target");
+    /* In words. */
+    check_ground("trinta e cinco por cento de atrasos", "none");
+    check_ground("setenta e cinco por cento de atrasos", "derived");
+    check_ground("quinze por cento de atrasos", "given");
+    check_ground("vinte por cento de atrasos", "none");
 }
 
 /* With many figures nearly every short number can be derived of two of them, and says nothing. */

@@ -147,20 +147,22 @@ static size_t behind_mark(struct slice t, size_t at)
 {
     enum { SOON = 32 };
     static const char *const verbs[] = {"\xC3\xA9 ", "\xC3\x89 ", "is ", "e: ", "seria ", "será "};
-    size_t end = line_end(t, at), soon = end < at + SOON ? end : at + SOON;
+    size_t far = t.length - at > SOON ? at + SOON : t.length;
+    size_t end = line_end((struct slice){t.data, far}, at);
+    bool whole = end < far || far == t.length; /* to the end of the line */
     bool bare = true;
-    for (size_t i = at; i < soon; i++) {
+    for (size_t i = at; i < end; i++) {
         if (t.data[i] == ':' || t.data[i] == '=')
             return i + 1;
         for (size_t k = 0; k < ARRAY_LENGTH(verbs); k++) {
             size_t n = strlen(verbs[k]);
-            if (i > at && t.data[i - 1] == ' ' && end - i > n &&
+            if (i > at && t.data[i - 1] == ' ' && end - i >= n &&
                 strncasecmp(t.data + i, verbs[k], n) == 0)
                 return i + n;
         }
         bare = bare && strchr(" *#_.\r", t.data[i]) && t.data[i];
     }
-    return bare && soon == end ? end : 0;
+    return bare && whole ? end : 0;
 }
 
 /* Whether a mark stands at i: its end, else 0. Of a word the case does not count, and it begins

@@ -94,7 +94,7 @@ static const struct reward_definition table[] = {
     },
     {
         .name = "extraction",
-        .version = 1,
+        .version = 2,
         .summary = "a JSON object of known fields (a review's ten, or params schema: FILE): valid, "
                    "complete, and right by the row's reference, else consistent",
         .n_components = EXTRACTION_COMPONENTS,
@@ -106,6 +106,7 @@ static const struct reward_definition table[] = {
                        [EXTRACTION_NO_EXTRA] = {"no_extra", 0.05}},
         .configure = extraction_configure,
         .release = extraction_release,
+        .files = extraction_files,
         .evaluate = extraction_evaluate,
     },
     {

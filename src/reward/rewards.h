@@ -60,6 +60,8 @@ void regex_evaluate(const void *state, const struct reward_input *in, struct rew
 
 int extraction_configure(void **state, const json_t *params, struct err *err);
 void extraction_release(void *state);
+int extraction_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                     struct err *err);
 void extraction_evaluate(const void *state, const struct reward_input *in,
                          struct reward_result *out, struct str *explain_json);
 void insights_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,

@@ -246,12 +246,11 @@ static double in_prompt(struct extraction *e, const struct schema_field *f,
     bool ok = fold_words(&words, v->text.data, v->text.length, SHORTEST);
     ok = fold_words(&prompt, in->prompt, length, SHORTEST) && ok;
     size_t found = 0, own = 0;
-    for (size_t i = 0; ok && i < words.n; i++)
-        if (!fold_has(&e->names, words.hashes[i])) {
-            own++;
-            found += fold_has(&prompt, words.hashes[i]);
-        }
-    double share = own ? (double)found / (double)own : 0;
+    for (size_t i = 0; ok && i < words.n; i++) {
+        own += !fold_has(&e->names, words.hashes[i]);
+        found += fold_has(&prompt, words.hashes[i]);
+    }
+    double share = own ? (double)found / (double)words.n : 0;
     e->no_memory |= !ok;
     fold_words_free(&words);
     fold_words_free(&prompt);

@@ -250,6 +250,19 @@ static void test_consistency(void **state)
                   "{\"sentimento\": \"positivo\", \"nota\": 5, \"produto\": \"fogão\", "
                   "\"valor\": 80, " REST);
     assert_true(fabs(invented.components[EXTRACTION_CONSISTENCY] - 0.6) < 1e-9);
+    struct err err = {0};
+    json_t *bare = json_read(row, strlen(row), 0, "row", &err);
+    static const char names[] = "{\"sentimento\": \"positivo\", \"nota\": 5, \"produto\": "
+                                "\"produto\", \"valor\": null, " REST;
+    struct reward_input in = {.prompt = "Comprei a mesa. JSON com nota, produto, valor:",
+                              .prompt_length = 46,
+                              .completion = names,
+                              .completion_length = sizeof names - 1,
+                              .row = bare};
+    struct reward_result out;
+    reward_evaluate(r, &in, &out, NULL); /* 3 rules and the summary; a field's name is no product */
+    assert_true(fabs(out.components[EXTRACTION_CONSISTENCY] - 0.75) < 1e-9);
+    json_decref(bare);
     reward_free(r);
 }
 

@@ -14,12 +14,15 @@ struct score_options {
     bool explain;
 };
 
+enum { GROUP_MOST = 1024 };
+
 struct scoring {
     const struct score_options *o;
     reward *reward;
     struct dataset data; /* with --data */
     struct map rows;     /* id → row of `data` */
     struct str user_text, explain;
+    struct slice group[GROUP_MOST];
 };
 
 /* User messages joined by newlines: the prompt as rewards see it. A line without one is fine: some
@@ -98,6 +101,28 @@ static void put_result(struct scoring *s, struct lines *l, const struct reward_r
     }
 }
 
+/* "group": a list of the prompt's other completions, for rewards that compare. What is no list is a
+ * column of the row's own. */
+static int read_group(struct scoring *s, struct reward_input *in, const json_t *others,
+                      struct err *err)
+{
+    size_t n = json_array_size(others);
+    if (n >= GROUP_MOST)
+        return err_set(err, ERR_INPUT, "", "\"group\" has %zu texts, expected up to %d", n,
+                       GROUP_MOST - 1);
+    s->group[0] = (struct slice){in->completion, in->completion_length};
+    for (size_t i = 0; i < n; i++) {
+        const json_t *other = json_array_get(others, i);
+        if (!json_is_string(other))
+            return err_set(err, ERR_INPUT, "", "\"group\" has %s at %zu, expected text",
+                           json_type_name(other), i);
+        s->group[i + 1] = (struct slice){json_string_value(other), json_string_length(other)};
+    }
+    in->group = s->group;
+    in->n_group = n ? (int)n + 1 : 0;
+    return ERR_NONE;
+}
+
 static int answer(void *context, struct lines *l, const json_t *line, struct err *err)
 {
     struct scoring *s = context;
@@ -119,6 +144,8 @@ static int answer(void *context, struct lines *l, const json_t *line, struct err
                               .completion = json_string_value(completion),
                               .completion_length = json_string_length(completion),
                               .row = row};
+    if ((status = read_group(s, &in, json_object_get(line, "group"), err)))
+        return status;
     struct reward_result result = {0};
     str_clear(&s->explain);
     reward_evaluate(s->reward, &in, &result, s->o->explain ? &s->explain : NULL);
@@ -198,10 +225,12 @@ const struct command command_score = {
     .name = "score",
     .summary = "rewards of given completions (JSONL), every component, without any model",
     .usage = "",
-    .details = "In, one a line:  a dataset row and \"completion\"; with --data a line of "
-               "samples.jsonl\nOut, one a line: {\"status\": ok, failed or not_applicable, "
-               "\"score\", \"components\"}; an absent\n                 component is null; "
-               "\"reason\" where the status is not ok",
+    .details =
+        "In, one a line:  a dataset row and \"completion\" (\"group\": the other completions of "
+        "its prompt); with\n                 --data a line of samples.jsonl\nOut, one a line: "
+        "{\"status\": ok, failed or not_applicable, "
+        "\"score\", \"components\"}; an absent\n                 component is null; "
+        "\"reason\" where the status is not ok",
     .args = args,
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct score_options),

@@ -4,18 +4,25 @@
  *   json_strict   1 when the answer (or its fence) is valid JSON as it stands, and an object
  *   json_valid    1 when it is an object after repair (json_repair.h)
  *   schema        share of the fields that are there with the right type, word and range; near
- *                 misses ("5" for 5, a summary too long, a key in capitals) count half
+ *                 misses ("5" for 5, a summary too long, a key in capitals) count half. Where the
+ *                 object has more keys than the schema, the share is of them
  *   fields        against the row's reference, weighted by the schema: words and flags exactly
- * (case and accents aside), integers by distance, numbers within a tolerance (Brazilian strings are
- * read), text by token F1. Where the truth is null a field has half its weight: null is easily
- * guessed. Absent where the row has no reference consistency   without a reference, in place of it:
- * the share of the schema's rules that apply and hold, and of the fields "from_prompt" whose words
- * or value the prompt has. Scaled by `schema`, so that silence is not consistent no_extra      1 /
- * (1 + keys that are not in the schema / 2), scaled by `schema`
+ *                 (case and accents aside), integers by distance, numbers within a tolerance
+ *                 (Brazilian strings are read), text by token F1. Where the truth is null a field
+ * has half its weight: null is easily guessed. What the reference lacks is not judged. Absent where
+ * the row has no reference consistency   without a reference, in place of it: the share of the
+ * schema's rules that apply and hold, and of the fields "from_prompt" whose words or value the
+ * prompt has (names of fields are no such words: prompts list them). Scaled by `schema`, so that
+ * silence is not consistent no_extra      1 / (1 + keys that are not in the schema / 2), scaled by
+ * `schema`
+ *
+ * One object is judged, that of json_repair.h: a second one, a second value under a key, an object
+ * within it, are never looked at for something better.
  *
  * The score is the weighted mean of those present: a perfect answer is worth 1 either way, {} about
  * 0.1. The first two have little weight because they are won by {} alone; they are there to be
- * watched. */
+ * watched. Without a reference an object that agrees with itself and takes words of the prompt is
+ * worth 1, whatever it says of them: rows to learn from should have references. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +36,19 @@
 
 /* --- parameters --- */
 
+struct extraction_params {
+    struct schema schema;
+    char *path; /* of its file; NULL: the compiled-in one */
+};
+
+void extraction_release(void *state)
+{
+    struct extraction_params *p = state;
+    schema_free(&p->schema);
+    mem_free(p->path);
+    mem_free(p);
+}
+
 int extraction_configure(void **state, const json_t *params, struct err *err)
 {
     static const char *const known[] = {"schema"};
@@ -39,29 +59,34 @@ int extraction_configure(void **state, const json_t *params, struct err *err)
         status = json_get_string(&path, params, "schema", false, where, err);
     if (status)
         return status;
-    struct schema *s = mem_calloc(1, sizeof *s);
-    if (!s)
-        return err_no_memory(err, where, sizeof *s);
-    status = path ? schema_read_file(s, path, err)
-                  : schema_read(s, schema_default_text, strlen(schema_default_text),
-                                "the schema review_extraction", err);
-    if (status) {
-        schema_free(s);
-        mem_free(s);
-        return status;
-    }
-    *state = s;
-    return ERR_NONE;
+    struct extraction_params *p = mem_calloc(1, sizeof *p);
+    if (!p)
+        return err_no_memory(err, where, sizeof *p);
+    struct schema *s = &p->schema;
+    p->path = path ? mem_strdup(path) : NULL;
+    if (path && !p->path)
+        status = err_no_memory(err, where, strlen(path));
+    if (!status)
+        status = path ? schema_read_file(s, path, err)
+                      : schema_read(s, schema_default_text, strlen(schema_default_text),
+                                    "the schema review_extraction", err);
+    if (status)
+        extraction_release(p);
+    else
+        *state = p;
+    return status;
 }
 
-void extraction_release(void *state)
+int extraction_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                     struct err *err)
 {
-    struct schema *s = state;
-    schema_free(s);
-    mem_free(s);
+    const struct extraction_params *p = state;
+    return !row && p->path ? visit(user, p->path, err) : ERR_NONE;
 }
 
 /* --- what is found --- */
+
+enum { SHORTEST = 3, PROMPT_BYTES = 1 << 16 }; /* of a word; of the prompt, what counts */
 
 struct extraction {
     const struct schema *schema;
@@ -72,9 +97,18 @@ struct extraction {
     struct schema_value values[SCHEMA_MAX_FIELDS], truth[SCHEMA_MAX_FIELDS];
     double credit[SCHEMA_MAX_FIELDS]; /* of `fields` or of from_prompt; NaN: not judged */
     int rules[SCHEMA_MAX_RULES];      /* 1 held, 0 broken, -1 did not apply */
+    struct fold_words names;          /* of the fields; only for `consistency` */
     size_t extra;
     bool no_memory;
 };
+
+static bool is_field(const struct extraction *e, const char *key)
+{
+    for (int i = 0; i < e->schema->n_fields; i++)
+        if (strcmp(e->schema->fields[i].name, key) == 0)
+            return true;
+    return false;
+}
 
 /* The value under a field's name, or under a key that differs in case and accents alone. */
 static const json_t *find_key(struct extraction *e, const char *name, bool *near)
@@ -92,7 +126,7 @@ static const json_t *find_key(struct extraction *e, const char *name, bool *near
     {
         str_clear(&found);
         fold_text(&found, key, strlen(key));
-        if (!value && found.length == wanted.length &&
+        if (!value && found.length == wanted.length && wanted.length && !is_field(e, key) &&
             memcmp(str_text(&found), str_text(&wanted), found.length) == 0)
             value = other;
     }
@@ -148,6 +182,8 @@ static double text_f1(struct extraction *e, struct slice a, struct slice b)
     bool ok = fold_words(&x, a.data, a.length, 1);
     ok = fold_words(&y, b.data, b.length, 1) && ok;
     double f1 = ok ? fold_f1(&x, &y) : 0;
+    if (ok && x.n + y.n == 0) /* signs alone: 👍 is not 👎 */
+        f1 = a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
     e->no_memory |= !ok;
     fold_words_free(&x);
     fold_words_free(&y);
@@ -196,31 +232,46 @@ static double judge_fields(struct extraction *e)
 static double in_prompt(struct extraction *e, const struct schema_field *f,
                         const struct schema_value *v)
 {
-    enum { SHORTEST = 3 };
     const struct reward_input *in = e->in;
+    size_t length = in->prompt_length < PROMPT_BYTES ? in->prompt_length : PROMPT_BYTES;
     if (f->type == SCHEMA_NUMBER) {
         struct ptbr_number n;
         size_t at = 0, start;
-        while (ptbr_number_next(&n, in->prompt, in->prompt_length, &at, &start))
+        while (ptbr_number_next(&n, in->prompt, length, &at, &start))
             if (fabs(n.value - v->number) <= f->relative_tolerance * fabs(n.value) + 1e-9)
                 return 1;
         return 0;
     }
     struct fold_words words = {0}, prompt = {0};
     bool ok = fold_words(&words, v->text.data, v->text.length, SHORTEST);
-    ok = fold_words(&prompt, in->prompt, in->prompt_length, SHORTEST) && ok;
-    size_t found = 0;
-    for (size_t i = 0; ok && i < words.n; i++)
+    ok = fold_words(&prompt, in->prompt, length, SHORTEST) && ok;
+    size_t found = 0, own = 0;
+    for (size_t i = 0; ok && i < words.n; i++) {
+        own += !fold_has(&e->names, words.hashes[i]);
         found += fold_has(&prompt, words.hashes[i]);
-    double share = words.n ? (double)found / (double)words.n : 0;
+    }
+    double share = own ? (double)found / (double)words.n : 0;
     e->no_memory |= !ok;
     fold_words_free(&words);
     fold_words_free(&prompt);
     return fmin(1, share / 0.5);
 }
 
+static bool read_names(struct extraction *e)
+{
+    struct str all = {0};
+    for (int i = 0; i < e->schema->n_fields; i++) {
+        str_puts(&all, e->schema->fields[i].name);
+        str_putc(&all, ' ');
+    }
+    bool ok = fold_words(&e->names, str_text(&all), all.length, SHORTEST) && !all.failed;
+    str_free(&all);
+    return ok;
+}
+
 static double judge_consistency(struct extraction *e)
 {
+    e->no_memory |= !read_names(e);
     double sum = 0;
     int n = 0;
     for (int i = 0; i < e->schema->n_rules; i++) {
@@ -248,7 +299,8 @@ static void judge(struct extraction *e, struct reward_result *out)
     double schema = 0;
     for (int i = 0; i < e->schema->n_fields; i++)
         schema += e->object ? e->values[i].fit : 0;
-    schema /= e->schema->n_fields;
+    size_t keys = json_object_size(e->object);
+    schema /= fmax(e->schema->n_fields, (double)keys);
     double *c = out->components;
     c[EXTRACTION_STRICT] = e->object && e->json.strict;
     c[EXTRACTION_VALID] = e->object != NULL;
@@ -327,7 +379,7 @@ void extraction_evaluate(const void *state, const struct reward_input *in,
     bool ok = e && !answer.failed && json_repair(&e->json, str_text(&answer), answer.length);
     str_free(&answer);
     if (ok) {
-        e->schema = state;
+        e->schema = &((const struct extraction_params *)state)->schema;
         e->in = in;
         const json_t *value = e->json.value;
         if (json_array_size(value) == 1) /* [{…}]: meant as the object */
@@ -340,6 +392,7 @@ void extraction_evaluate(const void *state, const struct reward_input *in,
         if (ok && explain_json && out->status == REWARD_OK)
             explain(explain_json, e);
         json_repaired_free(&e->json);
+        fold_words_free(&e->names);
     }
     mem_free(e);
     if (!ok)

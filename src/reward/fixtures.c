@@ -50,6 +50,7 @@ struct judging {
     struct made_reward *made; /* as many as there are sets of parameters */
     int n_made;
     char folder[256];   /* of the databases; "": none was needed */
+    json_t *defaults;   /* keys that later lines need not repeat; NULL: none */
     const json_t **sql; /* text of the database number i */
     int n_sql;
     struct reward_line line;
@@ -223,6 +224,16 @@ static int score(struct judging *j, struct fixture *f)
     return status;
 }
 
+/* The line's keys, and those of the defaults that it does not have: copies, since a path is put
+ * into them. */
+static int take_defaults(const struct judging *j, json_t *json)
+{
+    json_t *copy = j->defaults ? json_deep_copy(j->defaults) : NULL;
+    bool ok = !j->defaults || (copy && json_object_update_missing(json, copy) == 0);
+    json_decref(copy);
+    return ok ? ERR_NONE : err_no_memory(j->err, j->where, 0);
+}
+
 static int add_line(struct judging *j, struct slice text, long line)
 {
     char where[256];
@@ -236,11 +247,20 @@ static int add_line(struct judging *j, struct slice text, long line)
             *j->err = why;
         return (int)why.code;
     }
+    json_t *defaults = json_object_get(json, "defaults");
+    if (defaults) {
+        json_decref(j->defaults);
+        j->defaults = json_incref(defaults);
+        json_decref(json);
+        return json_is_object(j->defaults) ? ERR_NONE
+                                           : line_error(j, line, "\"defaults\" is not an object");
+    }
     v->fixtures[v->count] = (struct fixture){.line = line, .json = json, .note = ""};
     v->count++;
     if (!json_is_object(json))
         return line_error(j, line, "is not an object");
-    return score(j, &v->fixtures[v->count - 1]);
+    int status = take_defaults(j, json);
+    return status ? status : score(j, &v->fixtures[v->count - 1]);
 }
 
 /* Room for the most there can be, so that nothing has to grow. */
@@ -289,19 +309,32 @@ static bool must_beat(enum fixture_kind a, enum fixture_kind b)
            (a == FIXTURE_NEAR_MISS && b == FIXTURE_EMPTY);
 }
 
-static bool wrong_way_round(const struct fixture *a, const struct fixture *b)
+/* A reward that knows only right and wrong has nothing for a near miss, which then may tie with an
+ * empty answer. */
+static bool wrong_way_round(const struct fixture *a, const struct fixture *b, bool all_or_nothing)
 {
-    return must_beat(a->kind, b->kind) && scored(a) && scored(b) && a->is.score <= b->is.score &&
-           strcmp(a->group, b->group) == 0;
+    if (!must_beat(a->kind, b->kind) || !scored(a) || !scored(b) || strcmp(a->group, b->group) != 0)
+        return false;
+    return a->kind == FIXTURE_NEAR_MISS && all_or_nothing ? a->is.score < b->is.score
+                                                          : a->is.score <= b->is.score;
+}
+
+static bool all_or_nothing(const struct fixture_verdict *v)
+{
+    for (int i = 0; i < v->count; i++)
+        if (scored(&v->fixtures[i]) && v->fixtures[i].is.score != 0 && v->fixtures[i].is.score != 1)
+            return false;
+    return true;
 }
 
 /* Counts the pairs, and keeps them where there is room for them. */
 static void find_pairs(struct fixture_verdict *v)
 {
+    bool binary = all_or_nothing(v);
     v->n_pairs = 0;
     for (int i = 0; i < v->count; i++)
         for (int k = 0; k < v->count; k++)
-            if (wrong_way_round(&v->fixtures[i], &v->fixtures[k])) {
+            if (wrong_way_round(&v->fixtures[i], &v->fixtures[k], binary)) {
                 if (v->pairs)
                     v->pairs[v->n_pairs] = (struct fixture_pair){i, k};
                 v->n_pairs++;
@@ -365,6 +398,7 @@ int fixtures_judge(struct fixture_verdict *v, const char *name, const reward *ow
         reward_free(j.made[i].reward);
     mem_free(j.made);
     mem_free(j.sql);
+    json_decref(j.defaults);
     reward_line_free(&j.line);
     if (j.folder[0])
         dir_remove(j.folder, NULL); /* what stays behind changes no verdict */

@@ -11,8 +11,11 @@
  *   "database_sql"  may be absent: SQL text; an SQLite database is made of it in a temporary file
  *                   whose path takes the place of every text "$DATABASE" in params and reference
  *
+ * A line {"defaults": {...}} gives later lines the keys that they do not have.
+ *
  * The reward holds when in every case each gold scores above each near miss, each near miss above
- * each empty answer, and each adversary below each gold; ties do not hold. Every case needs a gold,
+ * each empty answer, and each adversary below each gold. Ties do not hold, but for near misses and
+ * empty answers under a reward whose scores are all 0 or 1. Every case needs a gold,
  * every kind a line somewhere, and every line a score: one that fails or does not apply proves
  * nothing. */
 #ifndef REWARD_FIXTURES_H

@@ -18,7 +18,11 @@
  *   reader          1 with você, seu, an imperative; 0.5 with only an exclamation or emoji
  *   no_placeholder  1 or 0
  *   clean           ready to send: 1, 0.4, 0.15, 0 for that many of: talk about the push, a label,
- *                   markup, quotes around it, a character four times, capitals, a crowd of emoji
+ *                   markup, quotes around it, a character four times, capitals, a crowd of emoji,
+ *                   what a phone does not show (control and invisible characters, heaps of marks)
+ *   group_variety   1 − mean likeness to the other completions of the prompt (push_variety.h);
+ *                   absent when it stands alone, as are all components that are not there: the
+ *                   score is the weighted mean of the others, and a lone good push is worth 1
  *
  *   fits            1 or 0: one line of up to 120 characters with a word in it. Weight 0 and not
  *                   scaled: a plain fact to watch while the others are optimized
@@ -30,10 +34,12 @@
  *   form   = amount · Π (floor + (1 − floor)·component)                 scales those of form
  *
  * over the components before scaling; the floors stand in judge(): 0 for portuguese, 1 (no say) for
- * reader, about a half for the rest. Those of language (portuguese, sentence, original) are scaled
- * by amount alone. So what is no Portuguese sentence of its own earns little by being short, and a
- * good sentence with a placeholder in it is not nearly a good push. All factors are smooth or in
- * small steps: a weak model sees a slope from wherever it stands. An empty text is worth exactly 0.
+ * reader and group_variety, about a half for the rest. Those of language (portuguese, sentence,
+ * original) are scaled by amount alone. So what is no Portuguese sentence of its own earns little
+ * by being short, and a good sentence with a placeholder in it is not nearly a good push. All
+ * factors are smooth or in small steps: a weak model sees a slope from wherever it stands. An empty
+ * text is worth exactly 0, and so is one over 16 KiB, a hundred times the limit: it is not read at
+ * all. Of the prompt the first 64 KiB count.
  *
  * Not judged, because no rule can: whether it is true, and whether it is good. */
 #include <math.h>
@@ -42,9 +48,11 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "reward/push_text.h"
+#include "reward/push_variety.h"
 #include "reward/push_words.h"
 #include "reward/rewards.h"
 
+enum { MOST_BYTES = 1 << 14, PROMPT_BYTES = 1 << 16 };
 enum { CHARACTERS = 120, ENOUGH_WORDS = 5, TOPIC_WORDS = 2, MANY_SIGNS = 6, SHOUT_LETTERS = 12 };
 
 enum {
@@ -71,6 +79,7 @@ struct findings {
     const char *flaw_names[8];
     bool verb, told, reader; /* told: a verb that is no mere call to act */
     double credit, distinct_credit, amount, form;
+    struct push_variety variety;
 };
 
 /* --- sets of hashes --- */
@@ -121,9 +130,9 @@ static bool is_subject(const struct push_token *token)
 static bool read_prompt(struct findings *f, const struct reward_input *in)
 {
     const struct push_text *p = &f->prompt;
-    if (!push_text_read(&f->prompt, in->prompt, in->prompt_length) ||
-        !hashes_new(&f->prompt_words, p->n) || !hashes_new(&f->prompt_triples, p->n) ||
-        !hashes_new(&f->topics, p->n))
+    size_t length = in->prompt_length < PROMPT_BYTES ? in->prompt_length : PROMPT_BYTES;
+    if (!push_text_read(&f->prompt, in->prompt, length) || !hashes_new(&f->prompt_words, p->n) ||
+        !hashes_new(&f->prompt_triples, p->n) || !hashes_new(&f->topics, p->n))
         return false;
     for (size_t i = 0; i < p->n; i++) {
         f->prompt_words.values[f->prompt_words.n++] = p->tokens[i].hash;
@@ -263,27 +272,81 @@ static void judge_formal(struct findings *f)
         f->formal += find_phrase(&f->text, &phrases[i], 1) != NULL;
 }
 
-/* Whether the text after an opening bracket is a name to be filled in: a closing bracket within 40
- * bytes and a letter between. Round ones count only around a word such as "nome". */
+static bool is_letter(char c)
+{
+    return c & 0x80 || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Whether the text after an opening bracket is something to be filled in: a closing bracket within
+ * 40 bytes and anything between, in braces even nothing. Round ones count only around a word such
+ * as "nome", angles only around letters ("<3" is a heart). */
 static bool is_slot(const char *text, size_t length, char open)
 {
     static const char *const names[] = {"nome", "produto", "cliente", "loja", "link",
                                         "data", "valor",   "preço",   "marca"};
     char close = (char)(open == '(' ? ')' : open + 2);
     const char *end = memchr(text, close, length < 40 ? length : 40);
-    if (!end || end == text)
+    if (!end || (end == text && open != '{'))
         return false;
     size_t n = (size_t)(end - text);
     bool letter = false;
     for (size_t i = 0; i < n; i++)
-        letter = letter || (text[i] & 0x80) || (text[i] >= 'A' && text[i] <= 'Z') ||
-                 (text[i] >= 'a' && text[i] <= 'z');
+        letter = letter || is_letter(text[i]);
     if (open != '(')
-        return letter;
+        return letter || open != '<';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (n >= strlen(names[i]) && strncasecmp(text, names[i], strlen(names[i])) == 0)
             return true;
     return false;
+}
+
+/* "%s", "%d ", "%nome%", "X%": what a percent sign at i stands for; it needs a number before it. */
+static bool is_format(struct slice text, size_t i)
+{
+    const char *rest = text.data + i + 1;
+    size_t left = text.length - i - 1, n = 0;
+    while (n < left && (is_letter(rest[n]) || rest[n] == '_'))
+        n++;
+    bool lone =
+        i > 0 && (text.data[i - 1] | 0x20) == 'x' && (i == 1 || !is_letter(text.data[i - 2]));
+    if (n > 0 && n < left && rest[n] == '%')
+        return true;
+    return lone || (n == 1 && (rest[0] == 's' || rest[0] == 'd'));
+}
+
+/* "$nome", "R$ X", "R$ XX,XX". */
+static bool is_dollar_slot(const char *rest, size_t left)
+{
+    size_t at = left && rest[0] == ' ', n = at;
+    while (n < left && (rest[n] == 'X' || rest[n] == 'x'))
+        n++;
+    return (left && is_letter(rest[0])) || (n > at && (n == left || !is_letter(rest[n])));
+}
+
+static const char *placeholder_at(struct slice text, size_t i)
+{
+    const char *rest = text.data + i + 1;
+    size_t left = text.length - i - 1;
+    switch (text.data[i]) {
+    case '[':
+        return is_slot(rest, left, '[') ? "[…]" : NULL;
+    case '{':
+        return is_slot(rest, left, '{') ? "{…}" : NULL;
+    case '<':
+        return is_slot(rest, left, '<') ? "<…>" : NULL;
+    case '(':
+        return is_slot(rest, left, '(') ? "(…)" : NULL;
+    case '_':
+        if (left >= 2 && rest[0] == '_' && rest[1] == '_')
+            return "___";
+        return i > 0 && left && is_letter(text.data[i - 1]) && is_letter(rest[0]) ? "a_b" : NULL;
+    case '%':
+        return is_format(text, i) ? "%s" : NULL;
+    case '$':
+        return is_dollar_slot(rest, left) ? "R$ X" : NULL;
+    default:
+        return left >= 2 && memcmp(text.data + i, "\xE3\x80\x90", 3) == 0 ? "【…】" : NULL;
+    }
 }
 
 static void find_placeholder(struct findings *f, struct slice text)
@@ -293,37 +356,27 @@ static void find_placeholder(struct findings *f, struct slice text)
         " nome do produto ",
         " nome da loja ",
         " nome da marca ",
+        " nome da cliente ",
         " inserir ",
         " insira ",
-        " lorem ipsum ",
+        " lorem ",
+        " ipsum ",
         " link aqui ",
         " seu link ",
         " xx ",
         " xxx ",
         " xxxx ",
+        " xxxxx ",
         " fulano ",
+        " fulana ",
+        " ciclano ",
         " x reais ",
+        " tbd ",
+        " placeholder ",
     };
     f->placeholder = find_phrase(&f->text, phrases, sizeof phrases / sizeof *phrases);
-    for (size_t i = 0; i < text.length && !f->placeholder; i++) {
-        const char *rest = text.data + i + 1;
-        size_t left = text.length - i - 1;
-        if (text.data[i] == '[' && is_slot(rest, left, '['))
-            f->placeholder = "[…]";
-        else if (text.data[i] == '{' && is_slot(rest, left, '{'))
-            f->placeholder = "{…}";
-        else if (text.data[i] == '<' && is_slot(rest, left, '<'))
-            f->placeholder = "<…>";
-        else if (text.data[i] == '(' && is_slot(rest, left, '('))
-            f->placeholder = "(…)";
-        else if (text.data[i] == '_' && left >= 2 && rest[0] == '_' && rest[1] == '_')
-            f->placeholder = "___";
-        else if (text.data[i] == '%' && left && (rest[0] == 's' || rest[0] == 'd') &&
-                 (left == 1 || rest[1] == ' '))
-            f->placeholder = "%s";
-        else if (text.data[i] == '$' && left >= 2 && rest[0] == ' ' && rest[1] == 'X')
-            f->placeholder = "R$ X";
-    }
+    for (size_t i = 0; i < text.length && !f->placeholder; i++)
+        f->placeholder = placeholder_at(text, i);
 }
 
 static void flaw(struct findings *f, bool found, const char *name)
@@ -356,9 +409,21 @@ static bool has_label(const struct push_text *t)
 static void find_flaws(struct findings *f, struct slice text)
 {
     static const char *const talk[] = {
-        " aqui está ",   " aqui estão ", " aqui vai ", " aqui tem um exemplo ",
-        " com certeza ", " claro aqui ", " segue a ",  " segue uma ",
-        " segue um ",    " here is ",    " here's ",   " sure ",
+        " aqui está ",
+        " aqui estão ",
+        " aqui vai ",
+        " aqui tem um exemplo ",
+        " com certeza ",
+        " claro aqui ",
+        " segue a ",
+        " segue uma ",
+        " segue um ",
+        " here is ",
+        " here's ",
+        " sure ",
+        " modelo de linguagem ",
+        " não posso escrever ",
+        " language model ",
     };
     static const char *const quotes[] = {"\"", "'", "“", "”", "«", "‘"};
     static const char *const markup[] = {"- ", "* ", "#", "> ", "1. ", "1) ", "•"};
@@ -419,6 +484,7 @@ static void raw_components(const struct findings *f, double *c)
     c[PUSH_READER] = f->reader ? 1 : f->text.exclamations || f->text.signs ? 0.5 : 0;
     c[PUSH_NO_PLACEHOLDER] = f->placeholder ? 0 : 1;
     c[PUSH_CLEAN] = clean[f->flaws < 3 ? f->flaws : 3];
+    c[PUSH_GROUP_VARIETY] = f->variety.variety;
     c[PUSH_FITS] = f->words > 0 && f->characters <= CHARACTERS && f->text.lines == 1;
 }
 
@@ -429,7 +495,7 @@ static void judge(struct findings *f, struct reward_result *out)
         [PUSH_LENGTH] = 0.5,         [PUSH_ONE_LINE] = 0.5, [PUSH_PORTUGUESE] = 0,
         [PUSH_SENTENCE] = 0.4,       [PUSH_ORIGINAL] = 0.3, [PUSH_ON_TOPIC] = 0.6,
         [PUSH_VARIED] = 0.5,         [PUSH_INFORMAL] = 0.5, [PUSH_READER] = 1,
-        [PUSH_NO_PLACEHOLDER] = 0.4, [PUSH_CLEAN] = 0.5};
+        [PUSH_NO_PLACEHOLDER] = 0.4, [PUSH_CLEAN] = 0.5,    [PUSH_GROUP_VARIETY] = 1};
     double *c = out->components;
     raw_components(f, c);
     f->amount = fmin(1, f->distinct_credit / ENOUGH_WORDS);
@@ -501,6 +567,7 @@ static void explain(struct str *out, const struct findings *f)
     write_count(&w, "topic_words_wanted", f->topics_wanted);
     write_count(&w, "topic_words_found", f->topics_found);
     write_count(&w, "formal", f->formal);
+    write_count(&w, "near_duplicates", (size_t)f->variety.twins);
     jw_key(&w, "speaks_to_reader");
     jw_bool(&w, f->reader);
     jw_key(&w, "placeholder");
@@ -520,8 +587,13 @@ static void explain(struct str *out, const struct findings *f)
 
 static bool read_all(struct findings *f, const struct reward_input *in, struct slice text)
 {
+    if (text.length > MOST_BYTES) {
+        f->characters = text.length;
+        f->variety.variety = (double)NAN;
+        return true;
+    }
     if (!push_text_read(&f->text, text.data, text.length) || !read_prompt(f, in) ||
-        !judge_words(f) || !judge_topic(f))
+        !judge_words(f) || !judge_topic(f) || !push_variety_read(&f->variety, in))
         return false;
     f->characters = reward_characters(text.data, text.length);
     judge_sentence(f);

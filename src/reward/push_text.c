@@ -259,7 +259,6 @@ static void read_sign(struct push_text *t, int32_t c, bool *blank_line)
     else if (py_is_space(c))
         return;
     t->exclamations += c == '!';
-    t->signs += is_sign(c);
     t->broken = t->broken || c < 0 || c == 0xFFFD || (c < 0x20 && !py_is_space(c)) || c == 0x7F;
     bool silent = (c > 0 && c < 0x80 && strchr(quiet, (int)c)) || c == 0x201C || c == 0x201D ||
                   c == 0x2018 || c == 0x2019;
@@ -270,25 +269,55 @@ static void read_sign(struct push_text *t, int32_t c, bool *blank_line)
     }
 }
 
-/* Runs of one character, a separate pass: words and signs alike. */
-static size_t longest_run(const char *text, size_t length)
+/* One character as a phone shows it. */
+struct cluster {
+    uint64_t hash;
+    size_t points; /* code points */
+    bool sign, hidden, counts;
+};
+
+static void end_cluster(struct push_text *t, const struct cluster *c, uint64_t *previous,
+                        size_t *run)
 {
-    size_t longest = 0, run = 0;
-    int32_t previous = -2;
+    enum { HEAP = 16 }; /* a family with skin tones has 11, a flag of a region 8 */
+    *run = c->hash == *previous ? *run + 1 : 1;
+    *previous = c->hash;
+    if (c->counts && *run > t->longest)
+        t->longest = *run;
+    t->signs += c->sign;
+    t->broken = t->broken || c->points > HEAP || (c->hidden && !c->sign);
+}
+
+/* Signs and runs of one character, by grapheme clusters: a separate pass. */
+static void read_clusters(struct push_text *t, const char *text, size_t length)
+{
+    struct cluster cluster = {0};
+    uint64_t previous = 0;
+    size_t run = 0;
+    int32_t before = 0, state = 0;
     for (size_t i = 0; i < length;) {
         int32_t c;
         i += (size_t)utf8_decode(text + i, length - i, &c);
-        run = c == previous ? run + 1 : 1;
-        previous = c;
-        if (run > longest && !py_is_space(c) && !py_is_digit(c))
-            longest = run;
+        int32_t known = c < 0 ? 0xFFFD : c;
+        if (cluster.points && utf8proc_grapheme_break_stateful(before, known, &state)) {
+            end_cluster(t, &cluster, &previous, &run);
+            cluster = (struct cluster){0};
+        }
+        before = known;
+        if (cluster.points++ == 0)
+            cluster.counts = !py_is_space(c) && !py_is_digit(c);
+        cluster.hash = hash_bytes(&c, sizeof c, cluster.hash + 1);
+        cluster.sign = cluster.sign || is_sign(c);
+        cluster.hidden = cluster.hidden || utf8proc_category(known) == UTF8PROC_CATEGORY_CF;
     }
-    return longest;
+    if (cluster.points)
+        end_cluster(t, &cluster, &previous, &run);
 }
 
 bool push_text_read(struct push_text *t, const char *text, size_t length)
 {
-    *t = (struct push_text){.longest = longest_run(text, length)};
+    *t = (struct push_text){0};
+    read_clusters(t, text, length);
     struct reading r = {.t = t, .text = text, .length = length};
     bool blank_line = true;
     str_putc(&t->lowered, ' ');

@@ -22,10 +22,10 @@ struct push_text {
     size_t n, capacity;
     struct str lowered; /* the tokens in lower case with a space before, between and after */
     size_t letters, capitals, exclamations;
-    size_t signs;   /* emoji and other symbols */
+    size_t signs;   /* emoji and other symbols, as a phone shows them: a flag is one */
     size_t lines;   /* that are not blank */
-    size_t longest; /* run of one character other than white space and digits */
-    bool broken;    /* control characters or invalid UTF-8 */
+    size_t longest; /* run of one such character other than white space and digits */
+    bool broken;    /* control or invisible characters, invalid UTF-8, a heap of marks */
 };
 
 /* false when memory is out; release in any case. */

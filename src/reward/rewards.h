@@ -20,6 +20,7 @@ enum {
     PUSH_READER,
     PUSH_NO_PLACEHOLDER,
     PUSH_CLEAN,
+    PUSH_GROUP_VARIETY,
     PUSH_FITS,
     PUSH_COMPONENTS
 };
@@ -49,6 +50,7 @@ enum {
     SQL_EXEC_PROSE,
     SQL_EXEC_COMPONENTS
 };
+enum { EXACT_ANSWER_CORRECT, EXACT_ANSWER_MARKED, EXACT_ANSWER_COMPONENTS };
 enum { SQL_VALID_FOUND, SQL_VALID_VALID, SQL_VALID_READS, SQL_VALID_COMPONENTS };
 
 void sql_qa_v2_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
@@ -66,6 +68,8 @@ void regex_evaluate(const void *state, const struct reward_input *in, struct rew
 
 int extraction_configure(void **state, const json_t *params, struct err *err);
 void extraction_release(void *state);
+int extraction_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                     struct err *err);
 void extraction_evaluate(const void *state, const struct reward_input *in,
                          struct reward_result *out, struct str *explain_json);
 void insights_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
@@ -97,6 +101,14 @@ int library_files(const void *state, const json_t *row, reward_file_visit *visit
                   struct err *err);
 void library_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                       struct str *explain_json);
+int exact_answer_configure(void **state, const json_t *params, struct err *err);
+void exact_answer_release(void *state);
+void exact_answer_evaluate(const void *state, const struct reward_input *in,
+                           struct reward_result *out, struct str *explain_json);
+int repetition_configure(void **state, const json_t *params, struct err *err);
+void repetition_release(void *state);
+void repetition_evaluate(const void *state, const struct reward_input *in,
+                         struct reward_result *out, struct str *explain_json);
 
 /* ERR_USAGE when params is no object (NULL and null are fine) or has a key that is not in `known`;
  * the message names the key, the nearest known one and all of them. */

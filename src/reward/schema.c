@@ -40,6 +40,26 @@ static int check_keys(const json_t *o, const char *const *known, int n, const ch
     return ERR_NONE;
 }
 
+/* The words of an enum: each once, as it is written (words that differ in case or accents alone are
+ * fine: then only the exact one counts). */
+static int check_values(const json_t *values, const char *where, struct err *err)
+{
+    if (json_array_size(values) > SCHEMA_MAX_VALUES)
+        return err_set(err, ERR_INPUT, where, "has %zu values, expected up to %d",
+                       json_array_size(values), (int)SCHEMA_MAX_VALUES);
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const json_t *value = json_array_get(values, i);
+        if (!json_is_string(value) || json_string_length(value) == 0)
+            return err_set(err, ERR_INPUT, where, "value %zu is %s, expected a word", i,
+                           json_is_string(value) ? "empty" : json_type_name(value));
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(value, json_array_get(values, k)))
+                return err_set(err, ERR_INPUT, where, "value \"%.60s\" stands twice",
+                               json_string_value(value));
+    }
+    return ERR_NONE;
+}
+
 /* What only some types have. */
 static int check_field(const struct schema_field *f, const json_t *o, const char *where,
                        struct err *err)
@@ -63,12 +83,12 @@ static int check_field(const struct schema_field *f, const json_t *o, const char
     if (f->type == SCHEMA_ENUM && (!json_is_array(f->values) || json_array_size(f->values) == 0))
         return err_set(err, ERR_INPUT, where, "\"values\" is %s, expected a list of words",
                        json_type_name(f->values));
-    for (size_t i = 0; i < json_array_size(f->values); i++)
-        if (!json_is_string(json_array_get(f->values, i)))
-            return err_set(err, ERR_INPUT, where, "value %zu is %s, expected a word", i,
-                           json_type_name(json_array_get(f->values, i)));
-    if (!(f->weight > 0) || !isfinite(f->weight))
-        return err_set(err, ERR_INPUT, where, "weight is %g, expected a number over 0", f->weight);
+    int status = check_values(f->values, where, err);
+    if (status)
+        return status;
+    if (!(f->weight > 0) || f->weight > SCHEMA_MAX_WEIGHT)
+        return err_set(err, ERR_INPUT, where, "weight is %g, expected over 0 and up to %d",
+                       f->weight, (int)SCHEMA_MAX_WEIGHT);
     if (f->minimum > f->maximum)
         return err_set(err, ERR_INPUT, where, "minimum is %g but maximum is %g", f->minimum,
                        f->maximum);
@@ -92,6 +112,8 @@ static int read_field(struct schema *s, const json_t *o, const char *schema, str
     int status = check_keys(o, known, ARRAY_LENGTH(known), where, err);
     if (status || (status = json_get_string(&f->name, o, "name", true, where, err)))
         return status;
+    if (!f->name[0])
+        return err_set(err, ERR_INPUT, where, "has an empty name");
     snprintf(where, sizeof where, "%.160s: field \"%.60s\"", schema, f->name);
     if ((status = json_get_string(&type, o, "type", true, where, err)) ||
         (status = json_get_double(&f->weight, o, "weight", true, where, err)) ||
@@ -119,6 +141,33 @@ static int read_field(struct schema *s, const json_t *o, const char *schema, str
     return check_field(f, o, where, err);
 }
 
+/* A test that could never hold would make its rule silent. */
+static int check_test(const struct schema_test *t, const struct schema_field *f, const char *where,
+                      struct err *err)
+{
+    bool ranged = !isinf(t->minimum) || !isinf(t->maximum);
+    bool number = f->type == SCHEMA_INTEGER || f->type == SCHEMA_NUMBER;
+    if (t->in && ranged)
+        return err_set(err, ERR_INPUT, where, "has \"in\" and a range; give one of them");
+    if (ranged && !number)
+        return err_set(err, ERR_INPUT, where, "a range does not go with \"%.60s\", of type %s",
+                       f->name, type_names[f->type]);
+    if (t->minimum > t->maximum)
+        return err_set(err, ERR_INPUT, where, "minimum is %g but maximum is %g", t->minimum,
+                       t->maximum);
+    for (size_t i = 0; i < json_array_size(t->in); i++) {
+        const json_t *item = json_array_get(t->in, i);
+        struct schema_value v = schema_value(f, item);
+        bool text = f->type == SCHEMA_STRING && !json_is_null(item);
+        if (v.no_memory)
+            return err_no_memory(err, where, 0);
+        if ((v.state != VALUE_READ && v.state != VALUE_NULL) || text)
+            return err_set(err, ERR_INPUT, where, "item %zu of \"in\" is no value of \"%.60s\"", i,
+                           f->name);
+    }
+    return ERR_NONE;
+}
+
 static int read_test(struct schema_test *t, const struct schema *s, const json_t *o,
                      const char *where, struct err *err)
 {
@@ -141,7 +190,7 @@ static int read_test(struct schema_test *t, const struct schema *s, const json_t
                        json_type_name(t->in));
     if (!t->in && isinf(t->minimum) && isinf(t->maximum))
         return err_set(err, ERR_INPUT, where, "needs \"in\", \"minimum\" or \"maximum\"");
-    return ERR_NONE;
+    return check_test(t, &s->fields[t->field], where, err);
 }
 
 static int read_rule(struct schema *s, const json_t *o, const char *schema, struct err *err)
@@ -219,14 +268,40 @@ static int find_word(const struct str *folded, const char *const *words, int n, 
     return -1;
 }
 
-static int find_value(const json_t *values, const struct str *folded, bool *no_memory)
+/* The word of an enum as it is; -1: none. */
+static int find_exact(const json_t *values, struct slice text)
 {
     for (size_t i = 0; i < json_array_size(values); i++) {
-        const char *word = json_string_value(json_array_get(values, i));
-        if (find_word(folded, &word, 1, no_memory) == 0)
+        const json_t *word = json_array_get(values, i);
+        if (json_string_length(word) == text.length &&
+            memcmp(json_string_value(word), text.data, text.length) == 0)
             return (int)i;
     }
     return -1;
+}
+
+/* The one word of an enum that is the same folded; -1: none or several ("<10" and ">10"). */
+static int find_folded(const json_t *values, const struct str *folded, bool *no_memory)
+{
+    int found = -1;
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const char *word = json_string_value(json_array_get(values, i));
+        if (find_word(folded, &word, 1, no_memory) != 0)
+            continue;
+        if (found >= 0)
+            return -1;
+        found = (int)i;
+    }
+    return found;
+}
+
+static void set_word(struct schema_value *v, int index, double fit)
+{
+    if (index < 0)
+        return;
+    v->state = VALUE_READ;
+    v->number = index;
+    v->fit = fit;
 }
 
 static void set_number(struct schema_value *v, const struct schema_field *f, double number,
@@ -253,20 +328,17 @@ static void from_string(struct schema_value *v, const struct schema_field *f)
                     reward_characters(v->text.data, v->text.length) <= (size_t)f->max_length;
         v->fit = fits ? 1 : 0.5;
     }
-    if (v->text.length > LONGEST) /* no word or number of a schema */
-        return;
+    if (f->type == SCHEMA_ENUM)
+        set_word(v, find_exact(f->values, v->text), 1); /* "none" may be a word of it */
+    if (v->text.length > LONGEST || (f->type == SCHEMA_ENUM && v->state == VALUE_READ))
+        return; /* too long for a word or number of a schema */
     fold_text(&folded, v->text.data, v->text.length);
-    if (find_word(&folded, nothing, ARRAY_LENGTH(nothing), &v->no_memory) >= 0) {
-        v->state = f->nullable ? VALUE_NULL : VALUE_WRONG;
-        v->fit = f->nullable ? 0.5 : 0;
+    bool empty = find_word(&folded, nothing, ARRAY_LENGTH(nothing), &v->no_memory) >= 0;
+    if (empty && f->nullable) {
+        v->state = VALUE_NULL;
+        v->fit = 0.5;
     } else if (f->type == SCHEMA_ENUM) {
-        int i = find_value(f->values, &folded, &v->no_memory);
-        if (i >= 0) {
-            const json_t *word = json_array_get(f->values, (size_t)i);
-            v->state = VALUE_READ;
-            v->number = i;
-            v->fit = slice_equals(v->text, json_string_value(word)) ? 1 : 0.5;
-        }
+        set_word(v, find_folded(f->values, &folded, &v->no_memory), 0.5);
     } else if (f->type == SCHEMA_BOOLEAN) {
         int i = find_word(&folded, flags, ARRAY_LENGTH(flags), &v->no_memory);
         if (i >= 0)

@@ -6,19 +6,19 @@
  * FIELD   {"name", "type", "weight"} and, where they apply:
  *   type                enum, integer, number, boolean or string
  *   weight              of the field among the others, over 0
- *   values              enum: the words
- *   nullable            null is a value (default false)
- *   required            false: leaving the field out is as good as null (default true)
- *   minimum, maximum    integer, number: the range
- *   tolerance           integer: the distance at which a wrong value earns nothing (default 0: only
- *                       the right one earns)
+ *   values              enum: the words, each once; one that differs from an answer in case,
+ * accents and punctuation alone is read too, when it is the only one nullable            null is a
+ * value (default false) required            false: leaving the field out is as good as null
+ * (default true) minimum, maximum    integer, number: the range tolerance           integer: the
+ * distance at which a wrong value earns nothing (default 0: only the right one earns)
  *   relative_tolerance  number: |difference| / |reference| that is still right (default 0)
  *   max_length          string: characters
  *   from_prompt         string, number: without a reference, its words or its value should be found
  *                       in the prompt
  *
  * RULE    {"if": TEST, "then": TEST}: where the first holds, the second should.
- * TEST    {"field": NAME, "in": [values]} or {"field": NAME, "minimum", "maximum"}
+ * TEST    {"field": NAME, "in": [values]} (not of a string, null aside) or
+ *         {"field": NAME, "minimum", "maximum"} (of a number)
  *
  * Weights need not sum to 1. An unknown key is an error. */
 #ifndef REWARD_SCHEMA_H
@@ -29,7 +29,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { SCHEMA_MAX_FIELDS = 64, SCHEMA_MAX_RULES = 64 };
+enum {
+    SCHEMA_MAX_FIELDS = 64,
+    SCHEMA_MAX_RULES = 64,
+    SCHEMA_MAX_VALUES = 1000,
+    SCHEMA_MAX_WEIGHT = 1000000
+};
 
 enum schema_type {
     SCHEMA_ENUM,

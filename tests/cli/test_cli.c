@@ -783,6 +783,26 @@ static void test_score(void **state)
     release(&o);
 }
 
+/* A list under "group" holds the other completions; anything else there is the row's own. */
+static void test_score_group(void **state)
+{
+    (void)state;
+    struct output o =
+        run_lines("{\"completion\": \"Oi, sua mesa nova chegou!\", \"group\": [\"Oi, sua mesa nova "
+                  "chegou!\", "
+                  "\"Bom dia, tudo certo por aí?\"]}\n"
+                  "{\"completion\": \"Oi, sua mesa nova chegou!\", \"group\": \"A\"}\n"
+                  "{\"completion\": \"x\", \"group\": [\"a\", 5]}\n",
+                  "score --reward push");
+    assert_int_equal(o.status, 3);
+    const json_t *with = field(o.lines[0], "components"), *alone = field(o.lines[1], "components");
+    double variety = number_of(with, "group_variety"), fits = number_of(with, "no_placeholder");
+    assert_true(fabs(variety - 0.5 * fits) < 1e-12 && fits > 0);
+    assert_true(json_is_null(field(alone, "group_variety")));
+    assert_line_error(o.lines[2], 3, "\"group\" has an integer at 1");
+    release(&o);
+}
+
 /* Lines of samples.jsonl find their row by prompt_id: the push reward sees that row's prompt. */
 static void test_score_joined(void **state)
 {
@@ -982,6 +1002,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_prompts),
         cmocka_unit_test(test_without_tokenizer),
         cmocka_unit_test(test_score),
+        cmocka_unit_test(test_score_group),
         cmocka_unit_test(test_score_joined),
         cmocka_unit_test(test_eval),
         cmocka_unit_test(test_eval_recipe),

@@ -1,8 +1,8 @@
 /* fuzz_reward.c: rewards on any bytes: strip_think, sql_qa_v2, push, length, a few patterns of
- * regex, extraction with and without a reference, insights, sql_valid; with and without an
- * explanation. The first byte chooses; a 0xFF parts prompt and completion. What must hold: no
- * crash, a finite score in [0,1], components in [0,1], an explanation that is one JSON object, and
- * the same result twice. */
+ * regex, extraction with and without a reference, insights, exact_answer, repetition, sql_valid;
+ * with and without an explanation; prompt and completion are a group as well. The first byte
+ * chooses; a 0xFF parts prompt and completion. What must hold: no crash, a finite score in [0,1],
+ * components in [0,1], an explanation that is one JSON object, and the same result twice. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,11 @@ static const struct {
     {"insights", NULL, figures},
     {"insights", NULL, NULL},
     {"sql_valid", "{\"schema\": \"tests/reward/fixtures/shop.sql\"}", NULL},
+    {"exact_answer", NULL, "{\"answer\": \"1.234,5\"}"},
+    {"exact_answer", NULL, "{\"answer\": [\"B\", \"x+1\"]}"},
+    {"exact_answer", "{\"tolerance\": 0.1}", "{\"answer\": \"3/4\"}"},
+    {"repetition", NULL, NULL},
+    {"repetition", "{\"n\": 1, \"threshold\": 0.5, \"strip_think\": false}", NULL},
 };
 
 static void check_strip(const uint8_t *data, size_t size)
@@ -87,6 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = choices[choice].row;
     json_t *row = text ? json_read(text, strlen(text), 0, "", NULL) : NULL;
     in.row = row;
+    struct slice group[2] = {{in.completion, in.completion_length}, {in.prompt, in.prompt_length}};
+    in.group = group;
+    in.n_group = size % 3 ? 2 : 0;
     check_strip(data, size);
     json_t *params = choices[choice].params ? json_read(choices[choice].params,
                                                         strlen(choices[choice].params), 0, "", NULL)

@@ -37,6 +37,12 @@ static void test_bad_schemas(void **state)
 {
     (void)state;
 #define FIELDS(text) "{\"fields\": [" text "]}"
+#define RULE(test)                                                                                 \
+    FIELDS(                                                                                        \
+        "{\"name\": \"e\", \"type\": \"enum\", \"values\": [\"um\", \"dois\"], \"weight\": 1}, "   \
+        "{\"name\": \"i\", \"type\": \"integer\", \"weight\": 1}, "                                \
+        "{\"name\": \"t\", \"type\": \"string\", \"weight\": 1}], \"rules\": [{\"if\": " test      \
+        ", \"then\": " test "}")
 #define A "{\"name\": \"a\", \"type\": \"integer\", \"weight\": 1}"
     static const struct {
         const char *text, *says[2];
@@ -59,6 +65,25 @@ static void test_bad_schemas(void **state)
         {"{\"fields\": [" A "], \"rules\": [{\"if\": {\"field\": \"b\", \"in\": [1]}}]}",
          {"rule 0", "\"b\", which is no field"}},
         {"{\"fields\": [" A "], \"rules\": [{\"if\": {\"field\": \"a\"}}]}", {"rule 0", "needs"}},
+        {FIELDS("{\"name\": \"\", \"type\": \"integer\", \"weight\": 1}"),
+         {"field 0", "empty name"}},
+        {FIELDS("{\"name\": \"a\", \"type\": \"integer\", \"weight\": 1e300}"),
+         {"weight", "1000000"}},
+        {FIELDS("{\"name\": \"a\", \"type\": \"enum\", \"values\": [\"x\", \"x\"], \"weight\": 1}"),
+         {"\"x\" stands twice", NULL}},
+        {FIELDS("{\"name\": \"a\", \"type\": \"enum\", \"values\": [\"x\", 1], \"weight\": 1}"),
+         {"value 1 is an integer", NULL}},
+        {FIELDS("{\"name\": \"a\", \"type\": \"enum\", \"values\": [\"\"], \"weight\": 1}"),
+         {"value 0 is empty", NULL}},
+        {FIELDS("{\"name\": \"a\", \"type\": \"enum\", \"values\": \"x\", \"weight\": 1}"),
+         {"a string", "list of words"}},
+        {RULE("{\"field\": \"e\", \"in\": [\"um\", \"dosi\"]}"), {"rule 0", "item 1 of \"in\""}},
+        {RULE("{\"field\": \"e\", \"minimum\": 1}"), {"a range does not go with \"e\"", NULL}},
+        {RULE("{\"field\": \"i\", \"in\": [\"muitos\"]}"), {"no value of \"i\"", NULL}},
+        {RULE("{\"field\": \"i\", \"in\": [1], \"minimum\": 1}"), {"give one", NULL}},
+        {RULE("{\"field\": \"i\", \"minimum\": 2, \"maximum\": 1}"), {"minimum is 2", NULL}},
+        {RULE("{\"field\": \"t\", \"in\": [\"x\"]}"), {"no value of \"t\"", NULL}},
+        {RULE("5"), {"rule 0", "an integer, expected an object"}},
     };
     char *folder = temp_folder(), path[300];
     snprintf(path, sizeof path, "%s/schema.json", folder);
@@ -164,6 +189,26 @@ static void test_fields(void **state)
     check_field(text, "\"muito bom mesmo\"", "\"bom\"", 0.5, 0.5);
     check_field(text, "5", "\"bom\"", 0, 0);
     check_field(text, "[]", "\"bom\"", 0, 0);
+    check_field(text, "\"👍\"", "\"👍\"", 1, 1);
+    check_field(text, "\"👎\"", "\"👍\"", 1, 0);
+    check_field(text, "\"None\"", "\"none\"", 1, 1); /* a text that says so: it is not nullable */
+    check_field(text, "\"\"", "\"bom\"", 0, 0);
+    /* Enums as users write them: words that mean nothing elsewhere, signs, case that counts. */
+    static const char odd[] =
+        "\"type\": \"enum\", \"nullable\": true, "
+        "\"values\": [\"none\", \"<10\", \">10\", \"KB\", \"kb\", \"C\", \"C++\"]";
+    check_field(odd, "\"none\"", "\"none\"", 1, 1);
+    check_field(odd, "null", "\"none\"", 1, 0);
+    check_field(odd, "\"null\"", "null", 0.5, 1);
+    check_field(odd, "\"<10\"", "\"<10\"", 1, 1);
+    check_field(odd, "\">10\"", "\"<10\"", 1, 0);
+    check_field(odd, "\"10\"", "\"<10\"", 0, 0); /* either */
+    check_field(odd, "\"kb\"", "\"kb\"", 1, 1);
+    check_field(odd, "\"KB\"", "\"kb\"", 1, 0);
+    check_field(odd, "\"C++\"", "\"C++\"", 1, 1);
+    check_field(odd, "\"C\"", "\"C++\"", 1, 0);
+    check_field(word, "\"ok|não entregue\"", "\"ok\"", 0, 0); /* all of them */
+    check_field(word, "[\"ok\", \"não entregue\"]", "\"ok\"", 0, 0);
 }
 
 static struct reward_result score_row(const reward *r, const char *row_text, const char *completion)
@@ -205,6 +250,19 @@ static void test_consistency(void **state)
                   "{\"sentimento\": \"positivo\", \"nota\": 5, \"produto\": \"fogão\", "
                   "\"valor\": 80, " REST);
     assert_true(fabs(invented.components[EXTRACTION_CONSISTENCY] - 0.6) < 1e-9);
+    struct err err = {0};
+    json_t *bare = json_read(row, strlen(row), 0, "row", &err);
+    static const char names[] = "{\"sentimento\": \"positivo\", \"nota\": 5, \"produto\": "
+                                "\"produto\", \"valor\": null, " REST;
+    struct reward_input in = {.prompt = "Comprei a mesa. JSON com nota, produto, valor:",
+                              .prompt_length = 46,
+                              .completion = names,
+                              .completion_length = sizeof names - 1,
+                              .row = bare};
+    struct reward_result out;
+    reward_evaluate(r, &in, &out, NULL); /* 3 rules and the summary; a field's name is no product */
+    assert_true(fabs(out.components[EXTRACTION_CONSISTENCY] - 0.75) < 1e-9);
+    json_decref(bare);
     reward_free(r);
 }
 
@@ -230,6 +288,72 @@ static void test_rows(void **state)
     assert_int_equal(out.status, REWARD_FAILED);
     assert_non_null(strstr(out.reason, "nota"));
     reward_free(r);
+}
+
+/* More than was asked for, or several answers, is never worth more. */
+static void test_one_answer(void **state)
+{
+    (void)state;
+    reward *r = make_reward("extraction", NULL);
+#define RIGHT                                                                                      \
+    "\"sentimento\": \"positivo\", \"nota\": 5, \"produto\": null, \"problema\": \"nenhum\", "     \
+    "\"entrega_no_prazo\": null, \"dias_atraso\": null, \"recomenda\": null, \"quer_devolucao\": " \
+    "false, "                                                                                      \
+    "\"valor\": null, \"resumo\": \"Comprei a mesa\""
+    static const char row[] = "{\"reference\": {" RIGHT "}}";
+    assert_true(score_row(r, row, "{" RIGHT "}").score == 1);
+    static const struct {
+        const char *text;
+        double most;
+    } cases[] = {
+        {"{" RIGHT ", \"outro\": 1}", 0.96},
+        {"{" RIGHT "} {" RIGHT "}", 0.96},
+        {"{" RIGHT ", \"resposta\": {" RIGHT "}}", 0.96},
+        {"{\"resposta\": {" RIGHT "}}", 0.2},
+        {"{\"nota\": 1} {" RIGHT "}", 0.3}, /* the first counts */
+        {"{" RIGHT ", \"nota\": 1}", 0.9},  /* the last of a key counts */
+        {"[{" RIGHT "}, {" RIGHT "}]", 0.2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct reward_result out = score_row(r, row, cases[i].text);
+        assert_int_equal(out.status, REWARD_OK);
+        if (out.score > cases[i].most)
+            fail_msg("%.40s… scores %.3f", cases[i].text, out.score);
+    }
+    struct str text = {0};
+    str_puts(&text, "{" RIGHT);
+    for (int i = 0; i < 50; i++)
+        str_printf(&text, ", \"campo%d\": %d", i, i);
+    str_putc(&text, '}');
+    assert_true(score_row(r, row, str_text(&text)).score < 0.8); /* 50 keys more */
+    str_free(&text);
+    reward_free(r);
+}
+
+static int count_file(void *user, const char *path, struct err *err)
+{
+    (void)err;
+    assert_string_equal(path, "schemas/review_extraction.json");
+    return ++*(int *)user, ERR_NONE;
+}
+
+/* A schema's file is one that scores depend on; the compiled-in one is none. */
+static void test_files(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    for (int named = 0; named < 2; named++) {
+        reward *r = make_reward("extraction",
+                                named ? "{\"schema\": \"schemas/review_extraction.json\"}" : NULL);
+        int n = 0;
+        assert_int_equal(reward_files(r, NULL, count_file, &n, &err), ERR_NONE);
+        assert_int_equal(n, named);
+        json_t *row = json_object();
+        assert_int_equal(reward_files(r, row, count_file, &n, &err), ERR_NONE);
+        assert_int_equal(n, named);
+        json_decref(row);
+        reward_free(r);
+    }
 }
 
 static void test_explains(void **state)
@@ -265,6 +389,8 @@ int main(void)
         cmocka_unit_test(test_consistency),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_explains),
+        cmocka_unit_test(test_one_answer),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,7 +165,8 @@ static void test_empty_is_zero(void **state)
         assert_int_equal(out.status, REWARD_OK);
         assert_true(out.score == 0);
         for (int c = 0; c < out.n_components; c++)
-            assert_true(out.components[c] == 0);
+            assert_true(c == PUSH_GROUP_VARIETY ? isnan(out.components[c])
+                                                : out.components[c] == 0);
     }
     reward_free(r);
 }
@@ -337,12 +338,16 @@ static void test_components_are_shares(void **state)
     assert_true(fabs(weights - 1) < 1e-12);
     for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
         struct reward_result out = evaluate(r, lamp, tricks[i], strlen(tricks[i]));
-        double total = 0;
+        double total = 0, present = 0;
         for (int c = 0; c < d->n_components; c++) {
+            if (c == PUSH_GROUP_VARIETY)
+                continue; /* it stands alone */
             assert_true(out.components[c] >= 0 && out.components[c] <= 1);
             total += d->components[c].weight * out.components[c];
+            present += d->components[c].weight;
         }
-        assert_true(fabs(total - out.score) < 1e-12);
+        assert_true(isnan(out.components[PUSH_GROUP_VARIETY]));
+        assert_true(fabs(total / present - out.score) < 1e-12);
     }
     reward_free(r);
 }
@@ -398,6 +403,200 @@ static void test_fits(void **state)
     reward_free(r);
 }
 
+/* --- the group --- */
+
+static struct reward_result in_group(const reward *r, const char *const *texts, int n, int sample)
+{
+    struct slice group[64];
+    for (int i = 0; i < n; i++)
+        group[i] = slice_of(texts[i]);
+    struct reward_input in = {.prompt = lamp,
+                              .prompt_length = strlen(lamp),
+                              .completion = texts[sample],
+                              .completion_length = strlen(texts[sample]),
+                              .group = group,
+                              .n_group = n,
+                              .sample = sample};
+    struct reward_result out;
+    reward_evaluate(r, &in, &out, NULL);
+    assert_int_equal(out.status, REWARD_OK);
+    return out;
+}
+
+/* Variety before it is scaled by the form of the text. */
+static double variety(const reward *r, const char *const *texts, int n, int sample)
+{
+    struct reward_result out = in_group(r, texts, n, sample);
+    double form = out.components[PUSH_NO_PLACEHOLDER]; /* 1 before scaling */
+    assert_true(form > 0);
+    return out.components[PUSH_GROUP_VARIETY] / form;
+}
+
+static void check_pair(const reward *r, const char *other, double least, double most)
+{
+    const char *const texts[] = {gold, other};
+    double one = variety(r, texts, 2, 0), two = variety(r, texts, 2, 1);
+    if (fabs(one - two) > 1e-12) /* symmetric */
+        fail_msg("\"%s\": %.3f and %.3f", other, one, two);
+    if (one < least || one > most)
+        fail_msg("\"%s\" leaves a variety of %.3f, expected %.2f to %.2f", other, one, least, most);
+}
+
+static void test_group_variety(void **state)
+{
+    (void)state;
+    reward *r = make_reward("push", NULL);
+    const char *const alone[] = {gold};
+    assert_true(in_group(r, alone, 1, 0).score == 1);
+    assert_true(isnan(in_group(r, alone, 1, 0).components[PUSH_GROUP_VARIETY]));
+    const char *const same[] = {gold, gold, gold, gold};
+    assert_true(fabs(in_group(r, same, 4, 2).score - 0.9) < 1e-12);
+    /* Two of four alike, the others new: each of the two has one twin among three. */
+    const char *const mixed[] = {gold, honest[2].text, gold, honest[4].text};
+    assert_true(fabs(variety(r, mixed, 4, 0) - 2.0 / 3) < 1e-9);
+    assert_true(variety(r, mixed, 4, 1) == 1);
+    /* What is no variety: order, emoji, case, accents, numbers, a suffix. */
+    check_pair(r, "Aproveite já! Sua luminária está em promoção! 🎉", 0, 0.35);
+    check_pair(r, "SUA LUMINÁRIA ESTÁ EM PROMOÇÃO! aproveite ja", 0, 0);
+    check_pair(r, "🔥 Sua luminária está em promoção... Aproveite já!!! 💡💡", 0, 0);
+    check_pair(r, "Sua luminária está em promoção! Aproveite já! 7x 12345", 0, 0);
+    check_pair(r, "Sua luminária está em promoção! Aproveite já! xqzt wkpr vbnm trsk plqw", 0,
+               0.01);
+    check_pair(r, "Hoje mesmo: sua luminária está em promoção! Aproveite já, é só na nossa loja.",
+               0, 0.2);
+    check_pair(r, "S u a luminária está em promoção! A a Aproveite já!", 0, 0.3);
+    /* What is. */
+    check_pair(r, honest[2].text, 0.9, 1);
+    check_pair(r, honest[5].text, 0.9, 1);
+    check_pair(r, "Oi, você!", 1, 1);
+    reward_free(r);
+}
+
+static void test_group_does_not_depend_on_order(void **state)
+{
+    (void)state;
+    reward *r = make_reward("push", NULL);
+    const char *const a[] = {gold, honest[1].text, honest[2].text, tricks[8], ""};
+    const char *const b[] = {"", tricks[8], honest[2].text, honest[1].text, gold};
+    for (int i = 0; i < 5; i++)
+        assert_true(in_group(r, a, 5, i).score == in_group(r, b, 5, 4 - i).score);
+    reward_free(r);
+}
+
+/* 64 completions of 4 KiB: all of a group in the time that a step does not notice. */
+static void test_group_cost(void **state)
+{
+    (void)state;
+    enum { N = 64, SIZE = 4096 };
+    static char texts[N][SIZE + 1];
+    struct slice group[N];
+    reward *r = make_reward("push", NULL);
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < SIZE; k++)
+            texts[i][k] = (i * 31 + k * k * 7) % 6 == 0 ? ' ' : (char)('a' + (i + k * k) % 26);
+        group[i] = (struct slice){texts[i], SIZE};
+    }
+    clock_t start = clock();
+    for (int i = 0; i < N; i++) {
+        struct reward_input in = {.prompt = lamp,
+                                  .prompt_length = strlen(lamp),
+                                  .completion = texts[i],
+                                  .completion_length = SIZE,
+                                  .group = group,
+                                  .n_group = N,
+                                  .sample = i};
+        struct reward_result out;
+        reward_evaluate(r, &in, &out, NULL);
+        assert_int_equal(out.status, REWARD_OK);
+    }
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    print_message("64 completions of 4 KiB: %.3f s\n", seconds);
+    assert_true(seconds < 20); /* debug builds are slow; by edit distance it would be minutes */
+    reward_free(r);
+}
+
+/* Emoji as a phone shows them, and what it does not show. */
+static void test_signs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t characters, signs, longest;
+        bool broken;
+    } cases[] = {
+        {"👨‍👩‍👧‍👦", 1, 1, 1, false}, /* a family: joiners */
+        {"👍🏽👍🏽", 2, 2, 2, false},          /* skin tones */
+        {"🇧🇷🇵🇹🇧🇷", 3, 3, 1, false},
+        {"❤️❤️❤️❤️", 4, 4, 4, false},
+        {"1️⃣", 1, 0, 0, false}, /* a keycap; digits make no runs */
+        {"e\u0301e\u0301", 2, 0, 2, false},
+        {"🏴\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F", 1, 1, 1, false},
+        {"한국", 2, 0, 1, false},
+        {"a\u200Bb", 3, 0, 1, true}, /* a space of no width */
+        {"a\u202Eb", 3, 0, 1, true}, /* text turned round */
+        {"a\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301"
+         "\u0301\u0301\u0301\u0301",
+         1, 0, 1, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct push_text t;
+        size_t length = strlen(cases[i].text);
+        assert_true(push_text_read(&t, cases[i].text, length));
+        size_t characters = reward_characters(cases[i].text, length);
+        if (characters != cases[i].characters || t.signs != cases[i].signs ||
+            t.longest != cases[i].longest || t.broken != cases[i].broken)
+            fail_msg("case %zu: %zu characters, %zu signs, a run of %zu%s", i, characters, t.signs,
+                     t.longest, t.broken ? ", broken" : "");
+        push_text_free(&t);
+    }
+}
+
+static void test_placeholders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is;
+    } cases[] = {
+        {"Oi, [nome]!", true},
+        {"Oi, {{nome}}!", true},
+        {"Oi, {}!", true},
+        {"Oi, {0}!", true},
+        {"Oi, <nome>!", true},
+        {"Oi, ${nome}!", true},
+        {"Oi, $nome!", true},
+        {"Oi, %nome%!", true},
+        {"Oi, %s!", true},
+        {"Oi, NOME_DO_CLIENTE!", true},
+        {"Oi, 【nome】!", true},
+        {"Por R$ XX!", true},
+        {"Por R$XX,XX!", true},
+        {"Por R$ X", true},
+        {"Até X% de desconto", true},
+        {"Até XX% de desconto", true},
+        {"Lorem ipsum dolor", true},
+        {"Lorem!", true},
+        {"Oi, XXX!", true},
+        {"Oi, ____!", true},
+        {"Oi, Fulano!", true},
+        {"Até 50% de desconto em 10x!", false},
+        {"Por R$ 10,00 hoje", false},
+        {"Amo você <3", false},
+        {"Só hoje (e amanhã)!", false},
+        {"Leve 2 ou 3 - é grátis", false},
+        {"50%, sim", false},
+    };
+    reward *r = make_reward("push", NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *e = explanation(r, lamp, cases[i].text);
+        bool is = json_is_string(json_object_get(e, "placeholder"));
+        if (is != cases[i].is)
+            fail_msg("\"%s\" %s a placeholder", cases[i].text, is ? "has" : "has not");
+        json_decref(e);
+    }
+    reward_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +612,11 @@ int main(void)
         cmocka_unit_test(test_components_are_shares),
         cmocka_unit_test(test_hostile_texts_are_linear),
         cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_group_variety),
+        cmocka_unit_test(test_group_does_not_depend_on_order),
+        cmocka_unit_test(test_group_cost),
+        cmocka_unit_test(test_signs),
+        cmocka_unit_test(test_placeholders),
         cmocka_unit_test(test_no_memory_is_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void test_table(void **state)
         for (int k = 0; k < n; k++)
             assert_string_not_equal(d->name, reward_at(k)->name);
     }
-    assert_int_equal(n, 10);
+    assert_int_equal(n, 12);
     assert_null(reward_at(-1));
     assert_null(reward_find("sql"));
     assert_null(reward_find(NULL));

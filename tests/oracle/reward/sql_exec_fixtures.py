@@ -2,7 +2,8 @@
 """Writes tests/reward/fixtures/sql_exec.jsonl: python3 tests/oracle/reward/sql_exec_fixtures.py > FILE"""
 import json
 
-DB = "tests/reward/fixtures/sql_exec_shop.sql"
+# The path that takes this text's place is that of a database made of the first line's SQL.
+DB = "$DATABASE"
 SCHEMA = ("Tabelas: clientes(id,nome,cidade,estado) produtos(id,nome,categoria,preco) "
           "pedidos(id,cliente_id,data,status,valor) itens(id,pedido_id,produto_id,quantidade,preco).")
 
@@ -74,6 +75,8 @@ CASES = {
  ]),
 }
 
+with open("tests/reward/fixtures/sql_exec_shop.sql", encoding="utf-8") as f:
+    print(json.dumps({"defaults": {"database_sql": f.read()}}, ensure_ascii=False))
 for case, (question, sql, lines) in CASES.items():
     for kind, note, completion in lines + TRIVIAL:
         row = {"id": f"sql_exec-{case}-{kind}", "case": case, "kind": kind}

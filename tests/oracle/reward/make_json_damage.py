@@ -2,6 +2,7 @@
 
     pip install json-repair==0.64.6
     python tests/oracle/reward/make_json_damage.py
+    python tests/oracle/reward/make_json_damage.py SEED COUNT >more.jsonl    # COUNT of each damage, unseen
 
 Two sources: the hand-written cases of json_damage_hand.py, and the objects in BASES put through the
 damages below, whose labels are known because the damage is. The half a case belongs to is a hash of
@@ -15,6 +16,7 @@ import math
 import pathlib
 import random
 import re
+import sys
 
 import json_repair
 
@@ -357,7 +359,6 @@ DAMAGES = {  # name: (damage, objects, pretty printed: None for either)
     "apostrophes": (raw_inner("'"), APOSTROPHES, None),
     "raw_lines": (raw_inner('"'), LINES, None),
 }
-COUNT = 4  # of each damage
 
 
 def cut(ts, rnd):
@@ -410,21 +411,21 @@ MIX = ["brazilian", "javascript", "python", "unquoted_keys", "closing_quote_lost
        "ellipsis", "comma_lost", "colon_lost", "semicolons", "equals", "slash_comments", "last_closer_lost"]
 
 
-def systematic():
-    rnd = random.Random(20260101)
+def systematic(seed, count):
+    rnd = random.Random(seed)
     for name, (damage, bases, pretty) in DAMAGES.items():
         made, seen = 0, set()
-        for _ in range(400):
+        for _ in range(100 * count):
             value = rnd.choice(bases)
             as_lines = rnd.random() < 0.5 if pretty is None else pretty
             ts = damage(copy.deepcopy(tokens(value, as_lines)), rnd)
             text = join(ts) if ts else None
-            if ts is None or text in seen or made == COUNT:
+            if ts is None or text in seen or made == count:
                 continue
             seen.add(text)
             made += 1
             yield name, text, value
-    for _ in range(40):
+    for _ in range(10 * count):
         yield ("cut",) + cut(tokens(rnd.choice(BASES), rnd.random() < 0.5), rnd)
     for i in range(16):
         value, other = rnd.sample(BASES, 2)
@@ -439,7 +440,7 @@ def systematic():
         key = next(iter(value))
         yield "duplicate", join(ts[:1]) + f'\n  "{key}": "antigo",' + join(ts[1:]), value
     made = 0
-    while made < 40:
+    while made < 10 * count:
         value = rnd.choice(BASES)
         ts = tokens(value, rnd.random() < 0.5)
         for name in sorted(rnd.sample(MIX, rnd.choice([2, 3])), key=MIX.index):
@@ -472,11 +473,16 @@ def plain(value):
     return True
 
 
+def more(seed, count):
+    for n, (group, text, value) in enumerate(systematic(seed, count)):
+        print(json.dumps({"id": f"{group}-{n}", "half": "dev", "text": text, "value": value}, ensure_ascii=False))
+
+
 def main():
     counts, agree = {}, {"dev": [0, 0], "held": [0, 0]}
     here = pathlib.Path(__file__).parent
     with open(here / "json_damage.jsonl", "w", encoding="utf-8") as out:
-        for source, cases in (("hand", HAND), ("made", systematic())):
+        for source, cases in (("hand", HAND), ("made", systematic(20260101, 4))):
             for group, text, value in cases:
                 n = counts[source, group] = counts.get((source, group), 0) + 1
                 name = f"{source}-{group}-{n}"
@@ -499,4 +505,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 3:
+        more(int(sys.argv[1]), int(sys.argv[2]))
+    else:
+        main()

@@ -324,7 +324,7 @@ bool json_member_at(const struct json_reader *r, size_t at, bool strong)
 }
 
 /* An element of a list begins at `at`. */
-static bool element_at(const struct json_reader *r, size_t at, bool strong)
+static bool element_at(const struct json_reader *r, size_t at, bool strong, bool line)
 {
     enum { LONGEST = 60 };
     size_t bytes;
@@ -342,6 +342,8 @@ static bool element_at(const struct json_reader *r, size_t at, bool strong)
     while (!strong && end - at < LONGEST && json_byte(r, end) == ' ' &&
            bare_key_end(r, end + 1) > end + 1)
         end = bare_key_end(r, end + 1);
+    if (line && !strong && json_quote_at(r, end, &bytes))
+        end += bytes;
     c = json_sign_at(r, skip_white(r, end), &bytes);
     return c == ',' || c == ']' || c < 0;
 }
@@ -358,5 +360,6 @@ bool json_comma_ends(const struct json_reader *r, size_t at, enum json_context c
         return true;
     if (context == JSON_IN_OBJECT)
         return json_member_at(r, i, strong);
-    return json_key_at(r, i, strong) || (context == JSON_IN_ARRAY && element_at(r, i, strong));
+    return json_key_at(r, i, strong) ||
+           (context == JSON_IN_ARRAY && element_at(r, i, strong, json_crosses_line(r, at, i)));
 }

@@ -167,7 +167,7 @@ static bool tuple_at(const struct json_reader *r)
         return true;
     bool commas = false;
     for (end = from; end - from < LOOK && end < r->length && r->text[end] != ')'; end++) {
-        if (r->text[end] == '\n')
+        if (r->text[end] == '\n' && c != '-' && !(c >= '0' && c <= '9'))
             return false;
         commas |= r->text[end] == ',';
     }
@@ -322,6 +322,7 @@ static enum found_key bare_key(struct json_reader *r)
     str_clear(&r->buffer);
     str_append(&r->buffer, t.data, t.length);
     json_note(r, quote ? JSON_QUOTES : JSON_UNQUOTED_KEYS);
+    r->bare_keys |= !quote;
     return found;
 }
 

@@ -14,6 +14,7 @@ struct json_reader {
     int values;                         /* read so far */
     size_t sign;                        /* bytes of the sign that skipping came to */
     bool other_colons;   /* a key was followed by = or an arrow: bare ones may be too */
+    bool bare_keys;      /* a key stood without quotes */
     bool doubled_quotes; /* a key stood in ""two quotes"" */
     struct str buffer;   /* the string being read */
     bool no_memory, too_large;

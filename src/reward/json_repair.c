@@ -53,10 +53,10 @@ const char *json_place_name(enum json_place place)
     return names[place];
 }
 
-/* A part of the text to look in. */
+/* A part of the text to look in. spaces: behind it, of a string that is cut off there. */
 struct region {
     const char *text;
-    size_t length;
+    size_t length, spaces;
 };
 
 static struct json_reader reader_of(struct region where, size_t at)
@@ -80,6 +80,15 @@ static bool several_numbers(const struct json_reader *r, size_t at)
     return json_byte(r, json_skip(r, i, NULL)) == ',';
 }
 
+/* {total 3} at its first word. */
+static bool lost_colon_at(const struct json_reader *r, size_t at)
+{
+    size_t end = at;
+    while (json_is_word_byte(json_byte(r, end)) || json_byte(r, end) >= 0x80)
+        end++;
+    return end > at && json_byte(r, end) == ' ' && json_whole_value_at(r, json_skip(r, end, NULL));
+}
+
 /* What stands at `at` begins an object or a list. sure: prose is around, be strict. */
 static bool begins(struct region where, size_t at, bool sure)
 {
@@ -95,12 +104,14 @@ static bool begins(struct region where, size_t at, bool sure)
         first = json_sign_at(&r, next, &bytes);
     }
     r.other_colons = !sure;
+    if (!sure && c == '{' && lost_colon_at(&r, next))
+        return true;
     if (c == '{')
         return first == '}' || json_key_at(&r, next, false) ||
                (!sure && (json_member_at(&r, next, false) || json_bullet_at(&r, next) ||
                           first == ':' || (first == '{' && json_key_at(&r, next + bytes, false))));
     if (first == '{')
-        return begins(where, next, false);
+        return !sure || begins(where, next, false);
     if (c == '(')
         return first == '[' || first == '(';
     bool value = first == '[' || json_quote_at(&r, next, &bytes) || json_escaped_quote_at(&r, next);
@@ -183,9 +194,10 @@ static bool read_forgiving(struct json_repaired *out, struct region where, size_
                            bool missing_brace)
 {
     struct json_reader r = reader_of(where, at);
+    r.length += where.spaces;
     out->value = missing_brace ? json_reader_object(&r, true) : json_reader_value(&r, JSON_IN_ROOT);
     out->repairs |= r.repairs;
-    *end = r.at;
+    *end = r.at < where.length ? r.at : where.length;
     if (r.too_large && !r.no_memory) {
         out->repairs = 1U << JSON_TOO_LARGE;
         *end = where.length;
@@ -308,7 +320,8 @@ static struct region next_fence(struct fences *f)
         size_t end = fence_end(f, open, n, lines, &f->at);
         struct slice inside = reward_trim(t + from, end > from ? end - from : 0);
         if (inside.length)
-            return (struct region){inside.data, inside.length};
+            return (struct region){inside.data, inside.length,
+                                   end < f->all.length ? 0 : f->all.spaces};
     }
     return (struct region){0};
 }
@@ -390,7 +403,7 @@ static bool open_string(struct json_repaired *out, int levels)
     struct json_repaired inner = {0};
     const char *text = json_string_value(out->value);
     struct slice t = reward_trim(text, json_string_length(out->value));
-    struct region where = {t.data, t.length};
+    struct region where = {t.data, t.length, 0};
     if (levels == 0 || t.length == 0 || !strchr("{[\"", t.data[0]) || !t.data[0])
         return true;
     bool ok = search(&inner, where, levels - 1);
@@ -445,7 +458,13 @@ bool json_repair(struct json_repaired *out, const char *text, size_t length)
     *out = (struct json_repaired){0};
     size_t failed = mem_stats().failed_calls;
     struct slice t = reward_trim(text, length);
-    bool ok = search(out, (struct region){t.data, t.length}, LEVELS);
+    struct region all = {t.data, t.length, 0};
+    for (const char *end = t.data + t.length; end + all.spaces < text + length;)
+        if (end[all.spaces] == ' ')
+            all.spaces++;
+        else
+            break;
+    bool ok = search(out, all, LEVELS);
     /* jansson's allocations never fail it (base/json.c): ask whether one should have. */
     if (!ok || mem_stats().failed_calls != failed) {
         json_repaired_free(out);

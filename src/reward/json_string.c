@@ -6,8 +6,9 @@
  *
  * A string whose closing quote is missing shows itself later: a quote that cannot end it, right
  * after a comma or a line break, and then a quote with a colon behind it, is the next key. The
- * string then ends before that comma (`cut`), and reading goes back there. What is read twice
- * this way lies between two quotes, and each such stretch once: linear.
+ * string then ends before that comma, and the brackets before it (`cut`), and reading goes back
+ * there. Bare keys show the end where no quote of the string's kind does. What is read twice this
+ * way lies between two quotes of a kind, and each such stretch once: linear.
  *
  * All looks ahead stop at the next quote, or at the first character that a bare key cannot hold, so
  * their sum is linear too. */
@@ -217,12 +218,21 @@ static void read_character(struct json_reader *r)
 
 /* --- strings --- */
 
-/* What is known on the way about where a string without an end should have ended. */
+/* What is known on the way about where a string without an end should have ended: before a run of
+ * commas, line breaks and closing brackets that the next key comes after. */
+struct run {
+    size_t at, length;           /* its beginning in the text and in r->buffer */
+    bool open, separator, close; /* being read; has a comma or line break; has a closing bracket */
+};
 struct cut {
-    bool separator; /* a comma or line break, and since then white space alone */
-    size_t at, length;
-    bool armed; /* a quote came right after it: cut there if the next quote ends a key */
-    size_t armed_at, armed_length;
+    enum json_context context;
+    struct run run;
+    bool armed; /* a quote came right after one: cut there if the next quote ends a key */
+    struct run armed_run;
+    bool bare; /* a bare key came right after one: cut there if the string does not end as it should
+                */
+    struct run bare_run;
+    int brackets; /* opened in the string: as many closing ones are text */
     bool inner;   /* a quote opened speech in the string */
     int kept;     /* quotes taken for text */
     size_t close; /* the first of them looked like an end: behind it, 0: it did not */
@@ -231,15 +241,38 @@ struct cut {
     size_t colon_at, colon_length;
 };
 
+/* Whether c at r->at goes on a run or begins one. */
+static bool in_run(const struct cut *cut, int c)
+{
+    if (c == ',' || c == ';' || c == '\n')
+        return true;
+    if (c != '}' && c != ']')
+        return false;
+    bool fits = cut->run.close || c == (cut->context == JSON_IN_OBJECT ? '}' : ']');
+    return cut->brackets == 0 && fits;
+}
+
 static void watch(struct cut *cut, const struct json_reader *r, int c)
 {
-    if (c == ',' || c == ';' || (c == '\n' && !cut->separator)) {
-        cut->separator = true;
-        cut->at = r->at;
-        cut->length = r->buffer.length;
-    } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
-        cut->separator = false;
+    struct run *run = &cut->run;
+    if (in_run(cut, c)) {
+        if (!run->open)
+            *run = (struct run){.at = r->at, .length = r->buffer.length, .open = true};
+        run->separator |= c == ',' || c == ';' || c == '\n';
+        run->close |= c == '}' || c == ']';
+        return;
     }
+    if (c == ' ' || c == '\t' || c == '\r')
+        return;
+    if (run->open && run->separator && r->bare_keys && !cut->bare && json_key_at(r, r->at, false)) {
+        cut->bare = true;
+        cut->bare_run = *run;
+    }
+    *run = (struct run){0};
+    if (c == '{' || c == '[')
+        cut->brackets++;
+    else if ((c == '}' || c == ']') && cut->brackets > 0)
+        cut->brackets--;
     if (c == ':' && !cut->colon) {
         cut->colon = true;
         cut->colon_at = r->at;
@@ -276,6 +309,10 @@ static void end_of_text(struct json_reader *r, const struct cut *cut, enum json_
         end_at(r, cut->colon_at, cut->colon_length);
         return;
     }
+    if (cut->bare) {
+        end_at(r, cut->bare_run.at, cut->bare_run.length);
+        return;
+    }
     json_note(r, JSON_TRUNCATED);
     if (context == JSON_IN_ROOT || context == JSON_AS_KEY)
         return;
@@ -310,24 +347,60 @@ static void keep_quote(struct json_reader *r, struct cut *cut, size_t bytes)
         cut->close_length = r->buffer.length;
     }
     cut->inner = opens && next > ' ';
-    cut->armed = cut->separator;
-    cut->armed_at = cut->at;
-    cut->armed_length = cut->length;
-    cut->separator = false;
+    cut->armed = cut->run.open && cut->run.separator;
+    cut->armed_run = cut->run;
+    cut->run = (struct run){0};
     json_note(r, JSON_QUOTES);
     str_append(&r->buffer, r->text + r->at, bytes);
     r->at = after;
 }
 
-/* The string should have ended before the quote that armed the cut. */
-static void end_at_cut(struct json_reader *r, const struct cut *cut)
+/* {"a": "x, // comment
+ *  "b": 2}: the comment is none of the string's, which is cut behind it. */
+static void drop_comment(struct json_reader *r)
 {
-    if (cut->kept == 2 && cut->close && cut->close < cut->armed_at) { /* "x" ok, "b": 2 */
+    const char *text = str_text(&r->buffer), *line = memrchr(text, '\n', r->buffer.length);
+    size_t i = line ? (size_t)(line - text) + 1 : 0;
+    for (; i + 1 < r->buffer.length; i++) {
+        if (text[i] != ',' && text[i] != ';')
+            continue;
+        size_t j = i + 1 + strspn(text + i + 1, " \t");
+        if (text[j] != '#' && strncmp(text + j, "//", 2) != 0)
+            continue;
+        json_note(r, JSON_COMMENTS);
+        r->buffer.data[r->buffer.length = i] = 0;
+        return;
+    }
+}
+
+/* The string should have ended before the run that armed the cut. */
+static void end_at_cut(struct json_reader *r, const struct cut *cut, const struct run *run)
+{
+    if (cut->kept == 2 && cut->close && cut->close < run->at) { /* "x" ok, "b": 2 */
         end_at(r, cut->close, cut->close_length);
         return;
     }
-    end_at(r, cut->armed_at, cut->armed_length);
+    end_at(r, run->at, run->length);
+    if (json_byte(r, run->at) == '\n')
+        drop_comment(r);
     drop_odd_quote(r);
+}
+
+/* A quote at r->at that cannot end the string begins another: after a bare key and a colon, or
+ * after a closing bracket and a comma. The run before which the string should have ended, or NULL.
+ */
+static const struct run *begins_another(const struct json_reader *r, const struct cut *cut,
+                                        enum json_context context)
+{
+    size_t before = r->at;
+    if (cut->run.open && cut->run.separator && cut->run.close && context != JSON_IN_ROOT &&
+        json_member_at(r, r->at, false))
+        return &cut->run;
+    while (before > 0 && r->at - before < 8 && r->text[before - 1] == ' ')
+        before--;
+    int c = before > 0 ? json_byte(r, before - 1) : -1;
+    bool value = c == '[' || c == '{' || ((c == ':' || c == '=') && json_whole_value_at(r, r->at));
+    return cut->bare && value ? &cut->bare_run : NULL;
 }
 
 /* At a quote of the string's kind: true when the string ends, r->at behind it. */
@@ -346,10 +419,12 @@ static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
     bool key = colon && (r->other_colons || json_sign_at(r, next, &sign) == ':');
     bool ends = !(context == JSON_IN_OBJECT && cut->armed && key) &&
                 ends_string(r, after, context, cut->inner);
-    if (cut->armed &&
-        ((context == JSON_IN_OBJECT && key) ||
-         (context == JSON_IN_ARRAY && ends && ends_string(r, after, context, true)))) {
-        end_at_cut(r, cut);
+    const struct run *another = ends ? NULL : begins_another(r, cut, context);
+    if (cut->armed && ((context == JSON_IN_OBJECT && key) ||
+                       (context == JSON_IN_ARRAY && ends && ends_string(r, after, context, true))))
+        another = &cut->armed_run;
+    if (another) {
+        end_at_cut(r, cut, another);
         return true;
     }
     if (ends)
@@ -376,7 +451,7 @@ static void open_quote(struct json_reader *r, enum json_quote quote, enum json_c
 
 static void read_one(struct json_reader *r, enum json_context context)
 {
-    struct cut cut = {0};
+    struct cut cut = {.context = context};
     size_t bytes, more;
     enum json_quote quote = json_quote_at(r, r->at, &bytes);
     bool plain = r->text[r->at] == '"';
@@ -392,7 +467,7 @@ static void read_one(struct json_reader *r, enum json_context context)
                 read_path_escape(r);
             else
                 read_escape(r);
-            cut.separator = false;
+            cut.run = (struct run){0};
             continue;
         }
         if (json_quote_at(r, r->at, &bytes) == quote) {

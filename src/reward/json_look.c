@@ -165,6 +165,16 @@ bool json_crosses_line(const struct json_reader *r, size_t from, size_t to)
     return memchr(r->text + from, '\n', to - from) != NULL;
 }
 
+bool json_over_at(const struct json_reader *r, size_t after, size_t at)
+{
+    int lines = 0;
+    for (at = json_skip(r, at, NULL); after < at; after++)
+        lines += r->text[after] == '\n';
+    int c = json_byte(r, at);
+    bool letter = (c >= 'A' && c <= 'Z') || c == '*' || c == 0xC3;
+    return lines >= 2 && letter && !json_bullet_at(r, at);
+}
+
 size_t json_ellipsis_at(const struct json_reader *r, size_t at)
 {
     size_t n = 0;
@@ -291,6 +301,17 @@ bool json_whole_value_at(const struct json_reader *r, size_t at)
     return false;
 }
 
+bool json_lone_scalar_at(const struct json_reader *r, size_t at)
+{
+    enum { LONGEST = 40 };
+    size_t end = at;
+    while (end - at < LONGEST && end < r->length && !strchr(" \t\n,;])\"", r->text[end]))
+        end++;
+    int c = json_byte(r, json_skip(r, end, NULL));
+    bool alone = c < 0 || strchr(",;])", c) || json_byte(r, end) == '\n';
+    return alone && end > at && json_scalar_in(r, at, end);
+}
+
 /* A key whose colon or closing quote is lost, or in which the text ends. */
 static bool damaged_key_at(const struct json_reader *r, size_t at)
 {
@@ -345,7 +366,7 @@ static bool element_at(const struct json_reader *r, size_t at, bool strong, bool
     if (line && !strong && json_quote_at(r, end, &bytes))
         end += bytes;
     c = json_sign_at(r, skip_white(r, end), &bytes);
-    return c == ',' || c == ']' || c < 0;
+    return c == ',' || c == ';' || c == ']' || c == ')' || c < 0;
 }
 
 bool json_comma_ends(const struct json_reader *r, size_t at, enum json_context context, bool strong)

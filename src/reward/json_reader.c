@@ -23,6 +23,12 @@ static int skip(struct json_reader *r)
     return c;
 }
 
+/* The JSON is over, its brackets still open: </answer>, or prose behind a blank line. */
+static bool over(const struct json_reader *r, size_t before, int c)
+{
+    return (c == '<' && json_byte(r, r->at + 1) == '/') || json_over_at(r, before, r->at);
+}
+
 json_t *json_reader_keep(struct json_reader *r, json_t *value)
 {
     r->no_memory |= value == NULL;
@@ -86,13 +92,14 @@ static bool next_element(struct json_reader *r, struct list *l, const json_t *ou
 {
     size_t n;
     for (l->comma = false;;) {
+        size_t before = r->at;
         int c = skip(r);
         if (c == ',' || c == ';') {
             if (l->comma || l->first || c == ';')
                 json_note(r, JSON_COMMAS);
             l->comma = l->commas = true;
             r->at += r->sign;
-        } else if (c < 0) {
+        } else if (c < 0 || over(r, before, c)) {
             json_note(r, JSON_TRUNCATED);
             json_note(r, JSON_BRACKETS);
             return false;
@@ -258,13 +265,14 @@ static bool next_member(struct json_reader *r, struct object *o)
 {
     size_t n;
     for (o->comma = false;;) {
+        size_t before = r->at;
         int c = skip(r);
         if (c == ',' || c == ';') {
             if (o->comma || o->first || c == ';')
                 json_note(r, JSON_COMMAS);
             o->comma = true;
             r->at += r->sign;
-        } else if (c < 0) {
+        } else if (c < 0 || (!r->bare_keys && over(r, before, c))) {
             json_note(r, JSON_TRUNCATED);
             json_note(r, JSON_BRACKETS);
             return false;

@@ -14,6 +14,7 @@ struct json_reader {
     int values;                         /* read so far */
     size_t sign;                        /* bytes of the sign that skipping came to */
     bool other_colons;   /* a key was followed by = or an arrow: bare ones may be too */
+    size_t read_twice;   /* bytes gone back over, for strings that bare keys end */
     bool bare_keys;      /* a key stood without quotes */
     bool doubled_quotes; /* a key stood in ""two quotes"" */
     struct str buffer;   /* the string being read */
@@ -66,6 +67,9 @@ size_t json_escaped_quote_at(const struct json_reader *r, size_t at);
  * What is more than white space is added to *repairs (NULL: do not tell, and look not far). */
 size_t json_skip(const struct json_reader *r, size_t at, unsigned *repairs);
 bool json_crosses_line(const struct json_reader *r, size_t from, size_t to);
+/* Prose follows a blank line between `after` and what stands behind `at`: the JSON, in which keys
+ * have quotes, is over. */
+bool json_over_at(const struct json_reader *r, size_t after, size_t at);
 /* Bytes of "..." or of the bullet of a list item at `at`, or 0. */
 size_t json_ellipsis_at(const struct json_reader *r, size_t at);
 size_t json_bullet_at(const struct json_reader *r, size_t at);
@@ -81,6 +85,8 @@ bool json_comma_ends(const struct json_reader *r, size_t at, enum json_context c
                      bool strong);
 /* A value that ends soon, and the member with it, stands at `at`. */
 bool json_whole_value_at(const struct json_reader *r, size_t at);
+/* A number or literal without white space stands at `at`, and then an element of a list ends. */
+bool json_lone_scalar_at(const struct json_reader *r, size_t at);
 /* The comment sign at `at` begins a comment. */
 bool json_comment_at(const struct json_reader *r, size_t at);
 /* What stands from `from` to `end`, at most a few dozen bytes, is a number or a literal

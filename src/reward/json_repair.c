@@ -89,6 +89,24 @@ static bool lost_colon_at(const struct json_reader *r, size_t at)
     return end > at && json_byte(r, end) == ' ' && json_whole_value_at(r, json_skip(r, end, NULL));
 }
 
+/* {nome completo: "Ana"} at its first word: a key of two to four words with a value behind it. */
+static bool long_key_at(const struct json_reader *r, size_t at)
+{
+    enum { LONGEST = 60 };
+    size_t bytes, i = at;
+    for (int words = 0; i - at < LONGEST; i++) {
+        int c = json_byte(r, i);
+        words += c == ' ';
+        if (words > 3 || !(c == ' ' || json_is_word_byte(c) || c >= 0x80))
+            break;
+    }
+    if (i == at || json_byte(r, i) != ':')
+        return false;
+    i = json_skip(r, i + 1, NULL);
+    int c = json_byte(r, i);
+    return json_quote_at(r, i, &bytes) || c == '[' || c == '{' || json_whole_value_at(r, i);
+}
+
 /* What stands at `at` begins an object or a list. sure: prose is around, be strict. */
 static bool begins(struct region where, size_t at, bool sure)
 {
@@ -107,7 +125,7 @@ static bool begins(struct region where, size_t at, bool sure)
     if (!sure && c == '{' && lost_colon_at(&r, next))
         return true;
     if (c == '{')
-        return first == '}' || json_key_at(&r, next, false) ||
+        return first == '}' || json_key_at(&r, next, false) || long_key_at(&r, next) ||
                (!sure && (json_member_at(&r, next, false) || json_bullet_at(&r, next) ||
                           first == ':' || (first == '{' && json_key_at(&r, next + bytes, false))));
     if (first == '{')

@@ -7,8 +7,9 @@
  * A string whose closing quote is missing shows itself later: a quote that cannot end it, right
  * after a comma or a line break, and then a quote with a colon behind it, is the next key. The
  * string then ends before that comma, and the brackets before it (`cut`), and reading goes back
- * there. Bare keys show the end where no quote of the string's kind does. What is read twice this
- * way lies between two quotes of a kind, and each such stretch once: linear.
+ * there. What is read twice this way lies between two quotes, and each such stretch once: linear.
+ * Bare keys show the end as well, but maybe only when the text is over: for their sake no more is
+ * read twice than the text has bytes (may_go_back).
  *
  * All looks ahead stop at the next quote, or at the first character that a bare key cannot hold, so
  * their sum is linear too. */
@@ -51,6 +52,8 @@ static bool ends_string(const struct json_reader *r, size_t after, enum json_con
         return true;
     if (context == JSON_IN_ROOT)
         return false;
+    if (!inner && !r->bare_keys && json_over_at(r, after + (c == ','), at + (c == ',')))
+        return true;
     if (c == '}')
         return r->objects > 0;
     if (c == ']')
@@ -71,7 +74,8 @@ static bool ends_string(const struct json_reader *r, size_t after, enum json_con
         return quote_follows(r, after, at, context, inner);
     bool line = json_crosses_line(r, after, at);
     if (context == JSON_IN_ARRAY)
-        return line && json_bullet_at(r, at);
+        return (line && json_bullet_at(r, at)) ||
+               (at > after && !inner && json_lone_scalar_at(r, at));
     return (line || (at > after && !inner)) && json_key_at(r, at, false);
 }
 
@@ -221,8 +225,11 @@ static void read_character(struct json_reader *r)
 /* What is known on the way about where a string without an end should have ended: before a run of
  * commas, line breaks and closing brackets that the next key comes after. */
 struct run {
-    size_t at, length;           /* its beginning in the text and in r->buffer */
-    bool open, separator, close; /* being read; has a comma or line break; has a closing bracket */
+    size_t at, length; /* its beginning in the text and in r->buffer */
+    bool open;         /* being read */
+    bool separator;    /* has a comma or line break */
+    bool close, next;  /* has a closing bracket; and then an opening one */
+    bool comment;      /* is in a comment, which ends with the line */
 };
 struct cut {
     enum json_context context;
@@ -246,6 +253,8 @@ static bool in_run(const struct cut *cut, int c)
 {
     if (c == ',' || c == ';' || c == '\n')
         return true;
+    if ((c == '{' || c == '[') && cut->run.open && cut->run.separator)
+        return cut->run.close; /* }, { */
     if (c != '}' && c != ']')
         return false;
     bool fits = cut->run.close || c == (cut->context == JSON_IN_OBJECT ? '}' : ']');
@@ -255,14 +264,18 @@ static bool in_run(const struct cut *cut, int c)
 static void watch(struct cut *cut, const struct json_reader *r, int c)
 {
     struct run *run = &cut->run;
-    if (in_run(cut, c)) {
+    run->comment = run->comment ? c != '\n'
+                                : run->separator && (c == '#' || c == '/') &&
+                                      json_byte(r, r->at - 1) == ' ' && json_comment_at(r, r->at);
+    if (in_run(cut, c) && !run->comment) {
         if (!run->open)
             *run = (struct run){.at = r->at, .length = r->buffer.length, .open = true};
         run->separator |= c == ',' || c == ';' || c == '\n';
         run->close |= c == '}' || c == ']';
+        run->next |= c == '{' || c == '[';
         return;
     }
-    if (c == ' ' || c == '\t' || c == '\r')
+    if (run->comment || c == ' ' || c == '\t' || c == '\r')
         return;
     if (run->open && run->separator && r->bare_keys && !cut->bare && json_key_at(r, r->at, false)) {
         cut->bare = true;
@@ -301,6 +314,14 @@ static void end_at(struct json_reader *r, size_t at, size_t length)
         r->buffer.data[r->buffer.length] = 0;
 }
 
+/* Whether the text from `at` on may be read once more: all that is read twice for bare keys' sake
+ * is at most as much as there is, whatever the quotes are. */
+static bool may_go_back(struct json_reader *r, size_t at)
+{
+    r->read_twice += r->at - at;
+    return r->read_twice <= r->length;
+}
+
 /* The text is over and the string is not. Closing brackets at its end, as many as are open at
  * most, are not part of it: {"a": "b} */
 static void end_of_text(struct json_reader *r, const struct cut *cut, enum json_context context)
@@ -309,7 +330,7 @@ static void end_of_text(struct json_reader *r, const struct cut *cut, enum json_
         end_at(r, cut->colon_at, cut->colon_length);
         return;
     }
-    if (cut->bare) {
+    if (cut->bare && may_go_back(r, cut->bare_run.at)) {
         end_at(r, cut->bare_run.at, cut->bare_run.length);
         return;
     }
@@ -347,30 +368,14 @@ static void keep_quote(struct json_reader *r, struct cut *cut, size_t bytes)
         cut->close_length = r->buffer.length;
     }
     cut->inner = opens && next > ' ';
-    cut->armed = cut->run.open && cut->run.separator;
-    cut->armed_run = cut->run;
-    cut->run = (struct run){0};
+    if (!cut->run.comment) {
+        cut->armed = cut->run.open && cut->run.separator;
+        cut->armed_run = cut->run;
+        cut->run = (struct run){0};
+    }
     json_note(r, JSON_QUOTES);
     str_append(&r->buffer, r->text + r->at, bytes);
     r->at = after;
-}
-
-/* {"a": "x, // comment
- *  "b": 2}: the comment is none of the string's, which is cut behind it. */
-static void drop_comment(struct json_reader *r)
-{
-    const char *text = str_text(&r->buffer), *line = memrchr(text, '\n', r->buffer.length);
-    size_t i = line ? (size_t)(line - text) + 1 : 0;
-    for (; i + 1 < r->buffer.length; i++) {
-        if (text[i] != ',' && text[i] != ';')
-            continue;
-        size_t j = i + 1 + strspn(text + i + 1, " \t");
-        if (text[j] != '#' && strncmp(text + j, "//", 2) != 0)
-            continue;
-        json_note(r, JSON_COMMENTS);
-        r->buffer.data[r->buffer.length = i] = 0;
-        return;
-    }
 }
 
 /* The string should have ended before the run that armed the cut. */
@@ -381,26 +386,24 @@ static void end_at_cut(struct json_reader *r, const struct cut *cut, const struc
         return;
     }
     end_at(r, run->at, run->length);
-    if (json_byte(r, run->at) == '\n')
-        drop_comment(r);
     drop_odd_quote(r);
 }
 
 /* A quote at r->at that cannot end the string begins another: after a bare key and a colon, or
  * after a closing bracket and a comma. The run before which the string should have ended, or NULL.
  */
-static const struct run *begins_another(const struct json_reader *r, const struct cut *cut,
+static const struct run *begins_another(struct json_reader *r, const struct cut *cut,
                                         enum json_context context)
 {
     size_t before = r->at;
-    if (cut->run.open && cut->run.separator && cut->run.close && context != JSON_IN_ROOT &&
-        json_member_at(r, r->at, false))
+    if (cut->run.open && cut->run.separator && cut->run.close && !cut->run.comment &&
+        context != JSON_IN_ROOT && (cut->run.next || json_member_at(r, r->at, false)))
         return &cut->run;
     while (before > 0 && r->at - before < 8 && r->text[before - 1] == ' ')
         before--;
     int c = before > 0 ? json_byte(r, before - 1) : -1;
     bool value = c == '[' || c == '{' || ((c == ':' || c == '=') && json_whole_value_at(r, r->at));
-    return cut->bare && value ? &cut->bare_run : NULL;
+    return cut->bare && value && may_go_back(r, cut->bare_run.at) ? &cut->bare_run : NULL;
 }
 
 /* At a quote of the string's kind: true when the string ends, r->at behind it. */

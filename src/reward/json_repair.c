@@ -40,6 +40,8 @@ const char *json_repair_name(enum json_repair_kind kind)
         [JSON_STRAY_TEXT] = "stray_text",
         [JSON_TEXT_AROUND] = "text_around",
         [JSON_ENCODED_STRING] = "encoded_string",
+        [JSON_SIGNS] = "signs",
+        [JSON_WRAPPED] = "wrapped",
         [JSON_TOO_LARGE] = "too_large",
     };
     return (int)kind >= 0 && kind < JSON_REPAIR_KINDS ? names[kind] : "unknown";
@@ -51,10 +53,10 @@ const char *json_place_name(enum json_place place)
     return names[place];
 }
 
-/* A part of the text to look in. */
+/* A part of the text to look in. spaces: behind it, of a string that is cut off there. */
 struct region {
     const char *text;
-    size_t length;
+    size_t length, spaces;
 };
 
 static struct json_reader reader_of(struct region where, size_t at)
@@ -64,32 +66,76 @@ static struct json_reader reader_of(struct region where, size_t at)
 
 /* --- beginnings --- */
 
+static bool digit_or_minus(int c)
+{
+    return c == '-' || (c >= '0' && c <= '9');
+}
+
+/* [1] is a footnote, [1, 2] a list. */
+static bool several_numbers(const struct json_reader *r, size_t at)
+{
+    size_t i = at;
+    while (i - at < 40 && i < r->length && strchr("-+.0123456789eE", r->text[i]))
+        i++;
+    return json_byte(r, json_skip(r, i, NULL)) == ',';
+}
+
+/* {total 3} at its first word. */
+static bool lost_colon_at(const struct json_reader *r, size_t at)
+{
+    size_t end = at;
+    while (json_is_word_byte(json_byte(r, end)) || json_byte(r, end) >= 0x80)
+        end++;
+    return end > at && json_byte(r, end) == ' ' && json_whole_value_at(r, json_skip(r, end, NULL));
+}
+
+/* {nome completo: "Ana"} at its first word: a key of two to four words with a value behind it. */
+static bool long_key_at(const struct json_reader *r, size_t at)
+{
+    enum { LONGEST = 60 };
+    size_t bytes, i = at;
+    for (int words = 0; i - at < LONGEST; i++) {
+        int c = json_byte(r, i);
+        words += c == ' ';
+        if (words > 3 || !(c == ' ' || json_is_word_byte(c) || c >= 0x80))
+            break;
+    }
+    if (i == at || json_byte(r, i) != ':')
+        return false;
+    i = json_skip(r, i + 1, NULL);
+    int c = json_byte(r, i);
+    return json_quote_at(r, i, &bytes) || c == '[' || c == '{' || json_whole_value_at(r, i);
+}
+
 /* What stands at `at` begins an object or a list. sure: prose is around, be strict. */
 static bool begins(struct region where, size_t at, bool sure)
 {
     size_t bytes;
     struct json_reader r = reader_of(where, at);
-    int c = json_byte(&r, at);
-    size_t next = json_skip(&r, at + 1, NULL);
-    int first = json_byte(&r, next);
-    if (c == '{')
-        return first == '}' || json_key_at(&r, next, false) ||
-               (first == '{' && !sure && json_key_at(&r, next + 1, false));
-    if (c != '[')
+    int c = json_sign_at(&r, at, &bytes);
+    if (c != '{' && c != '[' && (sure || c != '('))
         return false;
-    if (first == '{')
-        return begins(where, next, false);
-    bool value = first == '[' || json_quote_at(&r, next, &bytes) || json_escaped_quote_at(&r, next);
-    if (sure && (first == '-' || (first >= '0' && first <= '9'))) {
-        size_t i = next; /* [1] is a footnote, [1, 2] a list */
-        while (i - next < 40 && i < r.length && strchr("-+.0123456789eE", r.text[i]))
-            i++;
-        return json_byte(&r, json_skip(&r, i, NULL)) == ',';
+    size_t next = json_skip(&r, at + bytes, NULL);
+    int first = json_sign_at(&r, next, &bytes);
+    for (int i = 0; first == ',' && !sure && i < 4; i++) { /* [,1] */
+        next = json_skip(&r, next + bytes, NULL);
+        first = json_sign_at(&r, next, &bytes);
     }
+    r.other_colons = !sure;
+    if (!sure && c == '{' && lost_colon_at(&r, next))
+        return true;
+    if (c == '{')
+        return first == '}' || json_key_at(&r, next, false) || long_key_at(&r, next) ||
+               (!sure && (json_member_at(&r, next, false) || json_bullet_at(&r, next) ||
+                          first == ':' || (first == '{' && json_key_at(&r, next + bytes, false))));
+    if (first == '{')
+        return !sure || begins(where, next, false);
+    if (c == '(')
+        return first == '[' || first == '(';
+    bool value = first == '[' || json_quote_at(&r, next, &bytes) || json_escaped_quote_at(&r, next);
     if (sure)
-        return value;
-    return value || first == '-' || first == ']' || (first >= '0' && first <= '9') || first < 0 ||
-           strchr("tfnTFN", first);
+        return value || (digit_or_minus(first) && several_numbers(&r, next));
+    return value || digit_or_minus(first) || first == ']' || first < 0 || strchr("tfnTFN*", first);
 }
 
 /* Where valid JSON that begins at `at` with a bracket would end: behind the bracket that closes it.
@@ -166,9 +212,10 @@ static bool read_forgiving(struct json_repaired *out, struct region where, size_
                            bool missing_brace)
 {
     struct json_reader r = reader_of(where, at);
+    r.length += where.spaces;
     out->value = missing_brace ? json_reader_object(&r, true) : json_reader_value(&r, JSON_IN_ROOT);
     out->repairs |= r.repairs;
-    *end = r.at;
+    *end = r.at < where.length ? r.at : where.length;
     if (r.too_large && !r.no_memory) {
         out->repairs = 1U << JSON_TOO_LARGE;
         *end = where.length;
@@ -208,50 +255,122 @@ static bool read_from(struct json_repaired *out, struct region where, size_t at,
 
 /* --- the search --- */
 
-/* Moves *at to the next line of ``` and returns the region of the fence, *at behind it; length 0:
- * no more. */
-static struct region next_fence(struct region all, size_t *at)
+/* The fences of a text. none: of each mark, a length of which no line closes one from here on: what
+ * was looked for once to the end of the text is not looked for again. */
+struct fences {
+    struct region all;
+    size_t at, none[2];
+};
+
+/* The length of the run of three or more fence marks at `at`, or 0. */
+static size_t marks_at(struct region all, size_t at)
 {
-    const char *end = all.text + all.length, *open, *close;
-    while ((open = memmem(all.text + *at, all.length - *at, "```", 3)) != NULL) {
-        const char *from = open + 3;
-        while (from < end && ((*from >= 'a' && *from <= 'z') || (*from >= 'A' && *from <= 'Z') ||
-                              (*from >= '0' && *from <= '9') || *from == '`'))
+    size_t n = 0;
+    char c = all.text[at];
+    if (c != '`' && c != '~')
+        return 0;
+    while (at + n < all.length && all.text[at + n] == c)
+        n++;
+    return n >= 3 ? n : 0;
+}
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static size_t next_marks(struct region all, size_t at, char mark)
+{
+    for (; at < all.length; at++)
+        if ((!mark || all.text[at] == mark) && marks_at(all, at))
+            return at;
+    return all.length;
+}
+
+/* A run of n marks at `at` closes a fence: alone on its line, or right behind a bracket. Others are
+ * text: {"code": "```py"}. */
+static bool closes(struct region all, size_t at, size_t n)
+{
+    size_t before = at;
+    while (before > 0 && blank(all.text[before - 1]))
+        before--;
+    char c = before > 0 ? all.text[before - 1] : '\n',
+         after = at + n < all.length ? all.text[at + n] : '\n';
+    bool word = (after >= 'a' && after <= 'z') || (after >= 'A' && after <= 'Z');
+    return c == '}' || c == ']' || (c == '\n' && !word && after != '"');
+}
+
+/* The end of what a fence of n marks holds that begins at `from`; *behind its closing marks. */
+static size_t fence_end(struct fences *f, size_t from, size_t n, bool lines, size_t *behind)
+{
+    char mark = f->all.text[from];
+    size_t i, k = mark == '~', first = f->all.length, length;
+    from += n;
+    for (i = from; (i = next_marks(f->all, i, mark)) < f->all.length; i += length) {
+        length = marks_at(f->all, i);
+        first = i < first ? i : first;
+        if (!lines || (f->none[k] && f->none[k] <= n) || (length >= n && closes(f->all, i, length)))
+            break;
+    }
+    if (i == f->all.length) {
+        f->none[k] = n;
+        i = first;
+    }
+    *behind = i + (i < f->all.length ? marks_at(f->all, i) : 0);
+    return i;
+}
+
+/* The next fence with something in it; length 0: no more. */
+static struct region next_fence(struct fences *f)
+{
+    const char *t = f->all.text;
+    size_t open;
+    while ((open = next_marks(f->all, f->at, 0)) < f->all.length) {
+        size_t n = marks_at(f->all, open), from = open + n;
+        while (from < f->all.length &&
+               ((t[from] >= 'a' && t[from] <= 'z') || (t[from] >= 'A' && t[from] <= 'Z') ||
+                (t[from] >= '0' && t[from] <= '9')))
             from++; /* its language */
-        close = memmem(from, (size_t)(end - from), "```", 3);
-        *at = close ? (size_t)(close + 3 - all.text) : all.length;
-        close = close ? close : end;
-        struct slice inside = reward_trim(from, (size_t)(close - from));
+        size_t line = from;
+        while (line < f->all.length && (blank(t[line]) || t[line] == '\r'))
+            line++;
+        bool lines = line < f->all.length && t[line] == '\n';
+        size_t end = fence_end(f, open, n, lines, &f->at);
+        struct slice inside = reward_trim(t + from, end > from ? end - from : 0);
         if (inside.length)
-            return (struct region){inside.data, inside.length};
+            return (struct region){inside.data, inside.length,
+                                   end < f->all.length ? 0 : f->all.spaces};
     }
     return (struct region){0};
 }
 
-/* A key in quotes at the very beginning: an object whose { is missing. */
-static bool lacks_brace(struct region where)
+/* A key in quotes at the very beginning, at most behind a bracket of the wrong kind: an object
+ * whose { is missing. Where its first key is. */
+static bool lacks_brace(struct region where, size_t *from)
 {
     struct json_reader r = reader_of(where, 0);
-    size_t bytes;
-    return (json_quote_at(&r, 0, &bytes) || json_escaped_quote_at(&r, 0)) &&
-           json_key_at(&r, 0, true);
+    size_t bytes, at = where.length && strchr("(<", where.text[0]) ? 1 : 0;
+    *from = at;
+    return (json_quote_at(&r, at, &bytes) || json_escaped_quote_at(&r, at)) &&
+           json_key_at(&r, at, true);
 }
 
 static bool search_fences(struct json_repaired *out, struct region all)
 {
-    size_t at = 0;
+    struct fences fences = {.all = all};
     struct region fence;
-    while ((fence = next_fence(all, &at)).length) {
-        size_t from = 0;
+    while ((fence = next_fence(&fences)).length) {
+        size_t from = 0, key;
         struct json_reader r = reader_of(fence, 0);
         if (json_comment_at(&r, 0))
             from = json_skip(&r, 0, NULL);
         bool brace = from < fence.length && begins(fence, from, false);
-        if (!brace && !lacks_brace(fence))
+        if (!brace && !lacks_brace(fence, &key))
             continue;
         out->place = JSON_FENCE;
         if (from)
             out->repairs |= 1U << JSON_COMMENTS;
+        from = brace ? from : key;
         return read_from(out, fence, from, !brace);
     }
     return true;
@@ -260,7 +379,7 @@ static bool search_fences(struct json_repaired *out, struct region all)
 static bool search_prose(struct json_repaired *out, struct region all)
 {
     for (size_t i = 0; i < all.length; i++)
-        if ((all.text[i] == '{' || all.text[i] == '[') && begins(all, i, true)) {
+        if (strchr("{[\xEF", all.text[i]) && begins(all, i, true)) {
             out->place = JSON_PROSE;
             out->repairs |= 1U << JSON_TEXT_AROUND;
             return read_from(out, all, i, false);
@@ -282,13 +401,11 @@ static bool read_scalar(struct json_repaired *out, struct region all)
         size_t unused;
         if (!read_forgiving(out, all, 0, &unused, false))
             return false;
-        if (json_is_string(out->value) || json_is_null(out->value) || unused != all.length) {
-            bool null = json_is_null(out->value) && unused == all.length;
-            if (!null) {
-                json_decref(out->value);
-                out->value = NULL;
-                out->repairs = 0;
-            }
+        unsigned nothing = 1U << JSON_MISSING_VALUES | 1U << JSON_TRUNCATED;
+        if (json_is_string(out->value) || unused != all.length || (out->repairs & nothing)) {
+            json_decref(out->value);
+            out->value = NULL;
+            out->repairs = 0;
         }
     }
     if (out->value)
@@ -304,8 +421,8 @@ static bool open_string(struct json_repaired *out, int levels)
     struct json_repaired inner = {0};
     const char *text = json_string_value(out->value);
     struct slice t = reward_trim(text, json_string_length(out->value));
-    struct region where = {t.data, t.length};
-    if (levels == 0 || t.length == 0 || (t.data[0] != '{' && t.data[0] != '['))
+    struct region where = {t.data, t.length, 0};
+    if (levels == 0 || t.length == 0 || !strchr("{[\"", t.data[0]) || !t.data[0])
         return true;
     bool ok = search(&inner, where, levels - 1);
     if (ok && (json_is_object(inner.value) || json_is_array(inner.value))) {
@@ -330,7 +447,7 @@ static bool search(struct json_repaired *out, struct region all, int levels)
         if (out->value)
             return true;
     }
-    if (bracket && begins(all, 0, false)) {
+    if (begins(all, 0, false)) {
         out->place = JSON_WHOLE;
         return read_from(out, all, 0, false);
     }
@@ -338,9 +455,10 @@ static bool search(struct json_repaired *out, struct region all, int levels)
         return false;
     if (out->value)
         return !json_is_string(out->value) || open_string(out, levels);
-    if (lacks_brace(all)) {
+    size_t key;
+    if (lacks_brace(all, &key)) {
         out->place = JSON_WHOLE;
-        return read_from(out, all, 0, true);
+        return read_from(out, all, key, true);
     }
     if (!search_fences(out, all) || (!out->place && !search_prose(out, all)))
         return false;
@@ -354,10 +472,17 @@ static bool search(struct json_repaired *out, struct region all, int levels)
 
 bool json_repair(struct json_repaired *out, const char *text, size_t length)
 {
+    enum { LEVELS = 3 }; /* of JSON in a JSON string */
     *out = (struct json_repaired){0};
     size_t failed = mem_stats().failed_calls;
     struct slice t = reward_trim(text, length);
-    bool ok = search(out, (struct region){t.data, t.length}, 1);
+    struct region all = {t.data, t.length, 0};
+    for (const char *end = t.data + t.length; end + all.spaces < text + length;)
+        if (end[all.spaces] == ' ')
+            all.spaces++;
+        else
+            break;
+    bool ok = search(out, all, LEVELS);
     /* jansson's allocations never fail it (base/json.c): ask whether one should have. */
     if (!ok || mem_stats().failed_calls != failed) {
         json_repaired_free(out);

@@ -26,7 +26,7 @@ enum json_repair_kind {
     JSON_UNQUOTED_KEYS,    /* {nota: 4} */
     JSON_UNQUOTED_STRINGS, /* {"a": bom} */
     JSON_COMMAS,           /* missing, trailing, doubled; a semicolon */
-    JSON_COLONS,           /* missing, = or => */
+    JSON_COLONS,           /* missing, = or an arrow */
     JSON_BRACKETS,         /* missing, superfluous or of the wrong kind */
     JSON_TRUNCATED,        /* the text ends inside a value */
     JSON_COMMENTS,
@@ -42,6 +42,8 @@ enum json_repair_kind {
     JSON_STRAY_TEXT,         /* between members, ignored */
     JSON_TEXT_AROUND,        /* before or after it (outside of a fence is no fault) */
     JSON_ENCODED_STRING,     /* JSON inside a JSON string */
+    JSON_SIGNS,              /* full-width ones: ｛"a"：1｝ */
+    JSON_WRAPPED,            /* a call around a value: Date("2024-01-05") */
     JSON_TOO_LARGE,          /* too deep or too many values: not repaired */
     JSON_REPAIR_KINDS
 };

@@ -6,8 +6,10 @@
  *
  * A string whose closing quote is missing shows itself later: a quote that cannot end it, right
  * after a comma or a line break, and then a quote with a colon behind it, is the next key. The
- * string then ends before that comma (`cut`), and reading goes back there. What is read twice
- * this way lies between two quotes, and each such stretch once: linear.
+ * string then ends before that comma, and the brackets before it (`cut`), and reading goes back
+ * there. What is read twice this way lies between two quotes, and each such stretch once: linear.
+ * Bare keys show the end as well, but maybe only when the text is over: for their sake no more is
+ * read twice than the text has bytes (may_go_back).
  *
  * All looks ahead stop at the next quote, or at the first character that a bare key cannot hold, so
  * their sum is linear too. */
@@ -15,173 +17,66 @@
 #include "reward/json_reader.h"
 #include "reward/pytext.h"
 
-enum json_quote json_quote_at(const struct json_reader *r, size_t at, size_t *bytes)
-{
-    static const struct {
-        char text[4];
-        enum json_quote kind;
-    } typographic[] = {
-        {"“", JSON_DOUBLE}, {"”", JSON_DOUBLE}, {"„", JSON_DOUBLE}, {"‟", JSON_DOUBLE},
-        {"«", JSON_DOUBLE}, {"»", JSON_DOUBLE}, {"″", JSON_DOUBLE}, {"＂", JSON_DOUBLE},
-        {"‘", JSON_SINGLE}, {"’", JSON_SINGLE}, {"‚", JSON_SINGLE}, {"‛", JSON_SINGLE},
-        {"′", JSON_SINGLE}, {"‹", JSON_SINGLE}, {"›", JSON_SINGLE}, {"´", JSON_SINGLE},
-    };
-    int c = json_byte(r, at);
-    *bytes = 1;
-    if (c == '"')
-        return JSON_DOUBLE;
-    if (c == '\'' || c == '`')
-        return JSON_SINGLE;
-    if (c != 0xC2 && c != 0xE2 && c != 0xEF)
-        return JSON_NO_QUOTE;
-    for (size_t i = 0; i < sizeof typographic / sizeof *typographic; i++) {
-        size_t n = c == 0xC2 ? 2 : 3;
-        if (r->length - at >= n && memcmp(r->text + at, typographic[i].text, n) == 0) {
-            *bytes = n;
-            return typographic[i].kind;
-        }
-    }
-    return JSON_NO_QUOTE;
-}
+/* --- where a string ends --- */
 
-size_t json_escaped_quote_at(const struct json_reader *r, size_t at)
-{
-    size_t n = 0;
-    while (n < 16 && json_byte(r, at + n) == '\\')
-        n++;
-    int c = json_byte(r, at + n);
-    return c == '"' || c == '\'' ? n : 0;
-}
-
-/* --- looking ahead --- */
-
-static size_t skip_white(const struct json_reader *r, size_t at)
-{
-    return json_skip(r, at, NULL);
-}
-
-static bool is_word_byte(int c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-           c == '-' || c == '$' || c >= 0xC3;
-}
-
-static bool continuation_byte(int c)
-{
-    return c >= 0x80 && c < 0xC0;
-}
-
-/* Behind a bare key at `at`; at itself when there is none. */
-static size_t bare_key_end(const struct json_reader *r, size_t at)
-{
-    size_t end = at, bytes;
-    enum { LONGEST = 80 };
-    while (end - at < LONGEST &&
-           (is_word_byte(json_byte(r, end)) || (end > at && continuation_byte(json_byte(r, end)))))
-        if (json_quote_at(r, end, &bytes))
-            break;
-        else
-            end++;
-    return end;
-}
-
-bool json_key_at(const struct json_reader *r, size_t at, bool quoted)
-{
-    enum { LONGEST = 120 };
-    size_t bytes, i = skip_white(r, at), escapes = json_escaped_quote_at(r, i);
-    i += escapes;
-    enum json_quote quote = json_quote_at(r, i, &bytes);
-    if (!quote) {
-        size_t end = quoted ? i : bare_key_end(r, i);
-        if (end == i)
-            return false;
-        if (json_quote_at(r, end, &bytes)) /* nota": 4 */
-            end += bytes;
-        end = skip_white(r, end);
-        return json_byte(r, end) == ':' && json_byte(r, end + 1) != '/';
-    }
-    size_t start = i + bytes;
-    for (i = start; i - start < LONGEST; i++) {
-        int c = json_byte(r, i);
-        if (c < 0 || c == '\n')
-            return false;
-        if (escapes && c == '\\')
-            continue;
-        if (json_quote_at(r, i, &bytes) == quote) {
-            c = json_byte(r, skip_white(r, i + bytes));
-            return i > start && (c == ':' || c == '=');
-        }
-    }
-    return false;
-}
-
-/* An element of a list begins at `at`. */
-static bool element_at(const struct json_reader *r, size_t at)
+/* Another string at `at`, on a line after the one that ended at `after`, goes on with it. */
+static bool goes_on(const struct json_reader *r, size_t after, size_t at)
 {
     size_t bytes;
-    int c = json_byte(r, at);
-    if (json_quote_at(r, at, &bytes) || json_escaped_quote_at(r, at) || c == '{' || c == '[' ||
-        c == '-' || (c >= '0' && c <= '9'))
-        return true;
-    size_t end = bare_key_end(r, at); /* a bare word alone */
-    int after = json_byte(r, skip_white(r, end));
-    return end > at && (after == ',' || after == ']' || after < 0);
-}
-
-bool json_comma_ends(const struct json_reader *r, size_t at, enum json_context context)
-{
-    size_t i = skip_white(r, at);
-    int c = json_byte(r, i);
-    if (c < 0 || c == ',' || c == '}')
-        return true;
-    if (c == ']')
-        return r->arrays > 0;
-    if (json_key_at(r, i, false) || (c == '.' && json_byte(r, i + 1) == '.'))
-        return true;
-    return context == JSON_IN_ARRAY && element_at(r, i);
-}
-
-static bool crosses_line(const struct json_reader *r, size_t from, size_t to)
-{
-    return memchr(r->text + from, '\n', to - from) != NULL;
+    return json_quote_at(r, at, &bytes) && json_crosses_line(r, after, at) &&
+           !json_key_at(r, at, true) && json_whole_value_at(r, at);
 }
 
 static bool quote_follows(const struct json_reader *r, size_t after, size_t at,
-                          enum json_context context)
+                          enum json_context context, bool inner)
 {
     size_t bytes;
     json_quote_at(r, at, &bytes);
     if (context == JSON_IN_OBJECT)
-        return json_key_at(r, at, true);
+        return json_member_at(r, at, inner) || (!inner && goes_on(r, after, at));
     if (context != JSON_IN_ARRAY || json_key_at(r, at, true))
         return context == JSON_IN_ARRAY;
     /* A missing comma between two elements, unless the second quote is the one that ends. */
-    int next = json_byte(r, skip_white(r, at + bytes));
-    return (at > after || is_word_byte(next)) && next >= 0 && next != ',' && next != ']';
+    int next = json_byte(r, json_skip(r, at + bytes, NULL));
+    return (at > after || json_is_word_byte(next)) && next >= 0 && next != ',' && next != ']';
 }
 
-/* Whether a quote that ends at `after` can be the end of a string. */
-static bool ends_string(const struct json_reader *r, size_t after, enum json_context context)
+/* Whether a quote that ends at `after` can be the end of a string. inner: quoted speech is open in
+ * it, and only what is certain counts. */
+static bool ends_string(const struct json_reader *r, size_t after, enum json_context context,
+                        bool inner)
 {
-    size_t bytes, at = skip_white(r, after);
-    int c = json_byte(r, at);
+    size_t bytes, at = json_skip(r, after, NULL);
+    int c = json_sign_at(r, at, &bytes);
     if (c < 0 || context == JSON_AS_KEY)
         return true;
     if (context == JSON_IN_ROOT)
         return false;
+    if (!inner && !r->bare_keys && json_over_at(r, after + (c == ','), at + (c == ',')))
+        return true;
     if (c == '}')
         return r->objects > 0;
     if (c == ']')
         return r->arrays > 0;
+    if (c == ')' && (r->tuples || (context == JSON_IN_ARRAY && !inner))) {
+        c = json_byte(r, json_skip(r, at + bytes, NULL));
+        return c < 0 || strchr(",;}])", c);
+    }
     if (c == ',' || c == ';')
-        return json_comma_ends(r, at + 1, context);
+        return json_comma_ends(r, at + bytes, context, inner);
+    if (c == '.' || c == '|')
+        return context == JSON_IN_OBJECT && json_key_at(r, at + 1, true);
     if (c == '+') {
-        size_t next = skip_white(r, at + 1);
+        size_t next = json_skip(r, at + 1, NULL);
         return json_quote_at(r, next, &bytes) != JSON_NO_QUOTE;
     }
     if (json_quote_at(r, at, &bytes) || json_escaped_quote_at(r, at))
-        return quote_follows(r, after, at, context);
-    return context == JSON_IN_OBJECT && crosses_line(r, after, at) && json_key_at(r, at, false);
+        return quote_follows(r, after, at, context, inner);
+    bool line = json_crosses_line(r, after, at);
+    if (context == JSON_IN_ARRAY)
+        return (line && json_bullet_at(r, at)) ||
+               (at > after && !inner && json_lone_scalar_at(r, at));
+    return (line || (at > after && !inner)) && json_key_at(r, at, false);
 }
 
 /* --- characters --- */
@@ -196,6 +91,35 @@ static int hex4(const struct json_reader *r, size_t at)
         value = value * 16 + digit;
     }
     return value;
+}
+
+/* Nothing, or the beginning of \uXXXX, is all that is left. */
+static bool escape_cut_off(const struct json_reader *r)
+{
+    size_t i = r->at;
+    if (json_byte(r, i) == '\\' && (i + 1 == r->length || json_byte(r, i + 1) == 'u'))
+        for (i = i + 2 < r->length ? i + 2 : r->length; hex_digit(json_byte(r, i)) >= 0;)
+            i++;
+    return i >= r->length;
+}
+
+/* \u{1F600} and \x41 as JavaScript and Python have them; false: it is neither. */
+static bool other_unicode(struct json_reader *r)
+{
+    bool braces = json_byte(r, r->at + 1) == 'u';
+    size_t i = r->at + 2, most = braces ? 6 : 2, start;
+    uint32_t code = 0;
+    if (braces && json_byte(r, i++) != '{')
+        return false;
+    for (start = i; i - start < most && hex_digit(json_byte(r, i)) >= 0; i++)
+        code = code * 16 + (uint32_t)hex_digit(json_byte(r, i));
+    bool character = code > 0 && code < 0x110000 && !(code >= 0xD800 && code < 0xE000);
+    if (!character || (braces ? json_byte(r, i) != '}' : i - start != 2))
+        return false;
+    json_note(r, JSON_ESCAPES);
+    r->at = i + braces;
+    str_put_utf8(&r->buffer, code);
+    return true;
 }
 
 /* \uXXXX at r->at, a pair of surrogates as one. */
@@ -217,6 +141,11 @@ static void read_unicode(struct json_reader *r)
             r->at += 6;
         }
     }
+    if (c >= 0xD800 && c < 0xDC00 && r->at + 6 > r->length && escape_cut_off(r)) {
+        json_note(r, JSON_TRUNCATED);
+        r->at = r->length;
+        return;
+    }
     if (c >= 0xD800 && c < 0xE000) {
         json_note(r, JSON_ENCODING);
         c = 0xFFFD;
@@ -224,12 +153,14 @@ static void read_unicode(struct json_reader *r)
     str_put_utf8(&r->buffer, (uint32_t)c);
 }
 
-/* A backslash that stands for itself or for nothing: kept before letters ("C:\pasta"), dropped
- * before signs ("\_", "\$") and at a line's end. */
+/* A backslash that stands for itself or for nothing: dropped before the signs that Markdown escapes
+ * ("\_", "\$"), before quotes and at a line's end, kept before others: "\d+\.", "C:\pasta". */
 static void read_escape(struct json_reader *r)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = json_byte(r, r->at + 1);
+    if ((c == 'u' || c == 'x') && other_unicode(r))
+        return;
     if (c == 'u') {
         read_unicode(r);
         return;
@@ -242,8 +173,31 @@ static void read_escape(struct json_reader *r)
     }
     json_note(r, c < 0 ? JSON_TRUNCATED : JSON_ESCAPES);
     r->at++;
-    if (is_word_byte(c) && c != '_' && c != '$' && c != '-')
+    if (c == '\n')
+        r->at++;
+    else if (c > 0 && !strchr("_$*#'`~&%!<>-@=:; ", c))
         str_putc(&r->buffer, '\\');
+}
+
+/* "C:\Users\novo" at r->at: a path, whose backslashes are not escapes. */
+static bool path_at(const struct json_reader *r)
+{
+    int drive = json_byte(r, r->at) | 0x20, first = json_byte(r, r->at + 3);
+    return drive >= 'a' && drive <= 'z' && json_byte(r, r->at + 1) == ':' &&
+           json_byte(r, r->at + 2) == '\\' && json_is_word_byte(first);
+}
+
+static void read_path_escape(struct json_reader *r)
+{
+    int c = json_byte(r, r->at + 1);
+    if (c == '"' || c == '\\') {
+        read_escape(r);
+        return;
+    }
+    json_note(r, c < 0 ? JSON_TRUNCATED : JSON_ESCAPES);
+    if (c >= 0)
+        str_putc(&r->buffer, '\\');
+    r->at++;
 }
 
 /* One character that is neither quote nor backslash. */
@@ -268,30 +222,85 @@ static void read_character(struct json_reader *r)
 
 /* --- strings --- */
 
-/* What is known on the way about where a string without an end should have ended. */
+/* What is known on the way about where a string without an end should have ended: before a run of
+ * commas, line breaks and closing brackets that the next key comes after. */
+struct run {
+    size_t at, length; /* its beginning in the text and in r->buffer */
+    bool open;         /* being read */
+    bool separator;    /* has a comma or line break */
+    bool close, next;  /* has a closing bracket; and then an opening one */
+    bool comment;      /* is in a comment, which ends with the line */
+};
 struct cut {
-    bool separator; /* a comma or line break, and since then white space alone */
-    size_t at, length;
-    bool armed; /* a quote came right after it: cut there if the next quote ends a key */
-    size_t armed_at, armed_length;
+    enum json_context context;
+    struct run run;
+    bool armed; /* a quote came right after one: cut there if the next quote ends a key */
+    struct run armed_run;
+    bool bare; /* a bare key came right after one: cut there if the string does not end as it should
+                */
+    struct run bare_run;
+    int brackets; /* opened in the string: as many closing ones are text */
+    bool inner;   /* a quote opened speech in the string */
+    int kept;     /* quotes taken for text */
+    size_t close; /* the first of them looked like an end: behind it, 0: it did not */
+    size_t close_length;
     bool colon; /* of a key: the first colon */
     size_t colon_at, colon_length;
 };
 
+/* Whether c at r->at goes on a run or begins one. */
+static bool in_run(const struct cut *cut, int c)
+{
+    if (c == ',' || c == ';' || c == '\n')
+        return true;
+    if ((c == '{' || c == '[') && cut->run.open && cut->run.separator)
+        return cut->run.close; /* }, { */
+    if (c != '}' && c != ']')
+        return false;
+    bool fits = cut->run.close || c == (cut->context == JSON_IN_OBJECT ? '}' : ']');
+    return cut->brackets == 0 && fits;
+}
+
 static void watch(struct cut *cut, const struct json_reader *r, int c)
 {
-    if (c == ',' || (c == '\n' && !cut->separator)) {
-        cut->separator = true;
-        cut->at = r->at;
-        cut->length = r->buffer.length;
-    } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
-        cut->separator = false;
+    struct run *run = &cut->run;
+    run->comment = run->comment ? c != '\n'
+                                : run->separator && (c == '#' || c == '/') &&
+                                      json_byte(r, r->at - 1) == ' ' && json_comment_at(r, r->at);
+    if (in_run(cut, c) && !run->comment) {
+        if (!run->open)
+            *run = (struct run){.at = r->at, .length = r->buffer.length, .open = true};
+        run->separator |= c == ',' || c == ';' || c == '\n';
+        run->close |= c == '}' || c == ']';
+        run->next |= c == '{' || c == '[';
+        return;
     }
+    if (run->comment || c == ' ' || c == '\t' || c == '\r')
+        return;
+    if (run->open && run->separator && r->bare_keys && !cut->bare && json_key_at(r, r->at, false)) {
+        cut->bare = true;
+        cut->bare_run = *run;
+    }
+    *run = (struct run){0};
+    if (c == '{' || c == '[')
+        cut->brackets++;
+    else if ((c == '}' || c == ']') && cut->brackets > 0)
+        cut->brackets--;
     if (c == ':' && !cut->colon) {
         cut->colon = true;
         cut->colon_at = r->at;
         cut->colon_length = r->buffer.length;
     }
+}
+
+/* A quote of another kind that ends the text in r->buffer and is the only one there: {"a": "x\'} */
+static void drop_odd_quote(struct json_reader *r)
+{
+    size_t n = r->buffer.length;
+    if (n < 2 || !strchr("'\"`", r->buffer.data[n - 1]) || r->buffer.data[n - 1] == 0 ||
+        memchr(r->buffer.data, r->buffer.data[n - 1], n - 1))
+        return;
+    r->buffer.data[--r->buffer.length] = 0;
 }
 
 static void end_at(struct json_reader *r, size_t at, size_t length)
@@ -305,12 +314,24 @@ static void end_at(struct json_reader *r, size_t at, size_t length)
         r->buffer.data[r->buffer.length] = 0;
 }
 
+/* Whether the text from `at` on may be read once more: all that is read twice for bare keys' sake
+ * is at most as much as there is, whatever the quotes are. */
+static bool may_go_back(struct json_reader *r, size_t at)
+{
+    r->read_twice += r->at - at;
+    return r->read_twice <= r->length;
+}
+
 /* The text is over and the string is not. Closing brackets at its end, as many as are open at
  * most, are not part of it: {"a": "b} */
 static void end_of_text(struct json_reader *r, const struct cut *cut, enum json_context context)
 {
     if (context == JSON_AS_KEY && cut->colon) {
         end_at(r, cut->colon_at, cut->colon_length);
+        return;
+    }
+    if (cut->bare && may_go_back(r, cut->bare_run.at)) {
+        end_at(r, cut->bare_run.at, cut->bare_run.length);
         return;
     }
     json_note(r, JSON_TRUNCATED);
@@ -333,66 +354,135 @@ static void end_of_text(struct json_reader *r, const struct cut *cut, enum json_
     size_t back = r->buffer.length - kept;
     if (back <= r->at)
         end_at(r, r->at - back, kept);
-    if (r->buffer.length && str_text(&r->buffer)[r->buffer.length - 1] == '"')
-        r->buffer.data[--r->buffer.length] = 0;
+    drop_odd_quote(r);
+}
+
+/* A quote at r->at is kept as text. */
+static void keep_quote(struct json_reader *r, struct cut *cut, size_t bytes)
+{
+    size_t after = r->at + bytes;
+    int next = json_byte(r, after), before = json_byte(r, r->at - 1);
+    bool opens = r->buffer.length == 0 || strchr(" \t\n([{-", before);
+    if (cut->kept++ == 0 && !opens) {
+        cut->close = after;
+        cut->close_length = r->buffer.length;
+    }
+    cut->inner = opens && next > ' ';
+    if (!cut->run.comment) {
+        cut->armed = cut->run.open && cut->run.separator;
+        cut->armed_run = cut->run;
+        cut->run = (struct run){0};
+    }
+    json_note(r, JSON_QUOTES);
+    str_append(&r->buffer, r->text + r->at, bytes);
+    r->at = after;
+}
+
+/* The string should have ended before the run that armed the cut. */
+static void end_at_cut(struct json_reader *r, const struct cut *cut, const struct run *run)
+{
+    if (cut->kept == 2 && cut->close && cut->close < run->at) { /* "x" ok, "b": 2 */
+        end_at(r, cut->close, cut->close_length);
+        return;
+    }
+    end_at(r, run->at, run->length);
+    drop_odd_quote(r);
+}
+
+/* A quote at r->at that cannot end the string begins another: after a bare key and a colon, or
+ * after a closing bracket and a comma. The run before which the string should have ended, or NULL.
+ */
+static const struct run *begins_another(struct json_reader *r, const struct cut *cut,
+                                        enum json_context context)
+{
+    size_t before = r->at;
+    if (cut->run.open && cut->run.separator && cut->run.close && !cut->run.comment &&
+        context != JSON_IN_ROOT && (cut->run.next || json_member_at(r, r->at, false)))
+        return &cut->run;
+    while (before > 0 && r->at - before < 8 && r->text[before - 1] == ' ')
+        before--;
+    int c = before > 0 ? json_byte(r, before - 1) : -1;
+    bool value = c == '[' || c == '{' || ((c == ':' || c == '=') && json_whole_value_at(r, r->at));
+    return cut->bare && value && may_go_back(r, cut->bare_run.at) ? &cut->bare_run : NULL;
 }
 
 /* At a quote of the string's kind: true when the string ends, r->at behind it. */
 static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
                      enum json_context context)
 {
-    size_t after = r->at + bytes;
-    int next = json_byte(r, skip_white(r, after));
+    size_t after = r->at + bytes, sign, next = json_skip(r, after, NULL);
+    size_t colon = json_colon_at(r, next);
     if (context == JSON_AS_KEY) {
-        if (next != ':' && next != '=' && cut->colon) { /* {"a: 1, "b": 2} */
+        if (!colon && cut->colon) /* {"a: 1, "b": 2} */
             end_at(r, cut->colon_at, cut->colon_length);
-            return true;
-        }
+        else
+            r->at = after;
+        return true;
+    }
+    bool key = colon && (r->other_colons || json_sign_at(r, next, &sign) == ':');
+    bool ends = !(context == JSON_IN_OBJECT && cut->armed && key) &&
+                ends_string(r, after, context, cut->inner);
+    const struct run *another = ends ? NULL : begins_another(r, cut, context);
+    if (cut->armed && ((context == JSON_IN_OBJECT && key) ||
+                       (context == JSON_IN_ARRAY && ends && ends_string(r, after, context, true))))
+        another = &cut->armed_run;
+    if (another) {
+        end_at_cut(r, cut, another);
+        return true;
+    }
+    if (ends)
         r->at = after;
-        return true;
+    else
+        keep_quote(r, cut, bytes);
+    return ends;
+}
+
+/* Behind the opening quote, or two of them where keys have two. */
+static void open_quote(struct json_reader *r, enum json_quote quote, enum json_context context)
+{
+    size_t bytes;
+    if (json_quote_at(r, r->at, &bytes) != quote)
+        return;
+    bool word = json_is_word_byte(json_byte(r, r->at + bytes));
+    if (context == JSON_AS_KEY && word)
+        r->doubled_quotes = true;
+    if (r->doubled_quotes && word) {
+        json_note(r, JSON_QUOTES);
+        r->at += bytes;
     }
-    if (context == JSON_IN_OBJECT && cut->armed && next == ':') {
-        end_at(r, cut->armed_at, cut->armed_length);
-        return true;
-    }
-    if (ends_string(r, after, context)) {
-        r->at = after;
-        return true;
-    }
-    cut->armed = cut->separator;
-    cut->armed_at = cut->at;
-    cut->armed_length = cut->length;
-    cut->separator = false;
-    json_note(r, JSON_QUOTES);
-    str_append(&r->buffer, r->text + r->at, bytes);
-    r->at = after;
-    return false;
 }
 
 static void read_one(struct json_reader *r, enum json_context context)
 {
-    struct cut cut = {0};
-    size_t bytes;
+    struct cut cut = {.context = context};
+    size_t bytes, more;
     enum json_quote quote = json_quote_at(r, r->at, &bytes);
     bool plain = r->text[r->at] == '"';
     r->at += bytes;
     if (!plain)
         json_note(r, JSON_QUOTES);
+    open_quote(r, quote, context);
+    bool path = path_at(r);
     while (r->at < r->length) {
         int c = json_byte(r, r->at);
         if (c == '\\') {
-            read_escape(r);
-            cut.separator = false;
+            if (path)
+                read_path_escape(r);
+            else
+                read_escape(r);
+            cut.run = (struct run){0};
             continue;
         }
         if (json_quote_at(r, r->at, &bytes) == quote) {
             bool odd = plain && c != '"'; /* inside "…" a typographic quote is mostly text */
-            if (odd && !ends_string(r, r->at + bytes, context)) {
+            if (odd && !ends_string(r, r->at + bytes, context, true)) {
                 read_character(r);
                 continue;
             }
             if (odd)
                 json_note(r, JSON_QUOTES);
+            if (r->doubled_quotes && json_quote_at(r, r->at + bytes, &more) == quote)
+                bytes += more;
             if (at_quote(r, &cut, bytes, context))
                 return;
             continue;
@@ -408,11 +498,12 @@ void json_reader_string(struct json_reader *r, enum json_context context)
     size_t bytes;
     str_clear(&r->buffer);
     read_one(r, context);
-    while (context != JSON_AS_KEY) { /* "a" + "b" */
-        size_t at = skip_white(r, r->at);
-        if (json_byte(r, at) != '+')
+    while (context != JSON_AS_KEY) { /* "a" + "b", or on two lines */
+        size_t at = json_skip(r, r->at, NULL);
+        if (json_byte(r, at) == '+')
+            at = json_skip(r, at + 1, NULL);
+        else if (context != JSON_IN_OBJECT || !goes_on(r, r->at, at))
             return;
-        at = skip_white(r, at + 1);
         if (!json_quote_at(r, at, &bytes))
             return;
         json_note(r, JSON_QUOTES);
@@ -437,7 +528,7 @@ void json_reader_escaped_string(struct json_reader *r, enum json_context context
             if (escapes <= level)
                 return;
             str_putc(&r->buffer, quote);
-        } else if (c == quote && ends_string(r, r->at + 1, context)) {
+        } else if (c == quote && ends_string(r, r->at + 1, context, false)) {
             r->at++;
             return;
         } else if (c == '\\') {

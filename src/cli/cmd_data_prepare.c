@@ -1,5 +1,6 @@
 /* cmd_data_prepare.c: `grpo data prepare --olist`: from options to data/olist.h, and what it made
  * in a table. */
+#include <stdio.h>
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
@@ -89,9 +90,10 @@ static void put_rows(struct str *out, const struct olist_result *r)
         static const int order[OLIST_SETS] = {OLIST_TRAIN, OLIST_EVAL, OLIST_TEST};
         int set = order[i];
         const size_t *n = r->rows[set], *l = r->levels[set];
-        str_printf(out, "%-5s.jsonl  %10zu %7zu %9zu %6zu %6zu   %zu, %zu, %zu; %zu\n",
-                   olist_set_names[set], n[0], n[1], n[2], n[3], n[0] + n[1] + n[2] + n[3], l[0],
-                   l[1], l[2], r->templates[set]);
+        char name[16];
+        snprintf(name, sizeof name, "%s.jsonl", olist_set_names[set]);
+        str_printf(out, "%-12s %10zu %7zu %9zu %6zu %6zu   %zu, %zu, %zu; %zu\n", name, n[0], n[1],
+                   n[2], n[3], n[0] + n[1] + n[2] + n[3], l[0], l[1], l[2], r->templates[set]);
     }
     str_printf(out, "%-12s", "longest");
     for (int t = 0; t < OLIST_TASKS; t++)

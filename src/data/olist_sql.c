@@ -18,6 +18,7 @@
 
 enum {
     MAX_ROWS = 40,
+    SHORTEST_SERIES = 3,
     STEPS_A_CALL = 1000, /* virtual-machine steps between looks at the budget */
     MAX_CALLS = 20000    /* 20 million steps */
 };
@@ -117,10 +118,12 @@ int olist_sql_run(struct str *result, int *reason, long long *steps, sqlite3 *db
     if (!status && key && !wider.failed)
         status = step_all(&w, db, str_text(&wider), key, &budget, err);
     sqlite3_progress_handler(db, 0, NULL, NULL);
+    bool short_series = key == 1 && r.rows < SHORTEST_SERIES; /* a row for each month */
     *reason = budget.calls > MAX_CALLS    ? OLIST_COSTLY
               : !r.something              ? OLIST_EMPTY
               : r.rows > MAX_ROWS         ? OLIST_LONG
               : key && (r.tied || w.tied) ? OLIST_TIED
+              : short_series              ? OLIST_TOO_FEW
                                           : -1;
     if (!status && (result->failed || wider.failed || ignored.failed || r.last.failed ||
                     r.now.failed || w.last.failed || w.now.failed))
@@ -257,9 +260,8 @@ static void put_conventions(struct str *out, const char *asked, const char *sql)
     static const struct {
         const char *in_sql, *in_question, *text;
     } conventions[] = {
-        {"_timestamp", "",
-         "Datas são textos 'AAAA-MM-DD HH:MM:SS'; pedido feito = data em "
-         "order_purchase_timestamp."},
+        {"LIKE '", "", "Datas são textos 'AAAA-MM-DD HH:MM:SS'."},
+        {"order_purchase_timestamp", "", "Pedido feito: data em order_purchase_timestamp."},
         {"order_delivered_customer_date) >", "atras",
          "Atrasado: a data (sem hora) de order_delivered_customer_date é posterior à de "
          "order_estimated_delivery_date."},

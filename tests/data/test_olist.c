@@ -8,6 +8,7 @@
 #include "../support/support.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "data/classify.h"
 #include "data/olist_parts.h"
 #include "data/rows.h"
 
@@ -807,6 +808,53 @@ static void test_words(void **state)
     str_free(&s);
 }
 
+/* The rules that docs/OLIST.md gives for rows without a task. */
+static classifier *documented_rules(void)
+{
+    struct str page = {0};
+    struct yaml_node root = {0};
+    classifier *c = NULL;
+    assert_int_equal(file_read(&page, "docs/OLIST.md", &err), 0);
+    const char *start = strstr(str_text(&page), "```yaml\n"), *end = NULL;
+    if (start)
+        end = strstr(start + 8, "```");
+    assert_non_null(end);
+    assert_int_equal(yaml_parse(&root, start + 8, (size_t)(end - start - 8), "OLIST.md", &err), 0);
+    const struct yaml_node *node = yaml_find(&root, "classifier");
+    assert_non_null(node);
+    if (classifier_read(&c, node, "classifier", &err))
+        fail_msg("%s", err.message);
+    yaml_free(&root);
+    str_free(&page);
+    return c;
+}
+
+static void check_rules(const struct dataset sets[3])
+{
+    classifier *c = documented_rules();
+    for (int i = 0; i < 3; i++)
+        for (size_t k = 0; k < sets[i].count; k++) {
+            const struct row *row = &sets[i].rows[k];
+            const char *task = NULL;
+            assert_int_equal(
+                classifier_task(c, &task, row->user_text, strlen(row->user_text), &err), 0);
+            if (!task || strcmp(task, row->task) != 0)
+                fail_msg("%s for: %s", task ? task : "no task", row->user_text);
+        }
+    classifier_free(c);
+}
+
+static void test_rules(void **state)
+{
+    (void)state;
+    struct dataset sets[3];
+    for (int set = 0; set < 3; set++)
+        assert_int_equal(dataset_open(&sets[set], at("out", files[set + 1]), &err), 0);
+    check_rules(sets);
+    for (int set = 0; set < 3; set++)
+        dataset_close(&sets[set]);
+}
+
 /* --- the real data --- */
 
 static void test_real(void **state)
@@ -846,6 +894,7 @@ static void test_real(void **state)
     assert_int_equal(dataset_disjoint(&sets[2], &sets[1], &err), 0);
     check_apart(sets, &queries, &reviews);
     check_results(sets, db);
+    check_rules(sets);
     assert_int_equal(queries, 594 + 15 + 60); /* all different: check_apart */
     assert_true(reviews > 600 && confirmed > 10);
     assert_true(r.templates[OLIST_TRAIN] >= 60 && r.held_out >= 30);
@@ -862,7 +911,7 @@ int main(void)
         cmocka_unit_test(test_small_rows), cmocka_unit_test(test_determinism),
         cmocka_unit_test(test_too_few),    cmocka_unit_test(test_mix),
         cmocka_unit_test(test_words),      cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_rules),      cmocka_unit_test(test_real),
     };
     return cmocka_run_group_tests(tests, make_small, remove_small);
 }

@@ -14,7 +14,8 @@ enum rng_purpose {
     RNG_SPLIT = 4,     /* data split */
     RNG_BOOTSTRAP = 5, /* resampling in stats */
     RNG_TASK_PLAN = 6, /* order of tasks within a stretch */
-    RNG_SYNTH = 8      /* the synthetic shop */
+    RNG_SYNTH = 8,     /* the synthetic shop */
+    RNG_OLIST = 9      /* rows from Olist's data */
 };
 
 struct rng_key {

@@ -1,6 +1,6 @@
 /* cmd_data_synth.c: `grpo data synth`: from options to data/synth.h, and what it did in a table. */
-#include "cli/cmd_data_synth.h"
 #include "base/json.h"
+#include "cli/cmd_data_parts.h"
 #include "cli/lines.h"
 #include "data/synth.h"
 

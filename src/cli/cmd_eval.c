@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/session.h"
+#include "data/classify.h"
 #include "eval/compare.h"
 #include "eval/eval.h"
 #include "train/options.h"
@@ -314,6 +315,9 @@ static int run(const struct common *common, const void *options, struct err *err
                          "greedy completions are all equal: give --temperature too");
     if (!status)
         status = dataset_open(&e.data, e.o.data, err);
+    if (!status && e.recipe)
+        status = dataset_classify_by(&e.data, e.from.classifier,
+                                     recipe_where(e.recipe, NULL, "classifier"), err);
     if (!status)
         status = open_rewards(&e, err);
     if (!status)
@@ -344,7 +348,8 @@ static const struct arg args[] = {
      "by the reward of its name."},
     {"recipe", ARG_TEXT, AT(recipe), 0, 0, NULL, NULL, "FILE",
      "Take model, chat_template, chat_template_kwargs, system_prompt, precision, eval_data, "
-     "rewards, max_completion_length, eval_temperature, eval_num_generations, stop_strings and "
+     "rewards, classifier, max_completion_length, eval_temperature, eval_num_generations, "
+     "stop_strings and "
      "seed from a recipe where not given here."},
     {"max-tokens", ARG_INT, AT(max_tokens), 1, 1 << 20, NULL, NULL, "K",
      "Tokens of a completion at most. [512, or what the context leaves]"},

@@ -72,7 +72,7 @@ static int read_prompt(const struct opening *o, struct row *row)
     return ERR_NONE;
 }
 
-static void put_user_text(struct str *text, const struct row *row)
+void row_user_text(struct str *text, const struct row *row)
 {
     for (size_t i = 0; i < row->n_messages; i++) {
         if (strcmp(row->messages[i].role, "user") != 0)
@@ -86,7 +86,7 @@ static void put_user_text(struct str *text, const struct row *row)
 static int join_user_text(const struct opening *o, struct row *row)
 {
     struct str text = {0};
-    put_user_text(&text, row);
+    row_user_text(&text, row);
     row->user_text = arena_strndup(o->arena, str_text(&text), text.length);
     bool failed = text.failed || !row->user_text;
     str_free(&text);
@@ -190,6 +190,16 @@ void dataset_close(struct dataset *d)
     *d = (struct dataset){0};
 }
 
+int dataset_set_task(struct dataset *d, size_t row, const char *task, struct err *err)
+{
+    struct storage *storage = d->storage;
+    char *copy = arena_strndup(&storage->arena, task, strlen(task));
+    if (!copy)
+        return err_no_memory(err, d->path, strlen(task));
+    d->rows[row].task = copy;
+    return ERR_NONE;
+}
+
 int dataset_tasks(const struct dataset *d, const char **names, int capacity)
 {
     int n = 0;
@@ -236,7 +246,7 @@ int row_fingerprint(struct str *out, const struct row *row, struct err *err)
 {
     struct str text = {0};
     size_t start = out->length;
-    put_user_text(&text, row);
+    row_user_text(&text, row);
     int status = text.failed ? err_no_memory(err, "prompt", 0) : normal_text(out, &text, err);
     str_free(&text);
     if (status || out->length > start)

@@ -32,6 +32,10 @@ struct dataset {
 /* Errors name file, line and id: not JSON, no prompt, empty dataset, duplicate id. */
 int dataset_open(struct dataset *d, const char *path, struct err *err);
 void dataset_close(struct dataset *d);
+/* Appends the user messages joined by '\n': user_text with its NULs. */
+void row_user_text(struct str *text, const struct row *row);
+/* Gives a row a task (a copy of it), as the recipe's classifier does (classify.h). */
+int dataset_set_task(struct dataset *d, size_t row, const char *task, struct err *err);
 /* Task names in order of first appearance; returns their number. */
 int dataset_tasks(const struct dataset *d, const char **names, int capacity);
 /* Appends what two rows' prompts are compared by: the user text, normalised (NFKC, case folded,

@@ -1,7 +1,7 @@
-/* synth_text.c: seeded draws, sentences with gaps and Brazilian numbers (synth_parts.h). Sentences
+/* synth_text.c: seeded draws, sentences with gaps and Brazilian numbers (synth_text.h). Sentences
  * are written once, for both genders: the gaps carry the agreement. */
 #include <string.h>
-#include "data/synth_parts.h"
+#include "data/synth_text.h"
 
 unsigned draw(struct draws *d, unsigned n)
 {

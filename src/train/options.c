@@ -28,6 +28,10 @@ static const struct option top_options[] = {
      "has its own deck. Absent: all rows in one deck."},
     {"update_interval", NULL, OPTION_INT, TOP(update_interval), 1, 1 << 20, NULL, "50",
      "With task_weights: steps whose tasks are planned together, each task at least once."},
+    {"classifier", NULL, OPTION_NODE, TOP(classifier), 0, 0, NULL, NULL,
+     "Tasks of rows that name none: a list of rules {task, any: [words], all: [words], regex}, the "
+     "first that the user messages satisfy; {default: TASK} may end it. Else such a row is an "
+     "error."},
     {"init_adapter", NULL, OPTION_STRING, TOP(init_adapter), 0, 0, NULL, NULL,
      "PEFT adapter folder to start from; its shape must be the recipe's."},
     {"ref_adapter", NULL, OPTION_STRING, TOP(ref_adapter), 0, 0, NULL, NULL,

@@ -23,6 +23,7 @@ struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
     const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt;
+    const struct yaml_node *classifier; /* data/classify.h */
     int update_interval;
     struct lora_options lora;
     /* sampling */

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/classify.h"
 #include "train/stopping.h"
 
 /* Rewards know their parameters but not where in the recipe they stand. */
@@ -51,17 +52,23 @@ static int keep_gate(struct setup *s, int status, const struct err *err)
     return ERR_NONE;
 }
 
+static int open_rows(const struct setup *s, struct dataset *d, const char *path, bool *has,
+                     struct err *err)
+{
+    int status = dataset_open(d, path, err);
+    *has = !status;
+    return status ? status
+                  : dataset_classify_by(d, s->o->classifier,
+                                        recipe_where(s->spec.recipe, NULL, "classifier"), err);
+}
+
 static int open_data(struct setup *s, struct err *err)
 {
     int status = ERR_NONE;
-    if (s->o->data) {
-        status = dataset_open(&s->data, s->o->data, err);
-        s->has_data = !status;
-    }
-    if (!status && s->spec.evaluates && s->o->eval_data) {
-        status = dataset_open(&s->eval_data, s->o->eval_data, err);
-        s->has_eval = !status;
-    }
+    if (s->o->data)
+        status = open_rows(s, &s->data, s->o->data, &s->has_data, err);
+    if (!status && s->spec.evaluates && s->o->eval_data)
+        status = open_rows(s, &s->eval_data, s->o->eval_data, &s->has_eval, err);
     if (!status && s->has_data && s->has_eval)
         status = keep_gate(s, dataset_disjoint(&s->data, &s->eval_data, err), err);
     if (!status && s->spec.replay) {

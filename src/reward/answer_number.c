@@ -294,11 +294,14 @@ static void scale_by(struct answer_number *out, double factor)
     out->digits[0] = 0;
 }
 
-/* e5, * 10^5. The end, or i. */
+/* e5, * 10^5, ^5 behind 10. The end, or i. */
 static size_t read_power(struct answer_number *out, struct slice t, size_t i)
 {
     size_t at = i;
     if (byte_at(t, i) == 'e' || byte_at(t, i) == 'E') {
+        at = i + 1;
+    } else if (byte_at(t, i) == '^' && strcmp(out->digits, "10") == 0) {
+        out->values[0] = 1;
         at = i + 1;
     } else {
         at = skip_spaces(t, i);
@@ -315,8 +318,10 @@ static size_t read_power(struct answer_number *out, struct slice t, size_t i)
     size_t digits = at;
     while (is_digit(t, at) && at - digits < 3)
         exponent = 10 * exponent + (t.data[at++] - '0');
-    if (at == digits || is_digit(t, at) || is_letter(t, at))
+    if (at == digits || is_digit(t, at) || is_letter(t, at)) {
+        out->values[0] = byte_at(t, i) == '^' ? 10 : out->values[0];
         return i;
+    }
     scale_by(out, pow(10, negative ? -exponent : exponent));
     return at;
 }
@@ -462,6 +467,8 @@ static bool is_around(char c)
 bool answer_number_read(struct answer_number *out, struct slice t)
 {
     enum { UNIT = 40 };
+    if (t.length && strchr("([", t.data[0]) && t.data[0] && memchr(t.data, ',', t.length))
+        return false; /* (1,2) is a pair */
     while (t.length && is_around(t.data[0]))
         t.data++, t.length--;
     while (t.length && is_around(t.data[t.length - 1]))

@@ -353,6 +353,17 @@ static bool truth_text(struct judging *j, const json_t *truth)
     return j->truth.length > 0;
 }
 
+/* "x = 2" is the number 2. */
+static struct slice behind_name(struct slice t)
+{
+    size_t i = 1;
+    while (i < t.length && t.data[i] == ' ')
+        i++;
+    bool named =
+        i < t.length && t.data[i] == '=' && (t.data[0] | 0x20) >= 'a' && (t.data[0] | 0x20) <= 'z';
+    return named ? (struct slice){t.data + i + 1, t.length - i - 1} : t;
+}
+
 static bool matches(struct judging *j, const struct exact_params *p, const json_t *truth,
                     struct slice completion, struct answer *a, struct reward_result *out)
 {
@@ -364,7 +375,7 @@ static bool matches(struct judging *j, const struct exact_params *p, const json_
         return false;
     }
     struct slice text = {str_text(&j->truth), j->truth.length};
-    bool number = p->kind != ANSWER_TEXT && answer_number_read(&wanted, text);
+    bool number = p->kind != ANSWER_TEXT && answer_number_read(&wanted, behind_name(text));
     if (p->kind == ANSWER_NUMBER && !number) {
         reward_set_failed(out, "the row's \"%.60s\" is \"%.60s\", no number", p->field,
                           str_text(&j->truth));

@@ -55,6 +55,8 @@ enum {
 struct findings {
     struct push_text text, prompt;
     struct str folded; /* one folded word */
+    bool *actions;     /* (text.n): the word tells somebody to do something */
+    size_t next_token; /* of the points read so far */
     struct grounding ground;
     struct str domain; /* the row's words of the trade, folded, one after another */
     struct slice trade_list[MAX_TRADE];
@@ -191,6 +193,7 @@ static void read_words(struct findings *f, const json_t *domain)
         struct slice word = folded_word(f, i);
         if (insights_action(word, &verb)) {
             f->action_words++;
+            f->actions[i] = true;
             verbs[verb] = true;
         }
         f->trade_words += is_trade(f, word, seen);
@@ -218,32 +221,23 @@ static bool has_object(const struct push_text *t, size_t i)
     return false;
 }
 
-static void end_point(struct findings *f, const char *from, const char *to)
+/* A point ends at byte `end`: its words are those from f->next_token on that begin before it. */
+static void end_point(struct findings *f, size_t end)
 {
-    struct push_text t = {0};
     size_t letters = 0;
     bool acts = false;
-    if (!push_text_read(&t, from, (size_t)(to - from)))
-        f->no_memory = true;
-    for (size_t i = 0; i < t.n; i++) {
-        int verb;
-        struct slice word = push_token_text(&t, i);
-        letters += !t.tokens[i].number;
-        str_clear(&f->folded);
-        fold_text(&f->folded, word.data, word.length);
-        f->no_memory |= f->folded.failed;
-        word = (struct slice){str_text(&f->folded), f->folded.length};
-        acts = acts || (has_object(&t, i) && insights_action(word, &verb));
+    for (; f->next_token < f->text.n && f->text.tokens[f->next_token].source < end;
+         f->next_token++) {
+        letters += !f->text.tokens[f->next_token].number;
+        acts = acts || (f->actions[f->next_token] && has_object(&f->text, f->next_token));
     }
     f->points += letters >= POINT_WORDS;
     f->action_points += letters >= POINT_WORDS && acts;
-    push_text_free(&t);
 }
 
 /* Lines that begin with a mark are one point each; other lines have one a sentence. */
 static void read_points(struct findings *f, const char *text, size_t length)
 {
-    size_t start = 0;
     bool marked = false, begun = false;
     for (size_t i = 0; i <= length; i++) {
         char c = i < length ? text[i] : '\n';
@@ -258,8 +252,7 @@ static void read_points(struct findings *f, const char *text, size_t length)
         char next = i + 1 < length ? text[i + 1] : '\n';
         bool stop = c == '.' || c == '!' || c == '?';
         if (c == '\n' || (stop && !marked && strchr(" \n\r", next) && next)) {
-            end_point(f, text + start, text + i);
-            start = i < length ? i + 1 : length;
+            end_point(f, i);
             if (c == '\n')
                 begun = marked = false;
         }
@@ -383,6 +376,9 @@ static bool read_all(struct findings *f, const struct reward_input *in, struct s
     if (!push_text_read(&f->text, t.data, t.length) ||
         !push_text_read(&f->prompt, in->prompt, prompt_length(in)))
         return false;
+    f->actions = mem_calloc(f->text.n + 1, sizeof *f->actions);
+    if (!f->actions)
+        return false;
     read_runs(f);
     if (!f->no_memory)
         read_words(f, json_object_get(reference, "domain"));
@@ -412,6 +408,7 @@ void insights_evaluate(const void *state, const struct reward_input *in, struct 
         push_text_free(&f->text);
         push_text_free(&f->prompt);
         grounding_free(&f->ground);
+        mem_free(f->actions);
         str_free(&f->folded);
         str_free(&f->domain);
     }

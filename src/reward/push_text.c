@@ -213,7 +213,7 @@ static uint64_t stem_of(struct slice word)
     return hash_bytes(letters, n < 5 ? n : 5, 1) | 1;
 }
 
-static bool new_token(struct push_text *t, size_t start, bool number)
+static bool new_token(struct push_text *t, size_t start, size_t source, bool number)
 {
     if (t->n == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 64, size;
@@ -228,6 +228,7 @@ static bool new_token(struct push_text *t, size_t start, bool number)
     struct slice word = {t->lowered.data + start, t->lowered.length - start};
     t->tokens[t->n++] = (struct push_token){.start = start,
                                             .length = word.length,
+                                            .source = source,
                                             .hash = hash_bytes(word.data, word.length, 0),
                                             .stem = number ? 0 : stem_of(word),
                                             .lists = number ? 0 : push_word_lists(word),
@@ -239,7 +240,7 @@ static bool new_token(struct push_text *t, size_t start, bool number)
 static bool read_token(struct reading *r, int32_t c, size_t next)
 {
     struct push_text *t = r->t;
-    size_t start = t->lowered.length;
+    size_t start = t->lowered.length, source = r->at;
     bool number = py_is_digit(c);
     do {
         if (is_letter(c))
@@ -248,7 +249,7 @@ static bool read_token(struct reading *r, int32_t c, size_t next)
         r->at = next;
         c = peek(r, r->at, &next);
     } while (r->at < r->length && goes_on(r, number, c, next));
-    return !t->lowered.failed && new_token(t, start, number);
+    return !t->lowered.failed && new_token(t, start, source, number);
 }
 
 static void read_sign(struct push_text *t, int32_t c, bool *blank_line)

@@ -9,6 +9,7 @@
 
 struct push_token {
     size_t start, length; /* in push_text.lowered */
+    size_t source;        /* where it begins in the text that was read */
     uint64_t hash;        /* of the word in lower case */
     uint64_t stem;    /* of its first five letters without accents and final s; 0: under three */
     unsigned lists;   /* push_word_lists */

@@ -5,8 +5,7 @@
  * `grammar` and `common` hold what the lists before them do not, and `foreign` nothing that is
  * Portuguese too. */
 #include "reward/push_words.h"
-#include <stdlib.h>
-#include <string.h>
+#include <stdbool.h>
 
 /* clang-format off */
 
@@ -345,22 +344,38 @@ const char *push_list_word(enum push_list list, size_t i)
     return i < lists[list].n ? lists[list].words[i] : NULL;
 }
 
-static int compare(const void *key, const void *element)
+/* Most comparisons are decided by the first byte. */
+static int compare(struct slice word, const char *other)
 {
-    const struct slice *word = key;
-    const char *other = *(const char *const *)element;
-    if (word->length && *word->data != *other) /* decides nearly always */
-        return (unsigned char)*word->data < (unsigned char)*other ? -1 : 1;
+    if (word.length && *word.data != *other)
+        return (unsigned char)*word.data < (unsigned char)*other ? -1 : 1;
     size_t n = strlen(other);
-    int order = memcmp(word->data, other, word->length < n ? word->length : n);
-    return order ? order : (word->length > n) - (word->length < n);
+    int order = memcmp(word.data, other, word.length < n ? word.length : n);
+    return order ? order : (word.length > n) - (word.length < n);
+}
+
+static bool has(enum push_list list, struct slice word)
+{
+    const char *const *words = lists[list].words;
+    size_t low = 0, high = lists[list].n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare(word, words[middle]);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
 }
 
 unsigned push_word_lists(struct slice word)
 {
     unsigned found = 0;
-    for (int i = 0; i < PUSH_LISTS; i++)
-        if (bsearch(&word, lists[i].words, lists[i].n, sizeof *lists[i].words, compare))
+    for (int i = 0; word.length && i < PUSH_LISTS; i++)
+        if (has((enum push_list)i, word))
             found |= 1U << i;
     return found;
 }

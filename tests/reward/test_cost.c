@@ -119,8 +119,9 @@ static void measure_all(const char *text, const char *shape)
         json_t *row = json_read(rewards[i].row, strlen(rewards[i].row), 0, "row", &err);
         reward *r = make_reward(rewards[i].name, rewards[i].params);
         measure(r, rewards[i].name, "Dados: 5 a 7", 12, text, SIZE, row, shape);
-        measure(r, rewards[i].name, text, SIZE, "{\"resumo\": \"bom\", \"valor\": 7}", 28, row,
-                shape);
+        if (i < 4) /* they read the prompt */
+            measure(r, rewards[i].name, text, SIZE, "{\"resumo\": \"bom\", \"valor\": 7}", 28, row,
+                    shape);
         json_decref(row);
         reward_free(r);
     }

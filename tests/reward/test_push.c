@@ -483,6 +483,32 @@ static void test_group_does_not_depend_on_order(void **state)
     reward_free(r);
 }
 
+static void test_group_without_memory(void **state)
+{
+    (void)state;
+    reward *r = make_reward("push", NULL);
+    struct slice group[3] = {slice_of(gold), slice_of(honest[1].text),
+                             slice_of("<think>a</think>Oi")};
+    struct reward_input in = {.prompt = lamp,
+                              .prompt_length = strlen(lamp),
+                              .completion = gold,
+                              .completion_length = strlen(gold),
+                              .group = group,
+                              .n_group = 3};
+    struct reward_result whole, out = {.status = REWARD_FAILED};
+    reward_evaluate(r, &in, &whole, NULL);
+    size_t live = mem_stats().live_blocks;
+    for (int n = 0; out.status != REWARD_OK; n++) {
+        assert_true(n < 1000);
+        mem_fail_after(n);
+        reward_evaluate(r, &in, &out, NULL);
+        mem_fail_after(-1);
+        assert_int_equal(mem_stats().live_blocks, live);
+    }
+    assert_true(out.score == whole.score); /* never a number from half of the group */
+    reward_free(r);
+}
+
 /* 64 completions of 4 KiB: all of a group in the time that a step does not notice. */
 static void test_group_cost(void **state)
 {
@@ -615,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_group_variety),
         cmocka_unit_test(test_group_does_not_depend_on_order),
         cmocka_unit_test(test_group_cost),
+        cmocka_unit_test(test_group_without_memory),
         cmocka_unit_test(test_signs),
         cmocka_unit_test(test_placeholders),
         cmocka_unit_test(test_no_memory_is_failed),

@@ -109,7 +109,7 @@ static int read_command(struct command *c, const json_t *params, struct err *err
     int status = read_texts(c, &argv, &n, params, "command", err);
     if (status)
         return status;
-    if (n == 0 || !argv[0][0])
+    if (!argv || !argv[0] || !argv[0][0])
         return err_set(err, ERR_USAGE, where,
                        "command is %s; expected a program and its arguments, such as "
                        "[\"python3\", \"reward.py\"]",

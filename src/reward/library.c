@@ -229,6 +229,7 @@ static void take_verdict(const struct library *l, int verdict, struct grpo_rewar
     if (verdict == GRPO_REWARD_NOT_APPLICABLE) {
         out->status = REWARD_NOT_APPLICABLE;
         snprintf(out->reason, sizeof out->reason, "%s", why);
+        reward_end_text(out->reason);
     } else if (verdict == GRPO_REWARD_FAILED) {
         reward_set_failed(out, "library: %s", why);
     } else {

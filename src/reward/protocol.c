@@ -60,16 +60,11 @@ static void put_reason(struct reward_result *out, const json_t *text)
 {
     struct str shown = {0};
     log_printable(&shown, json_string_value(text), json_string_length(text), 200);
-    size_t n = shown.length < sizeof out->reason ? shown.length : sizeof out->reason - 1;
-    while (n && n < shown.length && (shown.data[n] & 0xC0) == 0x80)
-        n--;
-    if (shown.failed || n == 0)
-        snprintf(out->reason, sizeof out->reason, "%s",
-                 shown.failed ? "its reason found no memory" : "it gave no reason");
-    else {
-        memcpy(out->reason, shown.data, n);
-        out->reason[n] = 0;
-    }
+    snprintf(out->reason, sizeof out->reason, "%s",
+             shown.failed    ? "its reason found no memory"
+             : !shown.length ? "it gave no reason"
+                             : str_text(&shown));
+    reward_end_text(out->reason);
     str_free(&shown);
 }
 
@@ -197,6 +192,7 @@ static bool out_of_step(char why[PROTOCOL_WHY], const char *format, ...)
     va_start(args, format);
     vsnprintf(why, PROTOCOL_WHY, format, args);
     va_end(args);
+    reward_end_text(why);
     return false;
 }
 
@@ -225,6 +221,19 @@ static bool has_id(const json_t *json, long long id, char why[PROTOCOL_WHY])
     return true;
 }
 
+static void take_explanation(const json_t *json, struct reward_result *out, struct str *to)
+{
+    const json_t *value = json_object_get(json, "explain");
+    if (json_is_object(value) && to) {
+        struct json_writer w;
+        jw_begin(&w, to);
+        jw_value(&w, value);
+    } else if (value && !json_is_object(value) && out->status == REWARD_OK) {
+        reward_set_failed(out, "the answer's explain is %s; expected an object",
+                          json_type_name(value));
+    }
+}
+
 bool protocol_answer(struct reward_result *out, char why[PROTOCOL_WHY], const char *line,
                      size_t length, long long id, const struct reward_component *list, int n,
                      struct str *explain)
@@ -241,16 +250,9 @@ bool protocol_answer(struct reward_result *out, char why[PROTOCOL_WHY], const ch
         in_step = no_object(why, line, length, "no object");
     else
         in_step = has_id(json, id, why);
-    const json_t *explained = json_object_get(json, "explain");
-    if (in_step)
+    if (in_step) {
         take_answer(&(struct answer){json, list, n, out});
-    if (in_step && explained && !json_is_object(explained) && out->status == REWARD_OK)
-        reward_set_failed(out, "the answer's explain is %s; expected an object",
-                          json_type_name(explained));
-    else if (in_step && explained && explain && json_is_object(explained)) {
-        struct json_writer w;
-        jw_begin(&w, explain);
-        jw_value(&w, explained);
+        take_explanation(json, out, explain);
     }
     json_decref(json);
     return in_step;

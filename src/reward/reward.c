@@ -334,6 +334,20 @@ int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, v
 
 /* --- evaluating --- */
 
+void reward_end_text(char *text)
+{
+    size_t n = strlen(text);
+    for (size_t k = 1; k <= 3 && k <= n; k++) {
+        unsigned char c = (unsigned char)text[n - k];
+        size_t wanted = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+        if ((c & 0xC0) == 0x80)
+            continue;
+        if (wanted > k)
+            text[n - k] = 0;
+        return;
+    }
+}
+
 void reward_set_failed(struct reward_result *out, const char *format, ...)
 {
     out->status = REWARD_FAILED;
@@ -344,6 +358,7 @@ void reward_set_failed(struct reward_result *out, const char *format, ...)
     va_start(args, format);
     vsnprintf(out->reason, sizeof out->reason, format, args);
     va_end(args);
+    reward_end_text(out->reason);
 }
 
 void reward_total(const char *name, const struct reward_component *list, int n,

@@ -115,6 +115,9 @@ void repetition_evaluate(const void *state, const struct reward_input *in,
 int reward_params_check(const json_t *params, const char *const *known, int n_known,
                         const char *reward_name, struct err *err);
 
+/* Takes away what a cut has left of a character at the text's end. */
+void reward_end_text(char *text);
+
 /* A fault of the machinery: status, reason, and no numbers. */
 void reward_set_failed(struct reward_result *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "reward/rewards.h"
 
 enum { SLICE_MS = 100, CHUNK = 4096, DRAIN = 64 * 1024 };
 #define REAP_SECONDS 5.0 /* a killed process that is still there then cannot be reaped at all */
@@ -126,13 +128,14 @@ static int open_pipes(int ours[3], int theirs[3])
     return 0;
 }
 
+/* $1: KiB of address space, or 0; then the program and its arguments. */
+static const char launcher[] =
+    "ulimit -c 0; [ \"$1\" = 0 ] || ulimit -v \"$1\" || exit 126; shift; exec \"$@\"";
+
 bool worker_start(struct worker *w, const struct worker_spec *spec, char why[WORKER_REASON])
 {
-    char limit[32], *argv[WORKER_MAX_ARGUMENTS + 6] = {
-                        "/bin/sh", "-c",
-                        "ulimit -c 0; [ \"$1\" = 0 ] || ulimit -v \"$1\" || exit 126; shift; "
-                        "exec \"$@\"",
-                        "grpo", limit};
+    char limit[32], *argv[WORKER_MAX_ARGUMENTS + 6] = {"/bin/sh", "-c", (char *)(uintptr_t)launcher,
+                                                       "grpo", limit};
     if (spec->argc > WORKER_MAX_ARGUMENTS)
         return cannot_start(why, E2BIG);
     snprintf(limit, sizeof limit, "%lld", spec->memory_mib * 1024);
@@ -221,6 +224,7 @@ static void add_last_line(const struct worker *w, char why[WORKER_REASON])
     if (end > start && !text.failed && used < WORKER_REASON)
         snprintf(why + used, WORKER_REASON - used, "; its standard error ends: %s",
                  str_text(&text));
+    reward_end_text(why);
     str_free(&text);
 }
 

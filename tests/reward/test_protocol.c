@@ -160,6 +160,15 @@ static void test_out_of_step(void **state)
         {"{\"id\": 5, \"score\": 1, \"score\": 2}", "not JSON"},
         {"{\"id\": 5, \"error\": \"\xFF\"}", "not JSON"},
         {"\x1b[2J\xFF", "answered \"\\u001b[2J\\xff\""},
+        {"\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+         "\x01"
+         "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+         "answered \"\\u0001\\u0001"},
+        {"\xC3\xA9\xC3\xA9\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
+         "\x01\x01\x01"
+         "\x01\x01\x01\x01\x01\x01\x01\x01\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
+         "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9",
+         "answered"},
         {"0.5", "no object"},
         {"[{\"id\": 5}]", "no object"},
         {"null", "no object"},
@@ -178,6 +187,7 @@ static void test_out_of_step(void **state)
         if (taken || !strstr(why, cases[i].says))
             fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].line, why, cases[i].says);
         assert_true(out.status == REWARD_OK && isnan(out.score));
+        assert_true(utf8_valid(why, strlen(why)));
     }
 }
 

@@ -314,7 +314,7 @@ static bool same_trade(const struct trade *t, struct slice word, struct slice kn
            longer = word.length + known.length - n;
     if (t->inflected ? known.length < 2 || longer > n + 1 : longer != n)
         return false;
-    if (memcmp(word.data, known.data, n) != 0)
+    if (n == 0 || memcmp(word.data, known.data, n) != 0)
         return false;
     return longer == n || (word.length > n ? word.data[n] : known.data[n]) == 's';
 }

@@ -238,7 +238,7 @@ static const struct arg args[] = {
      "Score completions of known worth instead (of every reward that has some, without --reward): "
      "status 1 when a bad one beats a good one."},
     {"fixtures-file", ARG_TEXT, AT(fixtures_file), 0, 0, NULL, NULL, "FILE",
-     "The same with your own completions of known worth; docs/REWARDS.md has their form."},
+     "The same with your own completions of known worth; docs/FIXTURES.md has their form."},
 };
 
 const struct command command_score = {

@@ -68,10 +68,8 @@ static int line_error(const struct judging *j, long line, const char *message)
 
 static int make_folder(struct judging *j)
 {
-    const char *base = getenv("TMPDIR");
-    int n = snprintf(j->folder, sizeof j->folder, "%s/grpo-fixtures-XXXXXX",
-                     base && *base ? base : "/tmp");
-    if (n >= 0 && (size_t)n < sizeof j->folder && mkdtemp(j->folder))
+    snprintf(j->folder, sizeof j->folder, P_tmpdir "/grpo-fixtures-XXXXXX");
+    if (mkdtemp(j->folder))
         return ERR_NONE;
     int status =
         err_set(j->err, ERR_MACHINE, j->folder,

@@ -385,6 +385,8 @@ static bool damaged_key_at(const struct json_reader *r, size_t at)
     if (json_quote_at(r, end, &bytes) != quote)
         return false;
     end = skip_white(r, end + bytes);
+    if (json_byte(r, end) == ';') /* for a colon */
+        end = skip_white(r, end + 1);
     return end >= r->length || json_whole_value_at(r, end);
 }
 

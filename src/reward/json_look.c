@@ -11,52 +11,100 @@
 #include "reward/json_reader.h"
 #include "reward/pytext.h"
 
+/* The code point of the three bytes at `at`; 0: they are not there, or not one. */
+static int three_bytes(const struct json_reader *r, size_t at)
+{
+    if (r->length - at < 3)
+        return 0;
+    int a = json_byte(r, at), b = json_byte(r, at + 1), c = json_byte(r, at + 2);
+    return (b & 0xC0) == 0x80 && (c & 0xC0) == 0x80
+               ? (a & 0x0F) << 12 | (b & 0x3F) << 6 | (c & 0x3F)
+               : 0;
+}
+
 int json_sign_at(const struct json_reader *r, size_t at, size_t *bytes)
 {
     int c = json_byte(r, at);
     *bytes = 1;
     if (c != 0xEF && c != 0xE3)
         return c;
-    int32_t code;
-    size_t n = (size_t)utf8_decode(r->text + at, r->length - at, &code);
-    int sign = code == 0x3001 ? ',' : code > 0xFF00 && code < 0xFF5F ? (int)code - 0xFEE0 : 0;
+    int code = three_bytes(r, at);
+    int sign = code == 0x3001 ? ',' : code > 0xFF00 && code < 0xFF5F ? code - 0xFEE0 : 0;
     if (!sign || !strchr("{}[]():;,=", sign))
         return c;
-    *bytes = n;
+    *bytes = 3;
     return sign;
+}
+
+/* The kind of a typographic quote of three bytes. */
+static enum json_quote quote_kind(int code)
+{
+    switch (code) {
+    case 0x201C: /* “ */
+    case 0x201D: /* ” */
+    case 0x201E: /* „ */
+    case 0x201F: /* ‟ */
+    case 0x2033: /* ″ */
+    case 0x300C: /* 「 */
+    case 0x300D: /* 」 */
+    case 0xFF02: /* ＂ */
+        return JSON_DOUBLE;
+    case 0x2018: /* ‘ */
+    case 0x2019: /* ’ */
+    case 0x201A: /* ‚ */
+    case 0x201B: /* ‛ */
+    case 0x2032: /* ′ */
+    case 0x2039: /* ‹ */
+    case 0x203A: /* › */
+    case 0xFF07: /* ＇ */
+        return JSON_SINGLE;
+    default:
+        return JSON_NO_QUOTE;
+    }
+}
+
+static enum json_quote entity_at(const struct json_reader *r, size_t at, size_t *bytes)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        enum json_quote kind;
+    } entities[] = {
+        {"&quot;", 6, JSON_DOUBLE},
+        {"&#34;", 5, JSON_DOUBLE},
+        {"&#39;", 5, JSON_SINGLE},
+        {"&apos;", 6, JSON_SINGLE},
+    };
+    for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
+        if (r->length - at >= entities[i].length &&
+            memcmp(r->text + at, entities[i].text, entities[i].length) == 0) {
+            *bytes = entities[i].length;
+            return entities[i].kind;
+        }
+    return JSON_NO_QUOTE;
 }
 
 enum json_quote json_quote_at(const struct json_reader *r, size_t at, size_t *bytes)
 {
-    static const struct {
-        char text[7];
-        enum json_quote kind;
-    } others[] = {
-        {"“", JSON_DOUBLE},     {"”", JSON_DOUBLE},      {"„", JSON_DOUBLE},
-        {"‟", JSON_DOUBLE},     {"«", JSON_DOUBLE},      {"»", JSON_DOUBLE},
-        {"″", JSON_DOUBLE},     {"＂", JSON_DOUBLE},     {"‘", JSON_SINGLE},
-        {"’", JSON_SINGLE},     {"‚", JSON_SINGLE},      {"‛", JSON_SINGLE},
-        {"′", JSON_SINGLE},     {"‹", JSON_SINGLE},      {"›", JSON_SINGLE},
-        {"´", JSON_SINGLE},     {"＇", JSON_SINGLE},     {"「", JSON_DOUBLE},
-        {"」", JSON_DOUBLE},    {"&quot;", JSON_DOUBLE}, {"&#34;", JSON_DOUBLE},
-        {"&#39;", JSON_SINGLE}, {"&apos;", JSON_SINGLE},
-    };
-    int c = json_byte(r, at);
+    int c = json_byte(r, at), next;
     *bytes = 1;
     if (c == '"')
         return JSON_DOUBLE;
     if (c == '\'' || c == '`')
         return JSON_SINGLE;
-    if (c != 0xC2 && c != 0xE2 && c != 0xE3 && c != 0xEF && c != '&')
-        return JSON_NO_QUOTE;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        size_t n = strlen(others[i].text);
-        if (r->length - at >= n && memcmp(r->text + at, others[i].text, n) == 0) {
-            *bytes = n;
-            return others[i].kind;
-        }
+    if (c == '&')
+        return entity_at(r, at, bytes);
+    if (c == 0xC2) { /* « » ´ */
+        next = json_byte(r, at + 1);
+        *bytes = 2;
+        return next == 0xAB || next == 0xBB ? JSON_DOUBLE
+               : next == 0xB4               ? JSON_SINGLE
+                                            : JSON_NO_QUOTE;
     }
-    return JSON_NO_QUOTE;
+    if (c != 0xE2 && c != 0xE3 && c != 0xEF)
+        return JSON_NO_QUOTE;
+    *bytes = 3;
+    return quote_kind(three_bytes(r, at));
 }
 
 size_t json_quote_before(const struct json_reader *r, size_t start, size_t end)
@@ -104,7 +152,7 @@ bool json_comment_at(const struct json_reader *r, size_t at)
  * looks into one long comment would not be linear. */
 static size_t skip_comment(const struct json_reader *r, size_t at, bool bounded)
 {
-    enum { LOOK = 128 };
+    enum { LOOK = 80 };
     size_t n = r->length - at;
     if (bounded && n > LOOK)
         n = LOOK;
@@ -295,7 +343,8 @@ bool json_whole_value_at(const struct json_reader *r, size_t at)
         c = json_byte(r, end);
         if ((c < 0 || strchr(",;}\n", c)) && json_scalar_in(r, at, end))
             return true;
-        if (c < 0 || c == '}' || c == '\n')
+        int next = json_byte(r, end + 1);
+        if (c < 0 || c == '}' || c == '\n' || (c == ',' && !(next >= '0' && next <= '9')))
             return false;
     }
     return false;
@@ -336,6 +385,8 @@ static bool damaged_key_at(const struct json_reader *r, size_t at)
     if (json_quote_at(r, end, &bytes) != quote)
         return false;
     end = skip_white(r, end + bytes);
+    if (json_byte(r, end) == ';') /* for a colon */
+        end = skip_white(r, end + 1);
     return end >= r->length || json_whole_value_at(r, end);
 }
 

@@ -1,12 +1,13 @@
 /* json_repair.h: the JSON in a text, and what was meant where it is broken.
  *
- * Looks for it, in this order: the whole text; a ``` fence (the first that holds an object or a
- * list); an object or list in prose (the first that looks like one). Of several objects one after
- * another the first that has members counts: the others are named in `repairs`, not merged.
- * A text that is JSON inside a JSON string is opened once.
+ * Looks for it, in this order: the whole text; a ``` or ~~~ fence (the first that holds an object
+ * or a list); an object or list in prose (the first that looks like one). Of several objects one
+ * after another the first that has members counts: the others are named in `repairs`, not merged.
+ * A text that is JSON inside a JSON string is opened, up to three times.
  *
  * What is valid JSON as it stands is taken as it stands. Anything else goes through a reader that
  * forgives what language models break; the list of what it forgave is enum json_repair_kind.
+ * docs/JSON_REPAIR.md has the choices, and figures beside those of other programs.
  * Linear in time and memory on any bytes, NUL and invalid UTF-8 included; what nests
  * deeper than JSON_REPAIR_DEPTH or has more than about JSON_REPAIR_VALUES values is found, but not
  * read. The mechanism is told in json_repair.c. */

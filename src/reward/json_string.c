@@ -41,12 +41,12 @@ static bool quote_follows(const struct json_reader *r, size_t after, size_t at,
     return (at > after || json_is_word_byte(next)) && next >= 0 && next != ',' && next != ']';
 }
 
-/* Whether a quote that ends at `after` can be the end of a string. inner: quoted speech is open in
- * it, and only what is certain counts. */
-static bool ends_string(const struct json_reader *r, size_t after, enum json_context context,
-                        bool inner)
+/* Whether a quote that ends at `after`, with `at` behind the white space there, can be the end of a
+ * string. inner: quoted speech is open in it, and only what is certain counts. */
+static bool ends_before(const struct json_reader *r, size_t after, size_t at,
+                        enum json_context context, bool inner)
 {
-    size_t bytes, at = json_skip(r, after, NULL);
+    size_t bytes;
     int c = json_sign_at(r, at, &bytes);
     if (c < 0 || context == JSON_AS_KEY)
         return true;
@@ -77,6 +77,12 @@ static bool ends_string(const struct json_reader *r, size_t after, enum json_con
         return (line && json_bullet_at(r, at)) ||
                (at > after && !inner && json_lone_scalar_at(r, at));
     return (line || (at > after && !inner)) && json_key_at(r, at, false);
+}
+
+static bool ends_string(const struct json_reader *r, size_t after, enum json_context context,
+                        bool inner)
+{
+    return ends_before(r, after, json_skip(r, after, NULL), context, inner);
 }
 
 /* --- characters --- */
@@ -421,7 +427,7 @@ static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
     }
     bool key = colon && (r->other_colons || json_sign_at(r, next, &sign) == ':');
     bool ends = !(context == JSON_IN_OBJECT && cut->armed && key) &&
-                ends_string(r, after, context, cut->inner);
+                ends_before(r, after, next, context, cut->inner);
     const struct run *another = ends ? NULL : begins_another(r, cut, context);
     if (cut->armed && ((context == JSON_IN_OBJECT && key) ||
                        (context == JSON_IN_ARRAY && ends && ends_string(r, after, context, true))))

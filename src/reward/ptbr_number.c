@@ -9,8 +9,11 @@
  *   one point           thousands when it looks so (one to three digits, then three, no leading
  *                       zero), else a decimal mark: models mix in English decimals, "4.5"
  *   several of a kind   thousands
- * Thousands have to come in groups of three. What fits nothing is no number (ptbr_number_next then
- * takes the digits before the first separator). */
+ * Thousands have to come in groups of three. What fits nothing is no number. In running text it is
+ * a list, "1,2,3", whose members are read one by one, or, with points, no number at all: a version.
+ *
+ * Running text also has digits that count nothing: dates, hours, postcodes, telephones, documents.
+ * They have shapes, and `codes` lists them. */
 #include "reward/ptbr_number.h"
 #include <math.h>
 #include <stdint.h>
@@ -35,7 +38,7 @@ static bool goes_on(const char *t, size_t length, size_t i)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c >= 0xC3;
 }
 
-/* Length of `word` (lower case) at t[i], ASCII capitals folded, or 0. */
+/* Length of `word` (lower case) at t[i], capitals of ASCII and Latin-1 folded, or 0. */
 static size_t word_at(const char *t, size_t length, size_t i, const char *word)
 {
     size_t n = strlen(word);
@@ -43,8 +46,11 @@ static size_t word_at(const char *t, size_t length, size_t i, const char *word)
         return 0;
     for (size_t k = 0; k < n; k++) {
         char c = t[i + k];
+        unsigned char u = (unsigned char)c, before = k ? (unsigned char)t[i + k - 1] : 0;
         if (c >= 'A' && c <= 'Z')
             c = (char)(c + 32);
+        else if (before == 0xC3 && u >= 0x80 && u < 0x9F && u != 0x97) /* À to Þ */
+            c = (char)(u + 32);
         if (c != word[k])
             return 0;
     }
@@ -244,15 +250,113 @@ static size_t read_at(struct ptbr_number *out, const char *t, size_t length, siz
     return isfinite(out->value) ? end : i;
 }
 
+/* Bytes of a space that may stand between thousands at t[i]: plain, no-break or narrow no-break. */
+static size_t thin_space(const char *t, size_t length, size_t i)
+{
+    if (i < length && t[i] == ' ')
+        return 1;
+    if (length - i >= 2 && memcmp(t + i, "\xC2\xA0", 2) == 0)
+        return 2;
+    return length - i >= 3 && memcmp(t + i, "\xE2\x80\xAF", 3) == 0 ? 3 : 0;
+}
+
+/* "1 234,50" with points in place of its spaces; 0: it has none between digits, or does not fit. */
+static size_t points_for_spaces(char *out, size_t capacity, const char *t, size_t length)
+{
+    size_t n = 0, digits = 0;
+    bool found = false;
+    if (length >= capacity)
+        return 0;
+    for (size_t i = 0; i < length;) {
+        size_t space = thin_space(t, length, i);
+        bool group = space && digits > 0 && digits <= 3 &&
+                     is_digit(t, length, i + space) && is_digit(t, length, i + space + 1) &&
+                     is_digit(t, length, i + space + 2) && !is_digit(t, length, i + space + 3);
+        if (space && i > 0 && is_digit(t, length, i - 1) && is_digit(t, length, i + space) &&
+            !group)
+            return 0;
+        digits = is_digit(t, length, i) ? digits + 1 : 0;
+        out[n++] = group ? '.' : t[i];
+        i += group ? space : 1;
+        found |= group;
+    }
+    return found && !memchr(t, '.', length) ? n : 0;
+}
+
 bool ptbr_number_read(struct ptbr_number *out, const char *text, size_t length)
 {
+    char points[MAX_DIGITS + 1];
     struct slice t = reward_trim(text, length);
     size_t n = word_at(t.data, t.length, 0, "mil");
     if (n && n == t.length) {
         *out = (struct ptbr_number){.value = 1000, .unit = 1000, .integer = true};
         return true;
     }
-    return t.length && read_at(out, t.data, t.length, 0, true) == t.length;
+    if (t.length && read_at(out, t.data, t.length, 0, true) == t.length)
+        return true;
+    n = points_for_spaces(points, sizeof points, t.data, t.length);
+    return n && read_at(out, points, n, 0, true) == n;
+}
+
+/* --- running text --- */
+
+/* The end of the code that begins at t[i], or i. 9 stands for any digit. */
+static size_t code_end(const char *t, size_t length, size_t i)
+{
+    static const char *const codes[] = {
+        "9999-99-99",    "99/99/9999",   "9/99/9999",      "99/9/9999",
+        "9/9/9999", /* dates */
+        "99/99/99",      "99/9999",      "99.99.9999",     "9999/99/99",
+        "99-99-9999",    "99:99:99",     "9:99:99",        "99:99",
+        "9:99",          "99h99",        "9h99",                                 /* hours */
+        "99999-999",     "99.999-999",                                           /* postcodes */
+        "9999-9999",     "99999-9999",   "99) 9999-9999",  "99) 99999-9999",     /* telephones */
+        "99 99999-9999", "99 9999-9999", "999.999.999-99", "99.999.999/9999-99", /* CPF, CNPJ */
+    };
+    size_t end = i;
+    for (size_t k = 0; k < sizeof codes / sizeof *codes; k++) {
+        size_t n = strlen(codes[k]), j = 0;
+        while (j < n && i + j < length &&
+               (codes[k][j] == '9' ? is_digit(t, length, i + j) : t[i + j] == codes[k][j]))
+            j++;
+        if (j == n && !is_digit(t, length, i + n) && i + n > end)
+            end = i + n;
+    }
+    return end;
+}
+
+/* 2016-2018 has the shape of a telephone. */
+static bool years(const char *t, size_t from, size_t end)
+{
+    return end - from == 9 && t[from + 4] == '-' &&
+           (memcmp(t + from, "19", 2) == 0 || memcmp(t + from, "20", 2) == 0) &&
+           (memcmp(t + from + 5, "19", 2) == 0 || memcmp(t + from + 5, "20", 2) == 0);
+}
+
+/* Behind digits at t[i] that count nothing: a code, an ordinal ("1º"), a version ("1.2.3"), what
+ * follows a number sign ("#12"); i: they count. */
+static size_t uncounted_end(const char *t, size_t length, size_t i)
+{
+    size_t end = code_end(t, length, i), points = 0;
+    if (end > i && !years(t, i, end))
+        return end;
+    end = run_end(t, length, i);
+    bool ordinal =
+        length - end >= 2 && t[end] == '\xC2' && (t[end + 1] == '\xBA' || t[end + 1] == '\xAA');
+    if (ordinal || (i > 0 && t[i - 1] == '#'))
+        return end;
+    for (size_t k = i; k < end; k++)
+        points += t[k] == '.';
+    size_t decimal;
+    bool version =
+        points > 1 && !memchr(t + i, ',', end - i) && !find_decimal(t + i, end - i, &decimal);
+    return version ? end : i;
+}
+
+/* Whether t[i] stands behind a separator in a run that fits no rule: a list without spaces. */
+static bool in_list(const char *t, size_t length, size_t i)
+{
+    return i > 1 && (t[i - 1] == ',' || t[i - 1] == '.') && is_digit(t, length, i - 2);
 }
 
 /* From where the search may go on when no number begins at i: behind the digits there. */
@@ -265,16 +369,32 @@ static size_t skip_run(const char *t, size_t length, size_t i)
     return i;
 }
 
+/* The number that begins at t[i], its end, or i. */
+static size_t next_at(struct ptbr_number *out, const char *t, size_t length, size_t i)
+{
+    if (!in_list(t, length, i) || !is_digit(t, length, i))
+        return read_at(out, t, length, i, false);
+    size_t end = i; /* "2" of "1,2,3" */
+    while (is_digit(t, length, end))
+        end++;
+    return end - i <= (size_t)MAX_DIGITS ? read_at(out, t, end, i, false) : i;
+}
+
 bool ptbr_number_next(struct ptbr_number *out, const char *text, size_t length, size_t *at,
                       size_t *start)
 {
     size_t i = *at;
     while (i < length) {
         unsigned char c = (unsigned char)text[i];
-        bool can = (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '$' || c == 'R' ||
-                   c == 'r' || c == 0xE2;
+        bool digit = c >= '0' && c <= '9';
+        bool can = digit || c == '-' || c == '+' || c == '$' || c == 'R' || c == 'r' || c == 0xE2;
         bool inside = i > 0 && (goes_on(text, length, i - 1) || text[i - 1] == '_');
-        size_t end = can && !inside ? read_at(out, text, length, i, false) : i;
+        size_t end = digit && !inside ? uncounted_end(text, length, i) : i;
+        if (end > i) {
+            i = end;
+            continue;
+        }
+        end = can && !inside ? next_at(out, text, length, i) : i;
         if (end > i) {
             *start = i;
             *at = end;

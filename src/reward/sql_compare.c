@@ -162,7 +162,7 @@ static struct slice term_at(struct slice t, size_t at)
 
 struct sql_outline sql_outline_read(const char *sql, size_t length)
 {
-    struct sql_outline out = {.decimals = -1};
+    struct sql_outline out = {.key = {sql, 0}, .decimals = -1};
     struct slice t = {sql, length};
     struct token k = {0}, before = {0};
     for (size_t at = 0; next_token(&k, t, &at); before = k) {
@@ -214,15 +214,17 @@ int sql_key_column(const struct sql_outline *outline, const struct sql_result *r
     struct slice key = outline->key;
     int number = 0;
     size_t digits = 0, point = 0;
+    if (key.length == 0)
+        return -1;
     while (digits < key.length && digits < 3 && key.data[digits] >= '0' && key.data[digits] <= '9')
         number = number * 10 + key.data[digits++] - '0';
-    if (digits && digits == key.length)
+    if (digits == key.length)
         return number >= 1 && number <= r->n_columns ? number - 1 : -1;
     for (size_t i = 0; i < key.length && (is_word(key.data[i]) || key.data[i] == '.'); i++)
         if (key.data[i] == '.')
             point = i + 1;
     struct slice bare = {key.data + point, key.length - point};
-    for (int i = 0; i < r->n_columns && key.length; i++) {
+    for (int i = 0; i < r->n_columns; i++) {
         struct slice name = sql_cell_text(r, sql_result_name(r, i));
         if (same_term(name, key) || same_term(name, bare))
             return i;

@@ -91,6 +91,8 @@ static void test_refused(void **state)
     REFUSED("a,b\n1\n", "f.csv, row 1 (line 2)", "has 1 fields where the header has 2");
     REFUSED("a,b\n1,2\n1,2,3\n", "f.csv, row 2 (line 3)", "has 3 fields");
     REFUSED("a,b\n\"x\r\ny\rz\",2\n1", "f.csv, row 2 (line 5)", "has 1 fields");
+    REFUSED("a,b\r\n1,2\r\n\r\n1\r\n", "f.csv, row 2 (line 4)", "has 1 fields");
+    REFUSED("a,b\r1,2\r1\r", "f.csv, row 2 (line 3)", "has 1 fields");
     REFUSED("a,b\n1,\xFF\n", "f.csv, row 1 (line 2), column b", "not valid UTF-8");
     REFUSED("a,b\n1,\xED\xA0\x80\n", "f.csv, row 1 (line 2), column b", "not valid UTF-8");
     REFUSED("a,b\n1,\"x\0y\"\n", "f.csv, row 1 (line 2), column b", "NUL");

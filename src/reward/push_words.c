@@ -6,6 +6,7 @@
  * Portuguese too. */
 #include "reward/push_words.h"
 #include <stdbool.h>
+#include <string.h>
 
 /* clang-format off */
 

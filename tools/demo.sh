@@ -35,7 +35,7 @@ echo
 echo
 echo "what is watched beside them (all parts of the rewards: the same command with --components):"
 "$grpo" eval --compare "$run/test-before.json" "$run/test-after.json" --components |
-    grep -E 'component|json_strict|sql_valid |push/fits'
+    grep -E 'component|json_strict|sql_exec/(runs|values|prose)|sql_qa_v2 |push/fits'
 
 cat <<END
 

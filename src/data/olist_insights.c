@@ -73,6 +73,7 @@ static void draw_period(struct cut *s, const struct olist_data *data, struct dra
         s->to = s->from + 5;
         snprintf(s->period, sizeof s->period, "no %dº semestre de %d", s->from % 12 / 6 + 1, year);
     }
+    s->place.failed = words.failed; /* which the row's maker looks at */
     str_free(&words);
 }
 
@@ -187,8 +188,8 @@ static void put_given(struct str *out, const struct cut *s, const int *chosen, i
         fill_slot(&fill, 'v', str_text(&number));
         str_puts(out, i ? "; " : "");
         fill_put(out, t->given, &fill);
+        out->failed = out->failed || number.failed;
     }
-    out->failed = out->failed || number.failed;
     str_free(&number);
 }
 

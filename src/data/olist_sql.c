@@ -76,6 +76,7 @@ static void read_row(struct reading *r, int key)
         r->tied = r->tied || (r->rows && strcmp(str_text(&r->now), str_text(&r->last)) == 0);
         str_clear(&r->last);
         str_puts(&r->last, str_text(&r->now));
+        r->result->failed = r->result->failed || r->now.failed || r->last.failed;
     }
     r->rows++;
 }
@@ -125,8 +126,7 @@ int olist_sql_run(struct str *result, int *reason, long long *steps, sqlite3 *db
               : key && (r.tied || w.tied) ? OLIST_TIED
               : short_series              ? OLIST_TOO_FEW
                                           : -1;
-    if (!status && (result->failed || wider.failed || ignored.failed || r.last.failed ||
-                    r.now.failed || w.last.failed || w.now.failed))
+    if (!status && (result->failed || wider.failed || ignored.failed))
         status = err_no_memory(err, "a reference query", result->length);
     str_free(&wider);
     str_free(&ignored);

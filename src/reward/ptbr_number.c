@@ -269,9 +269,9 @@ static size_t points_for_spaces(char *out, size_t capacity, const char *t, size_
         return 0;
     for (size_t i = 0; i < length;) {
         size_t space = thin_space(t, length, i);
-        bool group = space && digits > 0 && digits <= 3 &&
-                     is_digit(t, length, i + space) && is_digit(t, length, i + space + 1) &&
-                     is_digit(t, length, i + space + 2) && !is_digit(t, length, i + space + 3);
+        bool group = space && digits > 0 && digits <= 3 && is_digit(t, length, i + space) &&
+                     is_digit(t, length, i + space + 1) && is_digit(t, length, i + space + 2) &&
+                     !is_digit(t, length, i + space + 3);
         if (space && i > 0 && is_digit(t, length, i - 1) && is_digit(t, length, i + space) &&
             !group)
             return 0;

@@ -277,7 +277,8 @@ static size_t bare_end(const struct json_reader *r, enum json_context context)
         bool apart = i == r->at || strchr(" \t", r->text[i - 1]);
         if (c == '\n' || (strchr(",;}])", c) && c && sign_ends(r, i, context)))
             return i;
-        if (c == '<' && json_byte(r, i + 1) == '/' && json_scalar_in(r, r->at, i))
+        bool tag = (c == '<' && json_byte(r, i + 1) == '/') || (c == '>' && i + 1 == r->length);
+        if (tag && json_scalar_in(r, r->at, i))
             return i;
         if (c == ' ' && context == JSON_IN_ARRAY && scalars_around(r, i))
             return i;

@@ -217,7 +217,9 @@ static json_t *bullets(struct json_reader *r)
 
 struct object {
     bool first, comma;
-    int doubled; /* {{: as many more } to close */
+    bool another; /* {"a": {…}, {…}}: a list whose brackets are lost goes on */
+    char *key;    /* the last member's; owned */
+    int doubled;  /* {{: as many more } to close */
 };
 
 /* A closing sign in an object: true when it ends there, r->at behind it if it is the object's own.
@@ -283,6 +285,9 @@ static bool next_member(struct json_reader *r, struct object *o)
             json_note(r, JSON_BRACKETS);
             if (r->arrays && !o->first)
                 return false;
+            o->another = o->comma && o->key && r->depth < JSON_REPAIR_DEPTH;
+            if (o->another)
+                return true;
             o->doubled += o->first;
             r->at += r->sign;
         } else if ((n = stray_sign(r, c)) > 0) {
@@ -387,8 +392,29 @@ static bool read_colon(struct json_reader *r)
     return false;
 }
 
-/* Reads one member into o. false: stop, memory is out or it is too deep. */
-static bool member(struct json_reader *r, json_t *o)
+/* Another object after the one that is, or ends, the value of the last member: both in a list. */
+static bool append_object(struct json_reader *r, json_t *o, const char *key)
+{
+    json_t *last = json_object_get(o, key), *value = json_reader_object(r, false);
+    if (!value)
+        return false;
+    if (!json_is_array(last)) {
+        json_t *list = json_reader_keep(r, json_array());
+        if (!list || json_array_append(list, last) || json_object_set_new_nocheck(o, key, list)) {
+            r->no_memory = true;
+            json_decref(value);
+            return false;
+        }
+        last = list;
+    }
+    if (json_array_append_new(last, value))
+        r->no_memory = true;
+    return !r->no_memory;
+}
+
+/* Reads one member into o and its key into *kept, where it is an object. false: stop, memory is out
+ * or it is too deep. */
+static bool member(struct json_reader *r, json_t *o, char **kept)
 {
     size_t bytes;
     enum found_key bare = NO_KEY;
@@ -416,7 +442,12 @@ static bool member(struct json_reader *r, json_t *o)
         r->no_memory = true;
         value = NULL;
     }
-    str_free(&(struct str){.data = key});
+    str_free(&(struct str){.data = *kept});
+    *kept = key;
+    if (!json_is_object(value)) {
+        str_free(&(struct str){.data = key});
+        *kept = NULL;
+    }
     return value != NULL;
 }
 
@@ -430,11 +461,15 @@ json_t *json_reader_object(struct json_reader *r, bool missing_brace)
         r->at += r->sign;
     r->depth++;
     r->objects++;
-    for (; out && next_member(r, &o); o.first = false)
-        if (!member(r, out)) {
+    for (; out && next_member(r, &o); o.first = false) {
+        bool ok = o.another ? append_object(r, out, o.key) : member(r, out, &o.key);
+        o.another = false;
+        if (!ok) {
             json_decref(out);
             out = NULL;
         }
+    }
+    str_free(&(struct str){.data = o.key});
     r->depth--;
     r->objects--;
     return out;

@@ -246,6 +246,7 @@ struct cut {
                 */
     struct run bare_run;
     int brackets; /* opened in the string: as many closing ones are text */
+    bool nested;  /* a quote came right after one: what it closes is text, too */
     bool inner;   /* a quote opened speech in the string */
     int kept;     /* quotes taken for text */
     size_t close; /* the first of them looked like an end: behind it, 0: it did not */
@@ -374,6 +375,7 @@ static void keep_quote(struct json_reader *r, struct cut *cut, size_t bytes)
         cut->close_length = r->buffer.length;
     }
     cut->inner = opens && next > ' ';
+    cut->nested = cut->brackets > 0 && (cut->nested || before == '[' || before == '{');
     if (!cut->run.comment) {
         cut->armed = cut->run.open && cut->run.separator;
         cut->armed_run = cut->run;
@@ -426,7 +428,9 @@ static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
         return true;
     }
     bool key = colon && (r->other_colons || json_sign_at(r, next, &sign) == ':');
-    bool ends = !(context == JSON_IN_OBJECT && cut->armed && key) &&
+    int closing = json_sign_at(r, next, &sign);
+    bool text = cut->nested && cut->brackets > 0 && (closing == '}' || closing == ']');
+    bool ends = !text && !(context == JSON_IN_OBJECT && cut->armed && key) &&
                 ends_before(r, after, next, context, cut->inner);
     const struct run *another = ends ? NULL : begins_another(r, cut, context);
     if (cut->armed && ((context == JSON_IN_OBJECT && key) ||

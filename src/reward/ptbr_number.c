@@ -269,9 +269,9 @@ static size_t points_for_spaces(char *out, size_t capacity, const char *t, size_
         return 0;
     for (size_t i = 0; i < length;) {
         size_t space = thin_space(t, length, i);
-        bool group = space && digits > 0 && digits <= 3 &&
-                     is_digit(t, length, i + space) && is_digit(t, length, i + space + 1) &&
-                     is_digit(t, length, i + space + 2) && !is_digit(t, length, i + space + 3);
+        bool group = space && digits > 0 && digits <= 3 && is_digit(t, length, i + space) &&
+                     is_digit(t, length, i + space + 1) && is_digit(t, length, i + space + 2) &&
+                     !is_digit(t, length, i + space + 3);
         if (space && i > 0 && is_digit(t, length, i - 1) && is_digit(t, length, i + space) &&
             !group)
             return 0;
@@ -333,7 +333,7 @@ static bool years(const char *t, size_t from, size_t end)
            (memcmp(t + from + 5, "19", 2) == 0 || memcmp(t + from + 5, "20", 2) == 0);
 }
 
-/* Behind digits at t[i] that count nothing: a code, an ordinal ("1º"), a version ("1.2.3"), what
+/* Behind digits at t[i] that count nothing: a code, a version ("1.2.3"), what
  * follows a number sign ("#12"); i: they count. */
 static size_t uncounted_end(const char *t, size_t length, size_t i)
 {
@@ -341,9 +341,7 @@ static size_t uncounted_end(const char *t, size_t length, size_t i)
     if (end > i && !years(t, i, end))
         return end;
     end = run_end(t, length, i);
-    bool ordinal =
-        length - end >= 2 && t[end] == '\xC2' && (t[end + 1] == '\xBA' || t[end + 1] == '\xAA');
-    if (ordinal || (i > 0 && t[i - 1] == '#'))
+    if (i > 0 && t[i - 1] == '#')
         return end;
     for (size_t k = i; k < end; k++)
         points += t[k] == '.';

@@ -31,9 +31,9 @@ struct ptbr_number {
 bool ptbr_number_read(struct ptbr_number *out, const char *text, size_t length);
 
 /* The next number in running text at or after *at: sets *start to where it begins and *at to behind
- * it. "1,2,3" is three numbers, "10-20" two, "10x" is 10. None: digits that go on a word ("A4") and
- * those that count nothing, ordinals ("1º"), dates, hours with minutes, postcodes, telephones, CPF
- * and CNPJ, versions ("1.2.3"), "#12". false: no more. Linear over a text. */
+ * it. "1,2,3" is three numbers, "10-20" two, "10x" is 10, "1º" is 1. None: digits that go on a word
+ * ("A4") and those that count nothing, dates, hours with minutes, postcodes, telephones, CPF and
+ * CNPJ, versions ("1.2.3"), "#12". false: no more. Linear over a text. */
 bool ptbr_number_next(struct ptbr_number *out, const char *text, size_t length, size_t *at,
                       size_t *start);
 

@@ -249,13 +249,13 @@ static double check_time(const char *head, const char *unit)
     const size_t size = 1000000;
 #endif
     double whole = seconds_for(head, unit, size), half = 0;
-    if (whole < 0.2 * limit)
+    if (whole < 0.5 * limit)
         return whole;
     for (int i = 0; i < TIMES; i++) { /* by turns: both see the same neighbours */
         double s = seconds_for(head, unit, size / 2), w = seconds_for(head, unit, size);
         half = i == 0 || s < half ? s : half;
         whole = w < whole ? w : whole;
-        if (i > 0 && whole < limit && whole < 3 * half)
+        if (whole < limit && whole < 3 * half)
             return whole;
     }
     fail_msg("%.20s%.40s…: %zu bytes in %.3f s, half of them in %.3f s", head, unit, size, whole,

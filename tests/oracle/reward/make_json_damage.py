@@ -1,4 +1,4 @@
-"""Some 600 damaged objects, labelled by what a person would mean, for tests/reward/test_json_repair.c.
+"""Some 660 damaged objects, labelled by what a person would mean, for tests/reward/test_json_repair.c.
 
     pip install json-repair==0.64.6
     python tests/oracle/reward/make_json_damage.py

@@ -202,6 +202,11 @@ same("concatenated", OBJ, '{"a": 1, "b": "x"}{"a": 2}', '{"a": 1, "b": "x"}\n{"a
      '{"a": 1, "b": "x"}, {"c": 2}', '{} {"a": 1, "b": "x"}', '{"a": 1, "b": "x"} ou {"a": 2}',
      why="the answer is one object: the first with members; a list was not written")
 case("stray", '{"a": 1, lixo aqui, "b": "x"}', OBJ)
+# --- quoted speech is open: a bare word and a colon, or a bare element, is no end of the string ---
+case("quotes", '{resumo: "ele disse "sim", depois: nada", nota: 2}',
+     {"resumo": 'ele disse "sim", depois: nada', "nota": 2})
+case("quotes", '["disse "oi", foi", "b"]', ['disse "oi", foi', "b"])
+case("quotes", '{"a": "o "não" dele: seco", "b": 2}', {"a": 'o "não" dele: seco', "b": 2})
 case("mixed", "Claro!\n```json\n{\n  'nota': 4,5, // boa\n  sentimento: 'positivo',\n  \"recomenda\": True,\n  resumo: \"disse \"ótimo\" e fim\"\n",
      {"nota": 4.5, "sentimento": "positivo", "recomenda": True, "resumo": 'disse "ótimo" e fim'})
 case("mixed", "{'itens': [{'nome': 'mesa', 'preco': 1.299,90,}, {'nome': 'cadeira' 'preco': R$ 89,90}], total: 1.389,80",

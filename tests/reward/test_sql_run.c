@@ -183,6 +183,8 @@ static const struct {
     {"SELECT count(*) FROM json_tree('[1,2,3]')", DENIED | INVALID},
     {"SELECT * FROM generate_series(1, 1000000000)", DENIED | INVALID},
     {"SELECT * FROM sqlite_stmt", DENIED | INVALID},
+    {"SELECT count(*) FROM sqlite_stmt", DENIED | INVALID},
+    {"SELECT count(*) FROM dbstat", DENIED | INVALID},
     {"SELECT * FROM bytecode('SELECT 1')", DENIED | INVALID},
     {"SELECT * FROM fts5vocab", DENIED | INVALID},
     /* without end, or as good as */
@@ -481,6 +483,58 @@ static void test_budgets_repeat(void **state)
     assert_int_equal(sql_result_cell(&r, 0, 0)->integer, 400);
     sql_result_free(&r);
     sql_db_close(db);
+}
+
+static bool runs_within(sql_db *db, int64_t memory)
+{
+    static const char reads_all[] = "SELECT COUNT(DISTINCT length(b)) FROM grande";
+    struct sql_budget least = budget;
+    struct sql_result r;
+    least.memory = memory;
+    sql_run(db, reads_all, strlen(reads_all), &least, &r);
+    bool ran = r.outcome == SQL_RAN;
+    assert_true(ran || r.outcome == SQL_OVER_BUDGET);
+    sql_result_free(&r);
+    return ran;
+}
+
+/* What the connection read before is no help: the pages of the file count each time. */
+static void test_memory_repeats(void **state)
+{
+    (void)state;
+    struct shop shop;
+    struct err err = {0};
+    int64_t low = 1024, high = 4 << 20;
+    sql_db *db;
+    sqlite3 *writer;
+    make_shop(&shop);
+    assert_int_equal(sqlite3_open(shop.path, &writer), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(writer,
+                     "CREATE TABLE grande (a, b); WITH RECURSIVE n(i) AS (SELECT 1 "
+                     "UNION ALL SELECT i + 1 FROM n WHERE i < 9000) INSERT INTO grande "
+                     "SELECT i, printf('%050d', i) FROM n",
+                     0, 0, 0),
+        SQLITE_OK);
+    sqlite3_close(writer);
+    assert_int_equal(sha256_file(shop.hash, shop.path, &err), 0);
+    while (high - low > 512) { /* what a fresh connection needs */
+        int64_t middle = (low + high) / 2;
+        assert_int_equal(sql_db_open(&db, shop.path, &err), 0);
+        if (runs_within(db, middle))
+            high = middle;
+        else
+            low = middle;
+        sql_db_close(db);
+    }
+    assert_int_equal(sql_db_open(&db, shop.path, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(runs_within(db, 4 << 20));
+        assert_true(runs_within(db, high + 2048));
+        assert_false(runs_within(db, low - 2048));
+    }
+    sql_db_close(db);
+    remove_shop(&shop);
 }
 
 /* Each row is in exactly one half, and the halves are about that. */
@@ -927,13 +981,13 @@ int main(int argc, char **argv)
     if (sql_worker_asked(argc, argv))
         return sql_worker_main();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results),        cmocka_unit_test(test_parses_and_reads),
-        cmocka_unit_test(test_budgets_repeat), cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_opening),        cmocka_unit_test(test_functions),
-        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_whose_fault),    cmocka_unit_test(test_dead_when_idle),
-        cmocka_unit_test(test_machine_faults), cmocka_unit_test(test_replaced_database),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_results),           cmocka_unit_test(test_parses_and_reads),
+        cmocka_unit_test(test_budgets_repeat),    cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_memory_repeats),    cmocka_unit_test(test_opening),
+        cmocka_unit_test(test_functions),         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_escapes),           cmocka_unit_test(test_whose_fault),
+        cmocka_unit_test(test_dead_when_idle),    cmocka_unit_test(test_machine_faults),
+        cmocka_unit_test(test_replaced_database), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,8 +114,8 @@ double dist_t_noncentral_cdf(double t, double df, double delta)
         return t > 0;
     struct noncentral p = {.t = t, .a = df / 2, .delta = delta};
     p.scale = df * special_poisson_term(p.a, p.a);
-    double step = 1 / sqrt(2 * df); /* the density's width */
-    step = fmin(step, 1 / (1 + fabs(delta)));
+    double step = 1 / sqrt(2 * df);                       /* the density's width */
+    step = fmin(step, fmax(1 / (1 + fabs(delta)), 0.02)); /* halved if that is too wide for Φ */
     double sum = step * noncentral_sum(&p, 0, step);
     for (int halvings = 0; halvings < 12; halvings++) {
         double finer = 0.5 * (sum + step * noncentral_sum(&p, step / 2, step));

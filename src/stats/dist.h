@@ -1,5 +1,6 @@
 /* dist.h: distributions: cumulative probability, upper tail, quantile. A probability below 1/2
- * keeps its relative precision (some 1e-13), however small; for one close to 1 ask for the other
+ * keeps its relative precision (some 1e-13; see special.h for
+ * more than 1e4 degrees of freedom), however small; for one close to 1 ask for the other
  * tail. Domain errors and NaN give NaN. Arguments as scipy.stats' norm, t, nct, chi2, binom. */
 #ifndef STATS_DIST_H
 #define STATS_DIST_H

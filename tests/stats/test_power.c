@@ -57,9 +57,9 @@ static void needed(void **state)
     }
     assert_true(i >= 20);
     /* Where the exact search ends the normal approximation goes on without a step. */
-    double below = power_required_n(2.802e-4, 1, 0.05, 0.8),
-           above = power_required_n(2.801e-4, 1, 0.05, 0.8);
-    assert_true(below < 1e8 + 10 && above > 1e8 && fabs(above / below - 1 - 7.14e-4) < 1e-6);
+    double below = power_required_n(2.802e-3, 1, 0.05, 0.8),
+           above = power_required_n(2.801e-3, 1, 0.05, 0.8);
+    assert_true(below < 1e6 && above > 1e6 && fabs(above / below - 1 - 7.1416e-4) < 2e-6);
 }
 
 /* 4,000 comparisons of 12 pairs with a true difference of the detectable size: power 0.8 is found

@@ -48,7 +48,7 @@ double power_required_n(double difference, double sd, double alpha, double power
         return INFINITY;
     double effect = fabs(difference) / sd, z = dist_normal_quantile(1 - alpha / 2);
     double normal = pow((z + dist_normal_quantile(power)) / effect, 2);
-    if (normal > 1e6)
+    if (normal > 1e5)
         return ceil(normal + z * z / 2);          /* Guenther 1981: what Student's t adds */
     double low = 1, high = fmax(2, ceil(normal)); /* power(low) < target, but for low = 1 */
     while (power_paired(difference, sd, high, alpha) < power) {

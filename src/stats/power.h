@@ -14,7 +14,7 @@ double power_paired(double difference, double sd, double n, double alpha);
 /* The smallest true difference that is found with the given power. NaN for n < 2; 0 for sd = 0. */
 double power_detectable(size_t n, double sd, double alpha, double power);
 
-/* The smallest whole n ≥ 2 at which a true difference is found with the given power (beyond 1e6 by
+/* The smallest whole n ≥ 2 at which a true difference is found with the given power (beyond 1e5 by
  * the normal approximation). INFINITY when the difference is 0. */
 double power_required_n(double difference, double sd, double alpha, double power);
 

@@ -57,9 +57,9 @@ static void needed(void **state)
     }
     assert_true(i >= 20);
     /* Where the exact search ends the normal approximation goes on without a step. */
-    double below = power_required_n(2.802e-3, 1, 0.05, 0.8),
-           above = power_required_n(2.801e-3, 1, 0.05, 0.8);
-    assert_true(below < 1e6 && above > 1e6 && fabs(above / below - 1 - 7.1416e-4) < 2e-6);
+    double z = 1.959963984540054 + 0.8416212335729143;
+    for (double d = 8.70e-3; d < 9.00e-3; d += 1e-5) /* 1e5 is passed at 8.859e-3 */
+        assert_true(fabs(power_required_n(d, 1, 0.05, 0.8) - (z * z / (d * d) + 1.92 + 0.5)) <= 1);
 }
 
 /* 4,000 comparisons of 12 pairs with a true difference of the detectable size: power 0.8 is found

@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 enum rng_purpose {
-    RNG_SAMPLE = 1,    /* choosing a token */
-    RNG_SHUFFLE = 2,   /* order of prompts in an epoch */
-    RNG_INIT = 3,      /* initial adapter weights */
-    RNG_SPLIT = 4,     /* data split */
-    RNG_BOOTSTRAP = 5, /* resampling in stats */
-    RNG_TASK_PLAN = 6, /* order of tasks within a stretch */
-    RNG_SYNTH = 8,     /* the synthetic shop */
-    RNG_OLIST = 9      /* rows from Olist's data */
+    RNG_SAMPLE = 1,      /* choosing a token */
+    RNG_SHUFFLE = 2,     /* order of prompts in an epoch */
+    RNG_INIT = 3,        /* initial adapter weights */
+    RNG_SPLIT = 4,       /* data split */
+    RNG_BOOTSTRAP = 5,   /* resampling in stats */
+    RNG_TASK_PLAN = 6,   /* order of tasks within a stretch */
+    RNG_SYNTH = 8,       /* the synthetic shop */
+    RNG_OLIST = 9,       /* rows from Olist's data */
+    RNG_PERMUTATION = 10 /* signs of a permutation test */
 };
 
 struct rng_key {

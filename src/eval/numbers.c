@@ -2,6 +2,7 @@
 #include <math.h>
 #include "base/json.h"
 #include "eval/eval.h"
+#include "stats/bootstrap.h"
 
 enum { RESAMPLES = 4000, BOOTSTRAP_SEED = 0 };
 
@@ -16,7 +17,7 @@ int eval_numbers_of(struct eval_numbers *out, const double *x, size_t n, struct 
     out->se = out->sd / sqrt((double)n);
     out->ci95 = stats_normal_interval(x, n);
     out->t95 = stats_t_interval(x, n);
-    return stats_bca_interval(&out->bca95, x, n, RESAMPLES, BOOTSTRAP_SEED, err);
+    return bootstrap_bca(&out->bca95, x, n, RESAMPLES, BOOTSTRAP_SEED, err);
 }
 
 int eval_numbers_strata(struct eval_numbers *out, const double *x, const int *stratum, size_t n,
@@ -29,7 +30,7 @@ int eval_numbers_strata(struct eval_numbers *out, const double *x, const int *st
     out->bca95 = (struct interval){NAN, NAN};
     if (!isfinite(s.se)) /* a task of one row: no interval can be stated, by no method */
         return ERR_NONE;
-    return stats_bca_stratified(&out->bca95, x, stratum, n, strata, RESAMPLES, BOOTSTRAP_SEED, err);
+    return bootstrap_bca_strata(&out->bca95, x, stratum, n, strata, RESAMPLES, BOOTSTRAP_SEED, err);
 }
 
 static void put_interval(struct json_writer *w, const char *key, struct interval i)

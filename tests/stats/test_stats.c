@@ -1,9 +1,10 @@
-/* test_stats.c: means, deviations, Student's t, intervals, BCa and strata against SciPy
+/* test_stats.c: means, deviations, intervals, BCa and strata against SciPy
  * (tests/oracle/stats/make_stats.py), within 1e-10 relative; and what happens with too few values.
  */
 #include <math.h>
 #include "../support/support.h"
 #include "../support/json_fixture.h"
+#include "stats/bootstrap.h"
 #include "stats/stats.h"
 
 enum { MAX_VALUES = 128 };
@@ -57,43 +58,28 @@ static void samples(void **state)
         interval_close(stats_normal_interval(x, n), c, "normal", name);
         interval_close(stats_t_interval(x, n), c, "t", name);
         struct interval bca;
-        assert_int_equal(stats_bca_interval(&bca, x, n, resamples, seed, &err), 0);
+        assert_int_equal(bootstrap_bca(&bca, x, n, resamples, seed, &err), 0);
         interval_close(bca, c, "bca", name);
     }
 }
 
-static void t_distribution(void **state)
+static void standard_deviation(void **state)
 {
     (void)state;
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(root, "t_cdf"), i, c)
+    json_array_foreach(json_object_get(root, "sd"), i, c)
     {
-        double df = json_fixture_number(c, "df"), t = json_fixture_number(c, "t"),
-               want = json_fixture_number(c, "cdf"), got = stats_t_cdf(t, df);
-        if (!(fabs(got - want) <= 1e-10 * want))
-            fail_msg("cdf at %g with %g degrees: %.17g, SciPy has %.17g", t, df, got, want);
+        size_t n = (size_t)json_fixture_number(c, "n");
+        interval_close(stats_sd_interval(1, n), c, "ci", "sd");
+        struct interval one = stats_sd_interval(1, n), scaled = stats_sd_interval(0.25, n);
+        assert_true(scaled.low == one.low / 4 && scaled.high == one.high / 4);
     }
-    assert_int_equal(i, 100);
-    json_array_foreach(json_object_get(root, "t_quantile"), i, c)
-    {
-        double df = json_fixture_number(c, "df"), p = json_fixture_number(c, "p"),
-               want = json_fixture_number(c, "t"), got = stats_t_quantile(p, df);
-        if (!(fabs(got - want) <= 1e-10 * fabs(want) + 1e-15))
-            fail_msg("quantile %g with %g degrees: %.17g, SciPy has %.17g", p, df, got, want);
-    }
-    assert_int_equal(i, 49);
-}
-
-/* One degree of freedom has a closed form, also where SciPy loses digits. */
-static void cauchy(void **state)
-{
-    (void)state;
-    for (double t = 1e-12; t < 1e12; t *= 7) {
-        double tail = atan(1 / t) / acos(-1.0);
-        assert_true(fabs(stats_t_cdf(-t, 1) - tail) <= 1e-13 * tail);
-        assert_true(fabs(stats_t_cdf(t, 1) - (1 - tail)) <= 1e-15);
-    }
+    assert_int_equal(i, 15);
+    /* What the protocol says of three seeds. */
+    struct interval three = stats_sd_interval(1, 3);
+    assert_true(round(100 * three.low) == 52 && round(100 * three.high) == 628);
+    assert_true(isnan(stats_sd_interval(1, 1).low) && isnan(stats_sd_interval(1, 0).high));
 }
 
 static void strata(void **state)
@@ -131,19 +117,20 @@ static void too_few(void **state)
     assert_true(stats_mean(&one, 1) == 0.5 && isnan(stats_sd(&one, 1)));
     assert_true(isnan(stats_normal_interval(&one, 1).low));
     assert_true(isnan(stats_t_interval(&one, 1).high));
-    assert_int_equal(stats_bca_interval(&bca, &one, 1, 100, 1, &err), 0);
+    assert_int_equal(bootstrap_bca(&bca, &one, 1, 100, 1, &err), 0);
     assert_true(isnan(bca.low) && isnan(bca.high));
     assert_true(isnan(stats_stratified(NULL, NULL, 0, 4).mean));
     struct stratified s = stats_stratified(&one, &stratum, 1, 1);
     assert_true(s.mean == 0.5 && isnan(s.se) && isnan(s.ci.low));
-    assert_true(isnan(stats_t_quantile(0, 3)) && isnan(stats_t_quantile(1, 3)));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(samples), cmocka_unit_test(t_distribution), cmocka_unit_test(cauchy),
-        cmocka_unit_test(strata),  cmocka_unit_test(too_few),
+        cmocka_unit_test(samples),
+        cmocka_unit_test(standard_deviation),
+        cmocka_unit_test(strata),
+        cmocka_unit_test(too_few),
     };
     return cmocka_run_group_tests_name("stats", tests, load, unload);
 }

@@ -15,35 +15,10 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import stats
 
+from draws import below
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-MASK32, MASK64 = (1 << 32) - 1, (1 << 64) - 1
-RNG_BOOTSTRAP, RESAMPLES, SEED = 5, 999, 11
-
-
-def mix(z):
-    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK64
-    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK64
-    return z ^ z >> 31
-
-
-def absorb(state, value):
-    golden = 0x9E3779B97F4A7C15
-    return mix((state * golden + mix((value + golden) & MASK64)) & MASK64)
-
-
-def below(seed, sample, index, n):
-    """rng_below of the key {seed, RNG_BOOTSTRAP, sample}."""
-    key = absorb(absorb(1, seed), RNG_BOOTSTRAP)
-    stream = 2
-    for field in (0, 0, 0, 0, sample):
-        stream = absorb(stream, field)
-    c = [index & MASK32, index >> 32, stream & MASK32, stream >> 32]
-    k = [key & MASK32, key >> 32]
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & MASK32, (p0 >> 32) ^ c[3] ^ k[1], p0 & MASK32]
-        k = [(k[0] + 0x9E3779B9) & MASK32, (k[1] + 0xBB67AE85) & MASK32]
-    return (c[1] << 32 | c[0]) * n >> 64
+RESAMPLES, SEED = 999, 11
 
 
 def samples():
@@ -74,15 +49,10 @@ def sample_case(name, x):
     return out | {"bca": [float(ci.low), float(ci.high)]}
 
 
-def t_cases():
-    cases = []
-    for df in [1, 1.5, 2, 3, 7.3, 14, 29, 64, 1e3, 1e6]:
-        # (SciPy itself loses digits close to 0: cdf(1e-8, 1) is off by 1.6e-9.)
-        for t in [-40.0, -4.2, -1.0, -1e-2, 0.0, 0.03, 0.5, 1.96, 3.1, 12.0]:
-            cases.append({"df": df, "t": t, "cdf": float(stats.t.cdf(t, df))})
-    quantiles = [{"df": df, "p": p, "t": float(stats.t.ppf(p, df))}
-                 for df in [1, 2, 2.7, 5, 14, 64, 1e4] for p in [1e-6, 0.025, 0.3, 0.5, 0.9, 0.975, 0.9999]]
-    return cases, quantiles
+def sd_interval(n):
+    """Of a standard deviation of 1."""
+    chi2 = stats.chi2.ppf([0.975, 0.025], n - 1)
+    return {"n": n, "ci": [math.sqrt((n - 1) / v) for v in chi2]}
 
 
 def strata_case(groups):
@@ -104,12 +74,11 @@ def strata_case(groups):
 
 def main():
     generator = np.random.default_rng(9)
-    cdf, quantile = t_cases()
     draw = lambda n, mean, sd: generator.normal(mean, sd, n).tolist()
     out = {
         "seed": SEED, "resamples": RESAMPLES,
         "samples": [sample_case(n, x) for n, x in samples().items()],
-        "t_cdf": cdf, "t_quantile": quantile,
+        "sd": [sd_interval(n) for n in [2, 3, 4, 5, 8, 10, 15, 20, 30, 50, 65, 100, 260, 1000, 10000]],
         "strata": [strata_case([draw(20, 0.5, 0.2), draw(15, 0.6, 0.1), draw(15, 0.3, 0.3), draw(15, 0.9, 0.02)]),
                    strata_case([draw(5, 0.5, 0.2), draw(12, 0.7, 0.4)]),
                    strata_case([draw(9, 0.5, 0.2)])],

@@ -29,6 +29,7 @@ struct setup {
     char ignored[512];    /* of generation_config.json; "" when nothing is */
     struct err gate;      /* with keep_gates: the first check that said no; code 0: none */
     struct dealer dealer; /* made with the plan */
+    struct task_sampler sampler;
     struct plan plan;
     int longest_prompt; /* tokens, over all that is sampled from */
     int max_context;

@@ -28,9 +28,10 @@ struct trainer {
     struct track track;
     struct identity identity;
     struct train_state state;
-    int saved_step;    /* of the newest checkpoint that is up to date; −1: none */
-    double saved_at;   /* clock of the newest checkpoint, or of the start */
-    struct str sample; /* one line of samples.jsonl, reused */
+    struct dealing dealing; /* of the state, where prompts are dealt */
+    int saved_step;         /* of the newest checkpoint that is up to date; −1: none */
+    double saved_at;        /* clock of the newest checkpoint, or of the start */
+    struct str sample;      /* one line of samples.jsonl, reused */
     struct progress progress;
     bool unfinished; /* the step's evaluation and its line of metrics are still to come */
     int lock;        /* file descriptor; −1: none */
@@ -274,6 +275,24 @@ static int end_early(struct trainer *t, struct err *err)
     return write_run_json(t, err);
 }
 
+/* At the end of a stretch the task sampler weighs the tasks for the next one. */
+static void update_weights(struct trainer *t)
+{
+    struct grpo *g = &t->grpo;
+    struct task_sampler *s = &g->sampler;
+    double signal[DEALER_MAX_TASKS];
+    if (!t->state.dealing || !task_sampler_moves(s->kind) ||
+        t->state.step % t->o->update_interval != 0)
+        return;
+    for (int i = 0; i < s->n && s->signal == SIGNAL_EVAL; i++) {
+        char name[METRIC_NAME];
+        snprintf(name, sizeof name, "eval/%s", g->dealer.decks[i].task);
+        signal[i] = metrics_get(&g->metrics, name);
+    }
+    task_sampler_update(s, signal);
+    dealer_weights(&g->dealer, s->weight);
+}
+
 /* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
  * evaluation leaves the step unfinished: a checkpoint says so, and a resume comes back here. */
 static int finish_step(struct trainer *t, double step_seconds, struct err *err)
@@ -288,6 +307,7 @@ static int finish_step(struct trainer *t, double step_seconds, struct err *err)
         status = write_timing(t, step_seconds, clock_seconds() - started, err);
     if (status)
         return status;
+    update_weights(t);
     t->unfinished = false;
     show_step(t);
     show_sample(t);
@@ -438,6 +458,10 @@ static int prepare(struct trainer *t, struct err *err)
         status = make_identity(t, err);
     if (!status)
         status = setup_engine(&t->grpo, &t->setup, err);
+    t->dealing = (struct dealing){&t->grpo.dealer, &t->grpo.cursor, &t->grpo.sampler,
+                                  spec->o->prompts_per_step * spec->o->steps_per_generation,
+                                  train_generation_steps(spec->o)};
+    t->state.dealing = t->grpo.dealer.n_decks ? &t->dealing : NULL;
     t->eval_episode = t->grpo.episode;
     t->eval_episode.rewards = t->setup.has_rewards ? &t->setup.rewards : NULL;
     if (!status)

@@ -163,7 +163,9 @@ void task_weights_bound(double *out, const double *z, int n, double low, double 
     }
     double c = free > 0 ? (1 - bound) / free : middle;
     for (int k = 0; k < n; k++)
-        out[k] = middle * z[k] <= low ? low : middle * z[k] >= high ? high : c * z[k];
+        out[k] = middle * z[k] <= low    ? low
+                 : middle * z[k] >= high ? high
+                                         : fmin(fmax(c * z[k], low), high);
 }
 
 /* --- in a checkpoint --- */

@@ -44,6 +44,13 @@ static void write_components(struct json_writer *w, const struct generation *gen
         jw_key(w, SOFT_OVERLONG);
         jw_double(w, generation_overlong(gen, i));
     }
+    for (int k = 0; !rewards && k < gen->columns.n; k++) { /* a replay hands on what it was given */
+        double value = gen->columns.value[(size_t)k * gen->columns.stride + (size_t)i];
+        if (!isfinite(value))
+            continue;
+        jw_key(w, gen->columns.names[k]);
+        jw_double(w, value);
+    }
     jw_object_end(w);
 }
 

@@ -11,7 +11,7 @@
 #include "train/generation.h"
 
 /* Appends completion i of a generation as one JSON object. Names of components come from `rewards`
- * (NULL under replay: none). */
+ * (NULL under replay: none, but what gdpo took from the replayed file). */
 void samples_write(struct str *out, const struct generation *gen, int i,
                    const struct reward_set *rewards);
 /* One completion for people: step, task, row, reward, what it is made of, and the text, cut, with

@@ -260,20 +260,23 @@ static void resume_gdpo(void **state)
                                        .steps = 4});
 }
 
-static void resume_under_replay(void **state)
+static void under_replay(const char *text)
 {
-    (void)state;
     char *folder = temp_folder(), made[600], samples[640];
-    write_text(in_folder(folder, "r.yaml"), TRAIN_RECIPE "max_steps: 6\nnum_iterations: 2\n");
+    write_text(in_folder(folder, "r.yaml"), text);
     snprintf(made, sizeof made, "%s/made", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", made);
     train_ok(&(struct train_run){.recipe = in_folder(folder, "r.yaml"), .run = made});
     continue_everywhere(
-        &(struct plot){.name = "replay",
-                       .text = TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\n",
-                       .replay = samples,
-                       .steps = 6});
+        &(struct plot){.name = "replay", .text = text, .replay = samples, .steps = 6});
     temp_folder_remove(folder);
+}
+
+static void resume_under_replay(void **state)
+{
+    (void)state;
+    under_replay(TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\n");
+    under_replay(TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\nadvantage: gdpo\n");
 }
 
 /* --- a signal during an evaluation --- */

@@ -177,13 +177,23 @@ void sampling_metrics(struct grpo *g)
     metrics_add(&g->metrics, (double)g->report.tokens, "dynamic_sampling/rollout_tokens");
 }
 
+/* The reference experiment calls sql_qa's weight sampler/sql_weight. */
+static bool has_sql_alias(const struct dealer *d)
+{
+    bool taken = false;
+    for (int t = 0; t < d->n_decks; t++)
+        taken = taken || strcmp(d->decks[t].task, "sql") == 0;
+    return !taken;
+}
+
 void sampling_weight_metrics(struct grpo *g)
 {
     const struct task_sampler *s = &g->sampler;
+    bool alias = s->n && has_sql_alias(&g->dealer);
     for (int t = 0; t < s->n; t++) {
         const char *task = g->dealer.decks[t].task;
         metrics_add(&g->metrics, s->weight[t], "sampler/%s_weight", task);
-        if (strcmp(task, "sql_qa") == 0) /* the reference experiment's name for it */
+        if (alias && strcmp(task, "sql_qa") == 0)
             metrics_add(&g->metrics, s->weight[t], "sampler/sql_weight");
         if (s->signal == SIGNAL_TRAIN_EMA)
             metrics_add(&g->metrics, s->ema[t], "sampler/%s_reward_ema", task);

@@ -298,7 +298,7 @@ static int remove_checkpoint(const char *run, int step, struct err *err)
 
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
                     const struct trainable *params, const struct optimizer *o, int keep,
-                    struct err *err)
+                    const struct stop_rules *rules, struct err *err)
 {
     struct str fresh = {0}, target = {0};
     folder_of(&fresh, run, ".step-%d.new", state->step);
@@ -319,7 +319,8 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     if (!status && keep > 0)
         status = list_checkpoints(run, &found, err);
     for (size_t i = 0; !status && found.steps && i + (size_t)keep < found.n; i++)
-        status = remove_checkpoint(run, found.steps[i], err);
+        if (!rules || !stop_rules_need(rules, found.steps[i], found.steps[i + 1], state->step))
+            status = remove_checkpoint(run, found.steps[i], err);
     mem_free(found.steps);
     return status;
 }

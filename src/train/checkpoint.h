@@ -15,6 +15,7 @@
 #include "train/identity.h"
 #include "train/metrics.h"
 #include "train/optim.h"
+#include "train/stop_rules.h"
 #include "train/stopping.h"
 
 enum { CHECKPOINT_VERSION = 1 };
@@ -44,10 +45,11 @@ struct train_state {
     struct dealing *dealing; /* NULL: nothing is dealt (replay, pretraining). Borrowed */
 };
 
-/* Saves and then removes all but the newest `keep` checkpoints (0: keeps all). */
+/* Saves and then removes all but the newest `keep` checkpoints (0: keeps all) and those that a stop
+ * rule needs (rules may be NULL). */
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
                     const struct trainable *params, const struct optimizer *o, int keep,
-                    struct err *err);
+                    const struct stop_rules *rules, struct err *err);
 /* *step: newest with a checkpoint, −1: none. Leftovers of interrupted saves are removed. */
 int checkpoint_latest(const char *run, int *step, struct err *err);
 

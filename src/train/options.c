@@ -158,8 +158,16 @@ static const struct option top_options[] = {
      "never."},
     {"early_stopping_threshold", NULL, OPTION_FLOAT, TOP(early_stopping_threshold), 0, 1e30, NULL,
      "0.0", "What an evaluation must exceed the best by to count as better."},
+    {"stop_rules", NULL, OPTION_NODE, TOP(stop_rules), 0, 0, NULL, NULL,
+     "A list of rules over metrics, each {rule, action: warn or stop (default warn), …}: flat "
+     "(metric, after_step, rise), below (metric, value, count, after_step), plateau (metric, "
+     "value, "
+     "tolerance, count, after_step), still (metric, tolerance, after_step), overfitting (metric, "
+     "against, window, after_step). Each fires at most once, and is logged."},
     {"save_total_limit", NULL, OPTION_INT, TOP(save_total_limit), 0, 1 << 30, NULL, "5",
-     "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted."},
+     "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted, nor is the one "
+     "from "
+     "before what a stop rule overfitting watches."},
 
     {"max_sampling_logp_difference", NULL, OPTION_FLOAT, TOP(max_sampling_logp_difference), 0, 1e6,
      NULL, "0.0", "Stop when sampler and trainer log-probabilities differ by more than this."},
@@ -215,7 +223,6 @@ static const struct option sampler_table[] = {
 
 const struct recipe_reserved train_reserved[] = {
     {"seeds", "one seed a run; several come with `grpo run`"},
-    {"stop_rules", "runs go to max_steps, or as early_stopping_patience says"},
     {"report_to", "metrics go to metrics.jsonl"},
     {"baseline", "reports come later"},
     {"history", "reports come later"},

@@ -23,7 +23,8 @@ enum dapo_denominator { DAPO_STEP, DAPO_GENERATION };
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
-    const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt;
+    const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt,
+        *stop_rules;
     int update_interval;
     int task_sampler, sampler_signal; /* enum task_sampler_kind, enum sampler_signal */
     struct task_sampler_settings sampler;

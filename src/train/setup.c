@@ -117,6 +117,42 @@ static int check_names(const struct setup *s, struct err *err)
     return status;
 }
 
+/* Evaluations log these; what steps log is known after the first. */
+static int check_rule(const struct setup *s, const struct stop_rule *r, const char *name,
+                      const char *where, struct err *err)
+{
+    if (!name || strncmp(name, "eval/", 5) != 0 || !s->spec.evaluates)
+        return ERR_NONE;
+    if (!s->has_eval || !s->o->eval_steps)
+        return err_set(err, ERR_USAGE, where,
+                       "line %d: rule %s watches \"%.80s\", but there is no eval_data or no "
+                       "eval_steps",
+                       r->line, stop_rule_name(r), name);
+    if (eval_metric_exists(name, &s->eval_data, &s->rewards))
+        return ERR_NONE;
+    struct str known = {0};
+    eval_metric_list(&known, &s->eval_data, &s->rewards);
+    int status = err_set(err, ERR_USAGE, where,
+                         "line %d: rule %s: no evaluation on %.200s has \"%.80s\"; there are "
+                         "%.600s",
+                         r->line, stop_rule_name(r), s->eval_data.path, name, str_text(&known));
+    str_free(&known);
+    return status;
+}
+
+static int open_rules(struct setup *s, struct err *err)
+{
+    const char *where = recipe_where(s->spec.recipe, NULL, "stop_rules");
+    int status = stop_rules_read(&s->rules, s->o->stop_rules, where, err);
+    for (int i = 0; i < s->rules.n && !status; i++) {
+        const struct stop_rule *r = &s->rules.rules[i];
+        status = check_rule(s, r, r->metric, where, err);
+        if (!status)
+            status = check_rule(s, r, r->against, where, err);
+    }
+    return status;
+}
+
 int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
 {
     *s = (struct setup){.spec = *spec, .o = spec->o};
@@ -135,6 +171,8 @@ int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
         status = open_rewards(s, err);
     if (!status)
         status = check_names(s, err);
+    if (!status)
+        status = open_rules(s, err);
     if (!status)
         report_generation_config(s);
     return status;
@@ -424,6 +462,7 @@ void setup_close_engine(struct grpo *g, struct setup *s)
 void setup_close(struct setup *s)
 {
     dealer_free(&s->dealer);
+    stop_rules_free(&s->rules);
     if (s->has_replay)
         replay_close(&s->replay);
     if (s->has_data)

@@ -5,6 +5,7 @@
 #define TRAIN_SETUP_H
 #include "train/grpo.h"
 #include "train/plan.h"
+#include "train/stop_rules.h"
 
 struct setup_spec {
     const struct train_options *o;
@@ -30,6 +31,7 @@ struct setup {
     struct err gate;      /* with keep_gates: the first check that said no; code 0: none */
     struct dealer dealer; /* made with the plan */
     struct task_sampler sampler;
+    struct stop_rules rules;
     struct plan plan;
     int longest_prompt; /* tokens, over all that is sampled from */
     int max_context;

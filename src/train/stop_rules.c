@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "stats/stats.h"
 
 enum { MOST_RULES = 32, MOST_KEYS = 8 };
@@ -132,7 +133,7 @@ static bool overfitting(struct stop_rule *r)
 }
 
 struct stop_rule_kind {
-    const char *name, *help;
+    const char *name;
     bool (*judge)(struct stop_rule *r); /* the stream has a new value; fills why */
     struct {
         const char *key, *text; /* text NULL: must be given; "": absent unless given */
@@ -140,29 +141,17 @@ struct stop_rule_kind {
 };
 
 static const struct stop_rule_kind kinds[] = {
-    {"flat",
-     "its value from after_step on is less than rise above the first one",
-     flat,
-     {{"metric", NULL}, {"after_step", NULL}, {"rise", "0.02"}}},
-    {"below",
-     "count values in a row after after_step are below value",
-     below,
-     {{"metric", NULL}, {"value", NULL}, {"count", "3"}, {"after_step", "0"}}},
+    {"flat", flat, {{"metric", NULL}, {"after_step", NULL}, {"rise", "0.02"}}},
+    {"below", below, {{"metric", NULL}, {"value", NULL}, {"count", "3"}, {"after_step", "0"}}},
     {"plateau",
-     "count values in a row after after_step are within tolerance of value, or of each other",
      plateau,
      {{"metric", "eval/mean_reward"},
       {"value", ""},
       {"tolerance", "0.01"},
       {"count", "3"},
       {"after_step", "0"}}},
-    {"still",
-     "from after_step on: it has never moved by more than tolerance",
-     still,
-     {{"metric", NULL}, {"tolerance", "0"}, {"after_step", NULL}}},
+    {"still", still, {{"metric", NULL}, {"tolerance", "0"}, {"after_step", NULL}}},
     {"overfitting",
-     "after after_step, over the last window steps, against rises and metric does not (95% "
-     "intervals); the checkpoint from before the window is kept",
      overfitting,
      {{"metric", "eval/mean_reward"},
       {"against", "reward"},
@@ -173,18 +162,6 @@ static const struct stop_rule_kind kinds[] = {
 const char *stop_rule_name(const struct stop_rule *r)
 {
     return r->kind->name;
-}
-
-void stop_rules_help(struct str *out)
-{
-    for (size_t k = 0; k < ARRAY_LENGTH(kinds); k++) {
-        str_printf(out, "%s: %s", kinds[k].name, kinds[k].help);
-        for (int t = 0; t < MOST_KEYS && kinds[k].takes[t].key; t++)
-            str_printf(out, "%s%s%s%s", t ? ", " : " (", kinds[k].takes[t].key,
-                       kinds[k].takes[t].text && *kinds[k].takes[t].text ? " " : "",
-                       kinds[k].takes[t].text ? kinds[k].takes[t].text : "");
-        str_puts(out, ")\n");
-    }
 }
 
 /* --- reading --- */

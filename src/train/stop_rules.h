@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/err.h"
-#include "base/str.h"
 #include "base/yaml.h"
 
 struct stream {
@@ -50,8 +49,6 @@ int stop_rules_read(struct stop_rules *out, const struct yaml_node *node, const 
                     struct err *err);
 void stop_rules_free(struct stop_rules *s);
 const char *stop_rule_name(const struct stop_rule *r); /* "below" */
-/* Lines for people: every kind of rule with its keys and defaults. */
-void stop_rules_help(struct str *out);
 
 /* What the metrics of one step are; NaN when there is none of that name. */
 typedef double stop_rules_get(const void *metrics, const char *name);

@@ -256,11 +256,6 @@ static void what_is_refused(void **state)
         stop_rules_free(&s);
         yaml_free(&root);
     }
-    struct str help = {0};
-    stop_rules_help(&help);
-    assert_non_null(strstr(str_text(&help), "below: count values in a row after after_step"));
-    assert_non_null(strstr(str_text(&help), "(metric, value, count 3, after_step 0)"));
-    str_free(&help);
 }
 
 /* --- in a run --- */

@@ -110,7 +110,7 @@ static void descend(struct task_sampler *s, const double *gradient)
 
 static void update_mtgrpo(struct task_sampler *s, const double *signal)
 {
-    double z[TASKS_MAX], gradient[TASKS_MAX];
+    double z[TASKS_MAX] = {0}, gradient[TASKS_MAX] = {0};
     softmax(z, s->logit, s->n);
     improvement_gradient(gradient, s, z, signal);
     descend(s, gradient);

@@ -219,7 +219,8 @@ static bool set_key(struct stop_rule *r, const struct key *key, const char *text
     if (key->type == KEY_INT) {
         long value = strtol(text, &end, 10);
         *(int *)field = (int)value;
-        return end != text && !*end && !errno && value >= key->min && value <= key->max;
+        return end != text && !*end && !errno && (double)value >= key->min &&
+               (double)value <= key->max;
     }
     double value = strtod(text, &end);
     *(double *)field = value;

@@ -229,7 +229,7 @@ static int read_task(struct task_sampler *s, int k, const json_t *task, const ch
             return err_set(err, ERR_INPUT, where,
                            "\"%s\" of task \"%.60s\" is %s; expected a number", fields[f].key, name,
                            json_type_name(value));
-        if (!x && f == 0)
+        if (x == 0 && f == 0)
             return err_set(err, ERR_INPUT, where, "the weight of task \"%.60s\" is 0", name);
         field(s, f)[k] = unknown ? NAN : x;
     }

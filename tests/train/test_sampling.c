@@ -110,6 +110,39 @@ static void the_budget_holds(void **state)
     temp_folder_remove(folder);
 }
 
+/* A sampler sees what was replaced too: the share without signal is of all that was drawn. One
+ * round of refills after what the plain run drew: flat then and flat at last, over 4 and the
+ * refills. */
+static void replaced_groups_are_seen(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), plain[600], run[600];
+    static const char *const names[] = {"push", "sql_qa"};
+    run_recipe(folder, "plain",
+               FLAT "data: tests/demo/train.jsonl\nmax_steps: 1\n"
+                    "task_sampler: uniform\nupdate_interval: 1\n");
+    run_recipe(folder, "run",
+               FLAT "data: tests/demo/train.jsonl\nmax_steps: 1\ndynamic_sampling: true\n"
+                    "task_sampler: uniform\nupdate_interval: 1\ndynamic_sampling_max_rounds: 1\n");
+    snprintf(plain, sizeof plain, "%s/plain", folder);
+    snprintf(run, sizeof run, "%s/run", folder);
+    for (int t = 0; t < 2; t++) {
+        int groups = 0, before = 0, after = 0;
+        char name[80];
+        for (int g = 0; g < GROUPS; g++) {
+            struct group a = group_of(plain, g), b = group_of(run, g);
+            groups += strcmp(a.task, names[t]) == 0;
+            before += strcmp(a.task, names[t]) == 0 && flat(&a);
+            after += strcmp(b.task, names[t]) == 0 && flat(&b);
+        }
+        assert_int_equal(groups, GROUPS / 2);
+        snprintf(name, sizeof name, "sampler/%s_filtered_ratio", names[t]);
+        assert_true(fabs(metric_at(run, 1, name) - (before + after) / (double)(groups + before)) <
+                    1e-12);
+    }
+    temp_folder_remove(folder);
+}
+
 /* No row comes twice before all of its task have come, refills counted in: a task of 12 rows. */
 static void decks_stay_decks(void **state)
 {
@@ -296,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flat_groups_are_drawn_again),
         cmocka_unit_test(the_budget_holds),
+        cmocka_unit_test(replaced_groups_are_seen),
         cmocka_unit_test(decks_stay_decks),
         cmocka_unit_test(a_replay_is_the_run),
         cmocka_unit_test(gdpo_needs_components),

@@ -92,6 +92,10 @@ static double late(int step) /* stands still up to 200, then rises */
 {
     return step <= 200 ? 0.5 : 0.5 + 1e-3 * (step - 200);
 }
+static double bump(int step) /* up by 200, down again by 400 */
+{
+    return 0.5 + 1e-3 * (step <= 200 ? step : step <= 400 ? 400 - step : 0);
+}
 static double constant(int step)
 {
     (void)step;
@@ -128,6 +132,8 @@ static void rules_on_streams(void **state)
         {"[{rule: flat, metric: m, after_step: 200}]", rising, NULL, -1},
         {"[{rule: flat, metric: m, after_step: 200, rise: 0.1}]", rising, NULL, 200},
         {"[{rule: flat, metric: other, after_step: 200}]", late, NULL, -1},
+        {"[{rule: flat, metric: m, after_step: 200}]", bump, NULL, -1}, /* judged once */
+        {"[{rule: flat, metric: m, after_step: 390}]", bump, NULL, 400},
         {"[{rule: below, metric: m, value: 0.65, count: 3, after_step: 800}]", dropping, NULL,
          1200},
         {"[{rule: below, metric: m, value: 0.65, count: 1, after_step: 800}]", dropping, NULL, 950},

@@ -9,7 +9,8 @@
  * planned: with task_sampler mtgrpo this is arXiv 2602.05547's ratio-preserving sampling, its
  * deficits drawn one for one instead of oversampled in advance.
  * Replaced completions leave no line in samples.jsonl, so a replay of it is the run; they count in
- * rollout tokens, reward failures, decks and in what a task sampler sees. */
+ * rollout tokens, reward failures, decks and in what a task sampler sees; rewards and lengths among
+ * the metrics are of what was kept. */
 #ifndef TRAIN_SAMPLING_H
 #define TRAIN_SAMPLING_H
 #include "train/grpo.h"

@@ -15,7 +15,8 @@
  *
  * The signal is a task's mean reward: of the last evaluation, or (train_ema) a moving average over
  * the steps that had prompts of it, for a step of one prompt sees one task. A task of which nothing
- * is known at an update is left alone. */
+ * is known at an update is left alone. Rises are counted from the first update on: what was
+ * measured before the first step is no update, as in the document. */
 #ifndef TRAIN_TASK_SAMPLER_H
 #define TRAIN_TASK_SAMPLER_H
 #include <jansson.h>

@@ -167,8 +167,8 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
     const struct generation *gen = &t->grpo.gen;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double tokens = 0;
-    for (int i = 0; i < generation_count(gen); i++)
+    double tokens = (double)t->grpo.report.tokens; /* with those that were replaced */
+    for (int i = 0; t->grpo.replay && i < generation_count(gen); i++)
         tokens += generation_sample(gen, i)->completion.length;
     struct metric list[] = {
         {"step_time", seconds},

@@ -243,6 +243,7 @@ int task_sampler_read(struct task_sampler *s, const json_t *saved, const char *c
 {
     const char *kind = json_string_value(json_object_get(saved, "kind"));
     const json_t *tasks = json_object_get(saved, "tasks");
+    const struct task_sampler start = *s;
     long long updates = 0;
     if (!saved || json_is_null(saved) || !kind || strcmp(kind, kind_name(s->kind)) != 0)
         return ERR_NONE;
@@ -256,6 +257,11 @@ int task_sampler_read(struct task_sampler *s, const json_t *saved, const char *c
         if (values)
             status = read_task(s, k, values, task[k], where, err);
         sum += s->weight[k];
+    }
+    if (!task_sampler_moves(s->kind)) { /* what the recipe and the data say now */
+        memcpy(s->weight, start.weight, sizeof s->weight);
+        memcpy(s->logit, start.logit, sizeof s->logit);
+        return status;
     }
     /* What was written sums to 1 but for rounding; with other tasks (--allow) it need not. */
     for (int k = 0; k < s->n && !status && fabs(sum - 1) > 1e-9; k++)

@@ -74,7 +74,8 @@ void task_weights_bound(double *out, const double *z, int n, double low, double 
 
 /* As a JSON object, task by task under its name; and back. Reading starts from *s as made by
  * task_sampler_start and leaves it so where `saved` is NULL or of another kind (a difference that
- * --allow let pass); a task that it does not name stays as it starts. ERR_INPUT: a value that no
+ * --allow let pass); a task that it does not name stays as it starts, and so do weights that never
+ * move, which the recipe or the data may have changed. ERR_INPUT: a value that no
  * sampler wrote. */
 void task_sampler_write(struct json_writer *w, const struct task_sampler *s,
                         const char *const *task);

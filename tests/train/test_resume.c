@@ -209,6 +209,42 @@ static void resume_dynamic_sampler(void **state)
     temp_folder_remove(folder);
 }
 
+/* A checkpoint from before cursors were kept says nothing of decks: the step does. */
+static void a_checkpoint_without_cursor(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], whole[600], cut[600];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(whole, sizeof whole, "%s/whole", folder);
+    snprintf(cut, sizeof cut, "%s/cut", folder);
+    write_text(path, TRAIN_RECIPE EVERY_STEP
+               "max_steps: 6\nnum_iterations: 2\ntask_weights: {push: 3, sql_qa: 1}\n"
+               "update_interval: 2\n");
+    struct train_run run = {.recipe = path, .run = whole};
+    train_ok(&run);
+    for (int k = 3; k <= 4; k++) { /* within a generation, and between two */
+        shell("rm -rf '%s' && cp -r '%s' '%s'", cut, whole, cut);
+        spoil(cut, k, 6);
+        json_t *old = json_line(in_folder(cut, "checkpoints/step-%d/state.json", k), 0);
+        assert_int_equal(json_object_del(old, "dealer"), 0);
+        assert_int_equal(json_object_del(old, "sampler"), 0);
+        assert_int_equal(
+            json_dump_file(old, in_folder(cut, "checkpoints/step-%d/state.json", k), 0), 0);
+        json_decref(old);
+        run.run = cut;
+        run.resume = true;
+        train_ok(&run);
+        /* All but the averages that the checkpoint did not have. */
+        static const char *const files[] = {"metrics.jsonl", "samples.jsonl",
+                                            "checkpoints/step-6/adapter_model.safetensors",
+                                            "checkpoints/step-6/optimizer.safetensors"};
+        for (size_t f = 0; f < sizeof files / sizeof *files; f++)
+            same_bytes(in_folder(whole, "%s", files[f]), in_folder(cut, "%s", files[f]),
+                       "no cursor");
+    }
+    temp_folder_remove(folder);
+}
+
 /* One reward of two values: most groups have no signal and are drawn again. Averages of training
  * rewards, logits and their moments, and the cards that refills took. */
 #define OFTEN_FLAT                                                                                 \
@@ -868,6 +904,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(resume_kl_with_reference),
         cmocka_unit_test(resume_epochs_and_evaluation),
         cmocka_unit_test(resume_dynamic_sampler),
+        cmocka_unit_test(a_checkpoint_without_cursor),
         cmocka_unit_test(resume_mtgrpo),
         cmocka_unit_test(resume_dynamic_sampling),
         cmocka_unit_test(resume_gdpo),

@@ -244,6 +244,16 @@ static void through_a_checkpoint(void **state)
         assert_memory_equal(got.weight, start, sizeof start);
         json_decref(saved);
     }
+    /* Fixed weights are the recipe's, which may have been changed; averages go on. */
+    task_sampler_start(&s, SAMPLER_FIXED, SIGNAL_NONE, &usual, start, 3);
+    task_sampler_see_filtered(&s, 1, 0.5);
+    json_t *saved = saved_state(&s, task);
+    static const double changed[3] = {0.2, 0.2, 0.6};
+    task_sampler_start(&got, SAMPLER_FIXED, SIGNAL_NONE, &usual, changed, 3);
+    assert_int_equal(task_sampler_read(&got, saved, task, "state", &err), 0);
+    assert_memory_equal(got.weight, changed, sizeof changed);
+    assert_true(got.filtered[1] == 0.5);
+    json_decref(saved);
 }
 
 static void damaged_states(void **state)

@@ -43,11 +43,12 @@ static void put_tasks(struct doctor *d, json_t *s)
     const char *names[DEALER_MAX_TASKS];
     double prompts[DEALER_MAX_TASKS] = {0}, rows[DEALER_MAX_TASKS] = {0};
     int tasks = dataset_tasks(data, names, DEALER_MAX_TASKS);
+    struct dealer_cursor at = {0};
     json_t *list = json_array();
     for (size_t i = 0; i < data->count; i++)
         rows[task_of(&data->rows[i], names, tasks)]++;
     for (uint64_t g = 0; g < setup_groups(setup); g++)
-        prompts[task_of(&data->rows[dealer_row(&setup->dealer, g, NULL)], names, tasks)]++;
+        prompts[task_of(&data->rows[dealer_deal(&setup->dealer, &at, NULL, NULL)], names, tasks)]++;
     for (int t = 0; t < tasks; t++) {
         json_t *item = json_object();
         doctor_put(d, item, "task", doctor_string(names[t]));

@@ -38,8 +38,11 @@ static void say_uneven(struct str *out, const struct doctor *d)
     struct setup *s = (struct setup *)&d->setup; /* dealing ahead leaves the cursor alone */
     double low = INFINITY, high = 0;
     const char *name[2] = {"", ""};
-    for (int i = 0; i < s->dealer.n_decks && s->dealer.decks[i].task; i++) {
-        double epochs = dealer_epochs(&s->dealer, i, setup_groups(s));
+    struct dealer_cursor end;
+    if (s->sampler.n)
+        dealer_foresee(&s->dealer, &end, setup_groups(s));
+    for (int i = 0; i < s->sampler.n; i++) {
+        double epochs = dealer_epochs(&s->dealer, &end, i);
         if (epochs < low)
             name[0] = s->dealer.decks[i].task;
         if (epochs > high)
@@ -175,6 +178,29 @@ static void say_few_generations(struct str *out, const struct doctor *d)
                    d->setup.plan.gradient.per_group);
 }
 
+static void say_scale(struct str *out, const struct doctor *d)
+{
+    if (d->o.advantage != ADVANTAGE_GRPO && recipe_given(d->recipe, NULL, "scale_rewards", NULL))
+        str_printf(out, "scale_rewards has no effect under advantage %s",
+                   advantage_names[d->o.advantage]);
+}
+
+static void say_flat(struct str *out, const struct doctor *d)
+{
+    if (d->o.advantage == ADVANTAGE_GDPO_FLAT)
+        str_puts(out, "gdpo_flat is the reference experiment's own function, for comparison: with "
+                      "prompts of several tasks in a step a completion is also compared with those "
+                      "of other tasks, which count 0; gdpo is the published method");
+}
+
+static void say_sampler_sees_eval(struct str *out, const struct doctor *d)
+{
+    if (d->setup.sampler.n && d->setup.sampler.signal == SIGNAL_EVAL)
+        str_puts(out, "the task sampler is steered by eval_data, from which the best checkpoint is "
+                      "chosen too: a gain on it is then not independent evidence; sampler_signal: "
+                      "train_ema leaves it alone");
+}
+
 static void say_lr_zero(struct str *out, const struct doctor *d)
 {
     if (d->o.optim.learning_rate == 0)
@@ -261,6 +287,9 @@ static const struct warning warnings[] = {
     {"gameable_reward", say_gameable},
     {"no_fixtures", say_no_fixtures},
     {"few_generations", say_few_generations},
+    {"scale_rewards", say_scale},
+    {"gdpo_flat", say_flat},
+    {"sampler_sees_eval", say_sampler_sees_eval},
     {"lr_zero", say_lr_zero},
     {"warmup", say_warmup},
     {"reference", say_reference},

@@ -287,6 +287,48 @@ struct reward_input episode_input(const struct row *row, const struct slice *gro
                                  .sample = sample};
 }
 
+static int add_column(struct reward_column *out, int n, int capacity, struct reward_column column)
+{
+    if (column.weight != 0 && n < capacity)
+        out[n] = column;
+    return column.weight != 0;
+}
+
+int reward_set_columns(const struct reward_set *set, struct reward_column *out, int capacity)
+{
+    int n = 0;
+    for (int i = 0; i < set->count; i++) {
+        const struct task_reward *item = &set->items[i];
+        int before = n, components;
+        const struct reward_component *list = reward_components(item->reward, &components);
+        for (int c = 0; c < components; c++)
+            n += add_column(out, n, capacity,
+                            (struct reward_column){i, c, item->weight * list[c].weight});
+        if (n == before)
+            n += add_column(out, n, capacity, (struct reward_column){i, -1, item->weight});
+    }
+    return n;
+}
+
+double reward_column_value(const struct reward_column *c, const struct scored *scored)
+{
+    const struct reward_result *result = &scored->results[c->item];
+    if (result->status != REWARD_OK)
+        return NAN;
+    return c->component < 0 ? result->score : result->components[c->component];
+}
+
+void reward_column_name(struct str *out, const struct reward_set *set,
+                        const struct reward_column *c)
+{
+    const struct task_reward *item = &set->items[c->item];
+    int n;
+    const struct reward_component *list = reward_components(item->reward, &n);
+    str_puts(out, item->label);
+    if (c->component >= 0)
+        str_printf(out, "/%s", list[c->component].name);
+}
+
 void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
                    int n_group, int sample, struct scored *out)
 {

@@ -36,6 +36,15 @@ void reward_set_free(struct reward_set *set);
 /* ERR_USAGE naming the first row to which no weighted reward applies. */
 int reward_set_covers(const struct reward_set *set, const struct dataset *d, struct err *err);
 
+/* What a set's rewards are made of, one by one: the components of weight of the rewards of weight.
+ * A reward none of whose components has a weight is a column itself. */
+struct reward_column {
+    int item, component; /* of set->items; of its reward, −1: its score */
+    double weight;       /* item's · component's */
+};
+/* How many there are; the first `capacity` of them into out. */
+int reward_set_columns(const struct reward_set *set, struct reward_column *out, int capacity);
+
 /* What a scored completion is worth under a set. values[i] belongs to set->items[i]; NaN: that
  * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when
  * any weighted reward failed (machinery) or none applies. */
@@ -52,6 +61,11 @@ bool reward_set_applies(const struct reward_set *set, int i, const struct row *r
 /* What a reward is shown of completion [sample] of a row's group. */
 struct reward_input episode_input(const struct row *row, const struct slice *group, int n_group,
                                   int sample);
+/* NaN where the reward does not apply or failed, or the component is absent. */
+double reward_column_value(const struct reward_column *c, const struct scored *scored);
+/* As samples.jsonl calls it: "label/component", or "label". */
+void reward_column_name(struct str *out, const struct reward_set *set,
+                        const struct reward_column *c);
 /* group: the completions of this row's prompt; the one at [sample] is scored. */
 void episode_score(const struct reward_set *set, const struct row *row, const struct slice *group,
                    int n_group, int sample, struct scored *out);

@@ -29,6 +29,7 @@ int jsonl_open(struct jsonl_reader *r, const char *path, struct err *err)
 
 int jsonl_skip(struct jsonl_reader *r, uint64_t offset, struct err *err)
 {
+    r->position = offset;
     return lseek(r->fd, (off_t)offset, SEEK_SET) >= 0
                ? ERR_NONE
                : err_set(err, ERR_INPUT, r->name, "cannot read from byte %llu: %s",
@@ -74,6 +75,7 @@ static int read_line(struct jsonl_reader *r, struct slice *text, struct err *err
     if (!newline && end == r->at)
         return 0;
     *text = (struct slice){r->buffer.data + r->at, end - r->at};
+    r->position += end + (newline != NULL) - r->at;
     r->at = r->searched = end + (newline != NULL);
     return 1;
 }

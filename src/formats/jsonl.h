@@ -15,6 +15,7 @@ struct jsonl_reader {
     struct str buffer;   /* what was read; bytes from `at` on are not yet taken, */
     size_t at, searched; /* and hold no newline before `searched` */
     bool at_end;         /* of the file */
+    uint64_t position;   /* in the file, behind the line last taken */
 };
 
 int jsonl_open(struct jsonl_reader *r, const char *path /* "-": stdin */, struct err *err);

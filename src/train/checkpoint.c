@@ -45,6 +45,21 @@ static void write_pending(struct json_writer *w, const struct metrics *pending)
     jw_object_end(w);
 }
 
+static void write_dealing(struct json_writer *w, const struct dealing *d)
+{
+    const char *task[DEALER_MAX_TASKS];
+    if (!d)
+        return;
+    dealer_tasks(d->dealer, task);
+    jw_key(w, "dealer");
+    dealer_cursor_write(w, d->dealer, d->cursor);
+    jw_key(w, "sampler");
+    if (d->sampler->n)
+        task_sampler_write(w, d->sampler, task);
+    else
+        jw_null(w);
+}
+
 static void write_state(struct str *out, const struct train_state *s, const struct identity *id)
 {
     struct json_writer w;
@@ -68,6 +83,7 @@ static void write_state(struct str *out, const struct train_state *s, const stru
     write_count(&w, "best_step", s->best.step);
     write_count(&w, "evaluations_without_improvement", s->best.not_better);
     write_pending(&w, s->pending);
+    write_dealing(&w, s->dealing);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(&s->allowed), s->allowed.length);
     identity_write(&w, id);
@@ -95,6 +111,28 @@ static int read_pending(struct train_state *s, const json_t *root, struct metric
     }
     s->pending = into;
     return ERR_NONE;
+}
+
+/* Checkpoints from before task samplers say nothing of it: then the position is a matter of the
+ * step, and the weights are the recipe's. */
+static int read_dealing(const struct train_state *s, const json_t *root, const char *where,
+                        struct err *err)
+{
+    const struct dealing *d = s->dealing;
+    const char *task[DEALER_MAX_TASKS];
+    if (!d)
+        return ERR_NONE;
+    const json_t *saved = json_object_get(root, "dealer");
+    dealer_tasks(d->dealer, task);
+    int generations = (s->step + d->serves - 1) / d->serves;
+    if (!saved)
+        dealer_foresee(d->dealer, d->cursor, (uint64_t)generations * (uint64_t)d->groups);
+    int status = saved ? dealer_cursor_read(d->cursor, d->dealer, saved, where, err) : ERR_NONE;
+    if (!status)
+        status = task_sampler_read(d->sampler, json_object_get(root, "sampler"), task, where, err);
+    if (!status && d->sampler->n)
+        dealer_weights(d->dealer, d->sampler->weight);
+    return status;
 }
 
 struct field {
@@ -260,7 +298,7 @@ static int remove_checkpoint(const char *run, int step, struct err *err)
 
 int checkpoint_save(const char *run, const struct train_state *state, const struct identity *id,
                     const struct trainable *params, const struct optimizer *o, int keep,
-                    struct err *err)
+                    const struct stop_rules *rules, struct err *err)
 {
     struct str fresh = {0}, target = {0};
     folder_of(&fresh, run, ".step-%d.new", state->step);
@@ -281,7 +319,8 @@ int checkpoint_save(const char *run, const struct train_state *state, const stru
     if (!status && keep > 0)
         status = list_checkpoints(run, &found, err);
     for (size_t i = 0; !status && found.steps && i + (size_t)keep < found.n; i++)
-        status = remove_checkpoint(run, found.steps[i], err);
+        if (!rules || !stop_rules_need(rules, found.steps[i], found.steps[i + 1], state->step))
+            status = remove_checkpoint(run, found.steps[i], err);
     mem_free(found.steps);
     return status;
 }
@@ -337,6 +376,8 @@ static int load_state(struct train_state *state, const char *folder, int step,
         status = read_state(state, root, str_text(&path), err);
     if (!status)
         status = read_pending(state, root, check->pending, str_text(&path), err);
+    if (!status)
+        status = read_dealing(state, root, str_text(&path), err);
     if (!status && state->step != step)
         status = err_set(err, ERR_INPUT, str_text(&path), "says step %d", state->step);
     if (!status)

@@ -74,7 +74,19 @@ int dealer_counts(int *count, const double *weight, int tasks, int n)
     return sum;
 }
 
-/* --- decks --- */
+void dealer_systematic(int *count, const double *weight, int tasks, int n, double u)
+{
+    double end = 0;
+    int placed = 0;
+    for (int t = 0; t < tasks; t++) {
+        int before = placed;
+        end += n * weight[t];
+        while (placed < n &&
+               (placed + u < end || t == tasks - 1)) /* the last takes what rounding left */
+            placed++;
+        count[t] = placed - before;
+    }
+}
 
 static int weight_of(const struct task_weights *w, const char *task)
 {
@@ -84,6 +96,45 @@ static int weight_of(const struct task_weights *w, const char *task)
     }
     return -1;
 }
+
+static int count_task(struct task_weights *out, const struct dataset *data, size_t r,
+                      const char *where, struct err *err)
+{
+    const struct row *row = &data->rows[r];
+    int t = weight_of(out, row->task);
+    if (!*row->task)
+        return err_set(err, ERR_USAGE, where,
+                       "needs the task of every row, row \"%.80s\" (%.200s, line %ld) has no "
+                       "\"task\"",
+                       row->id, data->path, row->line);
+    if (t < 0 && out->n == DEALER_MAX_TASKS)
+        return err_set(err, ERR_USAGE, where, "%.200s has more than %d tasks", data->path,
+                       DEALER_MAX_TASKS);
+    if (t < 0)
+        out->task[t = out->n++] = row->task;
+    out->weight[t]++;
+    return ERR_NONE;
+}
+
+int task_weights_of_data(struct task_weights *out, const struct dataset *data, bool proportional,
+                         const char *where, struct err *err)
+{
+    *out = (struct task_weights){0};
+    for (size_t r = 0; r < data->count; r++) {
+        int status = count_task(out, data, r, where, err);
+        if (status)
+            return status;
+    }
+    if (out->n < 2)
+        return err_set(err, ERR_USAGE, where,
+                       "has nothing to choose from: every row of %.200s has task \"%.80s\"",
+                       data->path, out->task[0]);
+    for (int t = 0; t < out->n; t++)
+        out->weight[t] = proportional ? out->weight[t] / (double)data->count : 1.0 / out->n;
+    return ERR_NONE;
+}
+
+/* --- decks --- */
 
 static int open_task(struct dealer *d, const struct dataset *data, const char *task, double weight,
                      const char *where, struct err *err)
@@ -155,19 +206,29 @@ void dealer_free(struct dealer *d)
 
 /* --- positions --- */
 
+void dealer_weights(struct dealer *d, const double *weight)
+{
+    for (int i = 0; i < d->n_decks; i++)
+        d->decks[i].weight = weight[i];
+    d->index = UINT64_MAX;
+}
+
 /* Makes the plan of stretch `index`: each deck as often as its count, shuffled. */
 static void plan_stretch(struct dealer *d, uint64_t index)
 {
     double weight[DEALER_MAX_TASKS];
-    int count[DEALER_MAX_TASKS], n = 0;
+    int count[DEALER_MAX_TASKS], n = 0, sum = d->stretch;
+    struct rng_key key = {.seed = d->seed, .purpose = RNG_TASK_PLAN, .epoch = index};
     for (int i = 0; i < d->n_decks; i++)
         weight[i] = d->decks[i].weight;
-    int sum = dealer_counts(count, weight, d->n_decks, d->stretch);
+    if (d->systematic) /* draw 0 is free: the shuffle takes those from 1 on */
+        dealer_systematic(count, weight, d->n_decks, d->stretch, rng_uniform(&key, 0));
+    else
+        sum = dealer_counts(count, weight, d->n_decks, d->stretch);
     for (int i = 0; i < d->n_decks; i++) {
         for (int c = 0; c < count[i]; c++)
             d->plan[n++] = i;
     }
-    struct rng_key key = {.seed = d->seed, .purpose = RNG_TASK_PLAN, .epoch = index};
     for (int i = sum - 1; i > 0; i--) {
         int j = (int)rng_below(&key, (uint64_t)i, (uint64_t)i + 1), kept = d->plan[i];
         d->plan[i] = d->plan[j];
@@ -176,46 +237,102 @@ static void plan_stretch(struct dealer *d, uint64_t index)
     d->index = index;
 }
 
-/* Brings the plan of stretch `index` and each deck's cards before it. */
-static void seek(struct dealer *d, uint64_t index)
-{
-    if (d->index == UINT64_MAX || index < d->index) {
-        for (int i = 0; i < d->n_decks; i++)
-            d->decks[i].dealt = 0;
-        plan_stretch(d, 0);
-    }
-    while (d->index < index) {
-        for (int p = 0; p < d->stretch; p++)
-            d->decks[d->plan[p]].dealt++;
-        plan_stretch(d, d->index + 1);
-    }
-}
-
-/* Cards of deck i before a position. */
-static uint64_t dealt_before(struct dealer *d, int i, uint64_t position)
+/* The deck of a position. */
+static int planned_deck(struct dealer *d, uint64_t position)
 {
     if (!d->plan)
-        return position;
-    seek(d, position / (uint64_t)d->stretch);
-    uint64_t nth = d->decks[i].dealt;
-    for (uint64_t p = 0; p < position % (uint64_t)d->stretch; p++)
-        nth += d->plan[p] == i;
-    return nth;
+        return 0;
+    uint64_t index = position / (uint64_t)d->stretch;
+    if (d->index != index)
+        plan_stretch(d, index);
+    return d->plan[position % (uint64_t)d->stretch];
 }
 
-size_t dealer_row(struct dealer *d, uint64_t position, uint64_t *epoch)
+size_t dealer_redeal(struct dealer *d, struct dealer_cursor *c, int deck, uint64_t *epoch)
 {
-    int i = 0;
-    if (d->plan) {
-        seek(d, position / (uint64_t)d->stretch);
-        i = d->plan[position % (uint64_t)d->stretch];
+    struct dealer_deck *from = &d->decks[deck];
+    size_t card = deck_row(&from->deck, c->cards[deck]++, epoch);
+    return from->rows ? from->rows[card] : card;
+}
+
+size_t dealer_deal(struct dealer *d, struct dealer_cursor *c, int *deck, uint64_t *epoch)
+{
+    int i = planned_deck(d, c->position++);
+    if (deck)
+        *deck = i;
+    return dealer_redeal(d, c, i, epoch);
+}
+
+void dealer_foresee(struct dealer *d, struct dealer_cursor *out, uint64_t positions)
+{
+    *out = (struct dealer_cursor){.position = positions};
+    if (!d->plan)
+        out->cards[0] = positions;
+    for (uint64_t p = 0; d->plan && p < positions; p++)
+        out->cards[planned_deck(d, p)]++;
+}
+
+double dealer_epochs(const struct dealer *d, const struct dealer_cursor *c, int i)
+{
+    return (double)c->cards[i] / (double)d->decks[i].deck.n;
+}
+
+uint64_t dealer_cards(const struct dealer *d, const struct dealer_cursor *c)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < d->n_decks; i++)
+        sum += c->cards[i];
+    return sum;
+}
+
+/* --- in a checkpoint --- */
+
+void dealer_tasks(const struct dealer *d, const char *task[DEALER_MAX_TASKS])
+{
+    for (int i = 0; i < d->n_decks; i++)
+        task[i] = d->decks[i].task ? d->decks[i].task : "";
+}
+
+void dealer_cursor_write(struct json_writer *w, const struct dealer *d,
+                         const struct dealer_cursor *c)
+{
+    const char *task[DEALER_MAX_TASKS];
+    dealer_tasks(d, task);
+    jw_object_begin(w);
+    jw_key(w, "position");
+    jw_int(w, (long long)c->position);
+    jw_key(w, "cards");
+    jw_object_begin(w);
+    for (int i = 0; i < d->n_decks; i++) {
+        jw_key(w, task[i]);
+        jw_int(w, (long long)c->cards[i]);
     }
-    struct dealer_deck *deck = &d->decks[i];
-    size_t card = deck_row(&deck->deck, dealt_before(d, i, position), epoch);
-    return deck->rows ? deck->rows[card] : card;
+    jw_object_end(w);
+    jw_object_end(w);
 }
 
-double dealer_epochs(struct dealer *d, int i, uint64_t positions)
+static int read_count(uint64_t *out, const json_t *o, const char *key, bool required,
+                      const char *where, struct err *err)
 {
-    return (double)dealt_before(d, i, positions) / (double)d->decks[i].deck.n;
+    long long value = 0;
+    int status = json_get_int(&value, o, key, required, where, err);
+    if (!status && value < 0)
+        status = err_set(err, ERR_INPUT, where, "\"%.60s\" is %lld prompts", key, value);
+    *out = (uint64_t)value;
+    return status;
+}
+
+int dealer_cursor_read(struct dealer_cursor *c, const struct dealer *d, const json_t *saved,
+                       const char *where, struct err *err)
+{
+    const char *task[DEALER_MAX_TASKS];
+    const json_t *cards = json_object_get(saved, "cards");
+    dealer_tasks(d, task);
+    int status = read_count(&c->position, saved, "position", true, where, err);
+    if (!status && !json_is_object(cards))
+        status = err_set(err, ERR_INPUT, where, "\"cards\" is %s; expected an object",
+                         json_type_name(cards));
+    for (int i = 0; i < d->n_decks && !status; i++) /* a task that --allow let in begins its deck */
+        status = read_count(&c->cards[i], cards, task[i], false, where, err);
+    return status;
 }

@@ -7,6 +7,7 @@
 #define TRAIN_GENERATION_H
 #include <stdint.h>
 #include "episode/batch.h"
+#include "train/advantage.h"
 
 /* What the penalty is called among the rewards of metrics and samples. */
 #define SOFT_OVERLONG "soft_overlong"
@@ -30,11 +31,33 @@ struct generation {
     bool mask_truncated; /* completions that the length limit cut add nothing to the loss */
     bool has_old;        /* old is known; else the first step's own log-probs become it */
     int overlong_cache;  /* soft_overlong_cache; 0: no penalty */
+    /* of the advantage; columns are made by generation_columns */
+    enum advantage_kind kind;
+    enum scale_rewards scale;
+    struct generation_columns {
+        int n;
+        char **names;                 /* (n) */
+        struct reward_column *of;     /* (n); .item −1: the soft overlong punishment */
+        double *value, *weight, *sum; /* (n × completions); (n); (completions) */
+        size_t stride;                /* completions there is room for */
+    } columns;
+    int *task; /* (groups): under gdpo_flat equal numbers are equal tasks */
+    /* where the prompts came from, and those being sampled once more (sampling.h) */
+    int *deck;                      /* (groups) */
+    int *again;                     /* (groups) */
+    struct episode_group *refilled; /* (groups) */
     void *storage;
 };
 
 int generation_create(struct generation *g, int groups, int per_group, int max_completion_length,
                       const struct reward_set *rewards, struct err *err);
+/* Makes room for what gdpo normalises, from a recipe's rewards and overlong_cache (set before). */
+int generation_columns(struct generation *g, const struct reward_set *rewards, struct err *err);
+/* Takes completion i's reward, and what it is made of, from its scores. Under gdpo a completion of
+ * which no column is there has no reward. */
+void generation_take_scores(struct generation *g, int i);
+/* What the advantage is computed from, over the groups at hand. */
+struct advantage_input generation_rewards(struct generation *g);
 /* Deals the completions at hand into g->slices slices of equal size (their number is a multiple;
  * CHECK), in an order that is a function of seed and first_step alone. TRL shuffles too, so that a
  * step sees completions of many prompts. */

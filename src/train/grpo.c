@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 #include "base/log.h"
-#include "base/rng.h"
 #include "train/entropy.h"
+#include "train/sampling.h"
 
 static int roll_out(struct grpo *g, int step, struct err *err);
 static int score(struct grpo *g, struct err *err);
@@ -38,38 +38,7 @@ bool grpo_generates(const struct grpo *g, int step)
     return (step - 1) % train_generation_steps(g->o) == 0;
 }
 
-/* --- 1. roll out: prompts_per_step · steps_per_generation rows as they are dealt, num_generations
- * completions each --- */
-
-static void deal_rows(struct grpo *g, int step)
-{
-    struct episode_batch *b = &g->gen.batch;
-    uint64_t generation = (uint64_t)((step - 1) / train_generation_steps(g->o));
-    b->count = g->o->prompts_per_step * g->o->steps_per_generation;
-    for (int i = 0; i < b->count; i++) {
-        struct episode_group *group = &b->groups[i];
-        uint64_t epoch, position = generation * (uint64_t)b->count + (uint64_t)i;
-        group->row = &g->data->rows[dealer_row(&g->dealer, position, &epoch)];
-        group->n = g->gen.per_group;
-        group->first_sample = 0;
-        /* A prompt can come twice in a step, at an epoch's seam: the epoch tells them apart. */
-        group->key = (struct rng_key){.seed = (uint64_t)g->o->seed,
-                                      .purpose = RNG_SAMPLE,
-                                      .step = (uint64_t)step,
-                                      .row = group->row->key,
-                                      .epoch = epoch};
-    }
-}
-
-/* The sampler's log-probabilities are the old ones: trainer and sampler agree to the last bit. */
-static void keep_old(struct generation *gen)
-{
-    for (int i = 0; i < generation_count(gen); i++) {
-        const struct completion *c = &generation_sample(gen, i)->completion;
-        memcpy(gen->old + generation_token(gen, i), c->logprobs, (size_t)c->length * sizeof(float));
-    }
-    gen->has_old = true;
-}
+/* --- 1. roll out: sampling.c, or a replay --- */
 
 /* A forward pass over the generation's completions, or over those of the current step: under
  * `a` their log-probabilities into logp, and their entropies into `entropy` where it is not NULL
@@ -124,29 +93,6 @@ static int score_old(struct grpo *g, struct err *err)
     return status;
 }
 
-static int sample_completions(struct grpo *g, int step, struct err *err)
-{
-    struct warpers warpers = {.repetition_penalty = g->o->repetition_penalty,
-                              .top_k = g->o->top_k,
-                              .top_p = g->o->top_p,
-                              .min_p = g->o->min_p};
-    struct rollout_options options = {.max_new_tokens = g->o->max_completion_length,
-                                      .warpers = &warpers,
-                                      .temperature = g->o->temperature,
-                                      .eos = g->episode.codec->eos,
-                                      .n_eos = g->episode.codec->n_eos};
-    deal_rows(g, step);
-    int status = episode_encode(&g->episode, &g->gen.batch, g->max_prompt_tokens, err);
-    if (!status)
-        status = episode_run(&g->episode, g->a, &options, &g->gen.batch, err);
-    if (!status)
-        keep_old(&g->gen);
-    g->gen.first_step = step;
-    if (!status)
-        generation_deal(&g->gen, (uint64_t)g->o->seed);
-    return status;
-}
-
 static int take_completions(struct grpo *g, const struct replay *from, int step, struct err *err)
 {
     struct replay_limits limits = {.vocab_size = model_config(g->m)->vocab_size,
@@ -158,8 +104,7 @@ static int take_completions(struct grpo *g, const struct replay *from, int step,
 static int roll_out(struct grpo *g, int step, struct err *err)
 {
     double started = clock_seconds();
-    int status =
-        g->replay ? take_completions(g, g->replay, step, err) : sample_completions(g, step, err);
+    int status = g->replay ? take_completions(g, g->replay, step, err) : sampling_run(g, step, err);
     if (!status && !g->gen.has_old && g->gen.slices > 1)
         status = score_old(g, err);
     if (!status && g->loss.beta != 0)
@@ -168,7 +113,7 @@ static int roll_out(struct grpo *g, int step, struct err *err)
     return status;
 }
 
-/* --- 2. score: episode_run has judged what it sampled; here the totals are taken over, with what a
+/* --- 2. score: what was sampled is judged by now, for sampling goes by the scores; here is what a
  * reader wants to know of them. Under replay the file has brought the rewards, and only the texts
  * are made. --- */
 
@@ -219,11 +164,6 @@ static int score(struct grpo *g, struct err *err)
                      ? episode_judge(&(struct episode){.codec = g->episode.codec}, &gen->batch, err)
                      : ERR_NONE;
     if (!g->replay) {
-        for (int i = 0; i < generation_count(gen); i++) {
-            const struct scored *s = &generation_sample(gen, i)->scored;
-            gen->reward[i] = s->total + generation_overlong(gen, i);
-            gen->valid[i] = s->valid;
-        }
         reward_metrics(g);
         if (gen->overlong_cache)
             overlong_metrics(g);
@@ -278,18 +218,33 @@ static double unique_share(const struct generation *gen)
     return (double)unique / n;
 }
 
+/* Of the groups that have a component, the share in which it does not vary: nothing is learnt from
+ * it there. */
+static void column_metrics(struct grpo *g, const struct advantage_input *in)
+{
+    for (int k = 0; k < in->n_columns; k++) {
+        int present, flat;
+        advantage_column_groups(in, k, &present, &flat);
+        if (present)
+            metrics_add(&g->metrics, (double)flat / present, "gdpo/%s/frac_zero_std",
+                        g->gen.columns.names[k]);
+    }
+}
+
 static void compute_advantage(struct grpo *g)
 {
     struct generation *gen = &g->gen;
     struct advantage_stats stats;
-    advantage_compute(gen->advantage, gen->reward, gen->valid, gen->batch.count, gen->per_group,
-                      (enum scale_rewards)g->o->scale_rewards, &stats);
+    struct advantage_input in = generation_rewards(gen);
+    advantage_compute(gen->advantage, &in, &stats);
     metrics_add(&g->metrics, stats.reward_mean, "reward");
     metrics_add(&g->metrics, stats.reward_std, "reward_std");
     metrics_add(&g->metrics, (double)stats.zero_variance / gen->batch.count,
                 "frac_reward_zero_std");
     metrics_add(&g->metrics, gen->batch.count - stats.zero_variance, "informative_groups");
     metrics_add(&g->metrics, stats.invalid, "reward_failures");
+    column_metrics(g, &in);
+    sampling_metrics(g);
     length_metrics(g);
     metrics_add(&g->metrics, unique_share(gen), "unique_completions");
 }
@@ -424,6 +379,7 @@ static int compute_gradient(struct grpo *g, int step, float **total, struct err 
 
 /* --- 5. update --- */
 
+/* What a step has used up: of a generation, when its first step ends well. */
 static void count_step(struct grpo *g, int step)
 {
     const struct generation *gen = &g->gen;
@@ -435,12 +391,11 @@ static void count_step(struct grpo *g, int step)
         g->reward_failures += !gen->valid[i];
     }
     if (g->data && !g->replay) {
-        int generations = (step - 1) / train_generation_steps(g->o) + 1;
-        double positions = generations * (double)gen->batch.count;
-        metrics_add(&g->metrics, positions / (double)g->data->count, "epoch");
-        for (int i = 0; g->dealer.decks[0].task && i < g->dealer.n_decks; i++)
-            metrics_add(&g->metrics, g->dealer.decks[i].weight, "sampler/%s_weight",
-                        g->dealer.decks[i].task);
+        if (grpo_generates(g, step))
+            sampling_commit(g);
+        metrics_add(&g->metrics,
+                    (double)dealer_cards(&g->dealer, &g->cursor) / (double)g->data->count, "epoch");
+        sampling_weight_metrics(g);
     }
     metrics_add(&g->metrics, (double)g->num_tokens, "num_tokens");
 }
@@ -469,7 +424,7 @@ int grpo_restore_generation(struct grpo *g, const struct replay *saved, int step
         return err_set(err, ERR_INPUT, saved->path,
                        "has a completion of step %d without \"logprobs\"", step);
     struct advantage_stats ignored;
-    advantage_compute(g->gen.advantage, g->gen.reward, g->gen.valid, g->gen.batch.count,
-                      g->gen.per_group, (enum scale_rewards)g->o->scale_rewards, &ignored);
+    struct advantage_input in = generation_rewards(&g->gen);
+    advantage_compute(g->gen.advantage, &in, &ignored);
     return g->loss.beta != 0 ? score_reference(g, err) : ERR_NONE;
 }

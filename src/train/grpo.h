@@ -7,9 +7,22 @@
 #include "train/optim.h"
 #include "train/options.h"
 #include "train/samples.h"
+#include "train/task_sampler.h"
 
 struct grpo_times {                   /* seconds of the last step */
     double rollout, gradient, update; /* rollout: with the reference's scores and the rewards */
+};
+
+/* What sampling a generation took and showed; per task, with one deck as task 0. */
+struct sampling_report {
+    int rounds, refilled; /* rounds of refilling; groups drawn to take the place of another */
+    long long tokens;     /* of completions, those of groups that were replaced with them */
+    long long replaced, replaced_failures; /* completions of such groups; those without a reward */
+    struct task_report {
+        int groups, flat; /* drawn; without signal */
+        int rewards;      /* valid ones */
+        double sum;       /* of them */
+    } task[DEALER_MAX_TASKS];
 };
 
 struct grpo {
@@ -22,6 +35,7 @@ struct grpo {
     const struct dataset *data;  /* NULL under replay without data */
     const struct replay *replay; /* completions come from here instead of the rollout; or NULL */
     struct dealer dealer;
+    struct task_sampler sampler; /* of the dealer's tasks */
     gradient *gradient;
     struct optimizer optimizer;
     struct generation gen;
@@ -29,6 +43,10 @@ struct grpo {
     int max_prompt_tokens;
     /* counters of the run, part of a checkpoint; changed only when a step has ended well */
     long long num_tokens, rewards, reward_failures;
+    struct dealer_cursor cursor;
+    /* of the generation at hand; dealt: the cursor behind it, until its first step has ended */
+    struct dealer_cursor dealt;
+    struct sampling_report report;
     /* of the last step */
     struct metrics metrics;
     struct grpo_times times;

@@ -308,7 +308,8 @@ static void compare_value(struct comparison *c, const char *name, const json_t *
 /* `rewards` may be an object too, but is compared as a whole. */
 static bool is_section(const char *key)
 {
-    return strcmp(key, "lora") == 0 || strcmp(key, "lr_scheduler_kwargs") == 0;
+    return strcmp(key, "lora") == 0 || strcmp(key, "lr_scheduler_kwargs") == 0 ||
+           strcmp(key, "task_sampler_kwargs") == 0;
 }
 
 /* Keys of both objects; sections (objects such as lora) one level down as "section.key". */

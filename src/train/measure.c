@@ -32,6 +32,7 @@ static void reduce(struct train_options *o, const struct plan *p)
     o->num_generations = per_group;
     o->steps_per_generation = o->num_iterations = 1;
     o->optim.max_steps = 2;
+    o->dynamic_sampling = false; /* how often it comes is not known */
 }
 
 static void take_down(struct measured *out, const struct grpo *g, int *longest, double *rows)

@@ -4,7 +4,7 @@
 #define TRAIN_METRICS_H
 #include "track/track.h"
 
-enum { METRICS_MAX = 256, METRIC_NAME = 96 };
+enum { METRICS_MAX = 2048, METRIC_NAME = 96 };
 
 struct metrics {
     struct metric list[METRICS_MAX]; /* names point into `names` */

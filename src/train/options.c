@@ -11,6 +11,7 @@ static const char *const dapo_denominator_names[] = {"step", "generation", NULL}
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
+#define SAMPLER(field) offsetof(struct task_sampler_settings, field)
 
 /* name, aliases, type, offset, min, max, choices, default, help */
 static const struct option top_options[] = {
@@ -26,8 +27,19 @@ static const struct option top_options[] = {
      "Map from task to its share of the groups, such as {extraction: 0.4, push: 0.6}; each task "
      "then "
      "has its own deck. Absent: all rows in one deck."},
+    {"task_sampler", NULL, OPTION_CHOICE, TOP(task_sampler), 0, 0, task_sampler_names, NULL,
+     "Each task has its own deck, and a share of the groups that is 1/K (uniform), as its rows "
+     "(proportional), or changes: dynamic raises tasks whose reward stands still, mtgrpo those "
+     "that "
+     "are bad and do not improve. task_weights are then where it starts (absent: 1/K). Absent: "
+     "task_weights stay as they are."},
+    {"sampler_signal", NULL, OPTION_CHOICE, TOP(sampler_signal), 0, 0, sampler_signal_names, NULL,
+     "What task_sampler dynamic (default eval) and mtgrpo (default train_ema) watch: a task's mean "
+     "reward in evaluations, or a moving average of it in training."},
     {"update_interval", NULL, OPTION_INT, TOP(update_interval), 1, 1 << 20, NULL, "50",
-     "With task_weights: steps whose tasks are planned together, each task at least once."},
+     "With task_weights or task_sampler: steps whose tasks are planned together, after which the "
+     "sampler changes the weights; every task comes at least once where there is room (mtgrpo: as "
+     "often as its weight says, on average)."},
     {"classifier", NULL, OPTION_NODE, TOP(classifier), 0, 0, NULL, NULL,
      "Tasks of rows that name none: a list of rules {task, any: [words], all: [words], regex}, the "
      "first that the user messages satisfy; {default: TASK} may end it. Else such a row is an "
@@ -78,8 +90,20 @@ static const struct option top_options[] = {
 
     {"loss_type", NULL, OPTION_CHOICE, TOP(loss_type), 0, 0, loss_type_names, "dapo",
      "How token losses are averaged; cispo: as dapo, each weighted by its clipped ratio."},
+    {"advantage", NULL, OPTION_CHOICE, TOP(advantage), 0, 0, advantage_names, "grpo",
+     "grpo: reward minus the group's mean, scaled as scale_rewards says; gdpo: each component of "
+     "the rewards normalised in its group, their weighted sum over the batch; gdpo_flat: the "
+     "reference experiment's variant, tasks as components; loo: reward minus the mean of the "
+     "others. Only grpo heeds scale_rewards."},
     {"scale_rewards", NULL, OPTION_CHOICE, TOP(scale_rewards), 0, 0, scale_rewards_names, "group",
-     "What advantages are divided by."},
+     "What advantages of grpo are divided by."},
+    {"dynamic_sampling", NULL, OPTION_BOOL, TOP(dynamic_sampling), 0, 0, NULL, "false",
+     "Groups whose rewards are all equal (gdpo: each component) are replaced by completions of "
+     "their task's next prompt; true where task_sampler mtgrpo is given and this key is not."},
+    {"dynamic_sampling_max_rounds", NULL, OPTION_INT, TOP(dynamic_sampling_max_rounds), 1, 1000,
+     NULL, "2",
+     "Times a step refills such groups; what then has no signal stays as it is. Each round costs "
+     "at most the rollout of a step."},
     {"epsilon", NULL, OPTION_FLOAT, TOP(epsilon), 0, 1e6, NULL, "0.2",
      "The ratio is clipped below at 1 - epsilon."},
     {"epsilon_high", NULL, OPTION_FLOAT, TOP(epsilon_high), 0, 1e6, NULL, NULL,
@@ -139,8 +163,16 @@ static const struct option top_options[] = {
      "never."},
     {"early_stopping_threshold", NULL, OPTION_FLOAT, TOP(early_stopping_threshold), 0, 1e30, NULL,
      "0.0", "What an evaluation must exceed the best by to count as better."},
+    {"stop_rules", NULL, OPTION_NODE, TOP(stop_rules), 0, 0, NULL, NULL,
+     "A list of rules over metrics, each {rule, action: warn or stop (default warn), …}: flat "
+     "(metric, after_step, rise), below (metric, value, count, after_step), plateau (metric, "
+     "value, "
+     "tolerance, count, after_step), still (metric, tolerance, after_step), overfitting (metric, "
+     "against, window, after_step). Each fires at most once, and is logged."},
     {"save_total_limit", NULL, OPTION_INT, TOP(save_total_limit), 0, 1 << 30, NULL, "5",
-     "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted."},
+     "Checkpoints to keep, newest first; 0: all. best_checkpoint is not counted, nor is the one "
+     "from "
+     "before what a stop rule overfitting watches."},
 
     {"max_sampling_logp_difference", NULL, OPTION_FLOAT, TOP(max_sampling_logp_difference), 0, 1e6,
      NULL, "0.0", "Stop when sampler and trainer log-probabilities differ by more than this."},
@@ -176,13 +208,26 @@ static const struct option lora_table[] = {
      "all-linear: all."},
 };
 
+static const struct option sampler_table[] = {
+    {"ema_decay", NULL, OPTION_FLOAT, SAMPLER(ema_decay), 0, 0.999999, NULL, "0.9",
+     "sampler_signal train_ema: what the average keeps at a step that had prompts of the task."},
+    {"learning_rate", NULL, OPTION_FLOAT, SAMPLER(learning_rate), 0, 1e3, NULL, "0.025",
+     "mtgrpo: AdamW's rate on the logits of the weights, for one update."},
+    {"weight_decay", NULL, OPTION_FLOAT, SAMPLER(weight_decay), 0, 1e3, NULL, "1e-5",
+     "mtgrpo: AdamW's weight decay, which draws the weights together."},
+    {"tradeoff", "lambda", OPTION_FLOAT, SAMPLER(tradeoff), 0, 1e3, NULL, "0.25",
+     "mtgrpo: weight of a task's reward beside its improvement; large values favour the worst "
+     "task."},
+    {"improvement_clip", NULL, OPTION_FLOAT, SAMPLER(clip), 0, 1e3, NULL, "0.2",
+     "mtgrpo: improvements count up to this much, up or down."},
+    {"min_weight", NULL, OPTION_FLOAT, SAMPLER(min_weight), 0, 1, NULL, "0.1",
+     "mtgrpo: no task's weight falls below this."},
+    {"max_weight", NULL, OPTION_FLOAT, SAMPLER(max_weight), 0, 1, NULL, "0.6",
+     "mtgrpo: no task's weight rises above this."},
+};
+
 const struct recipe_reserved train_reserved[] = {
-    {"advantage", "GDPO and leave-one-out advantages come with the protocol"},
-    {"task_sampler",
-     "task_weights gives a fixed mix; samplers that change it come with the protocol"},
     {"seeds", "one seed a run; several come with `grpo run`"},
-    {"dynamic_sampling", "groups without signal are not refilled"},
-    {"stop_rules", "runs go to max_steps, or as early_stopping_patience says"},
     {"report_to", "metrics go to metrics.jsonl"},
     {"baseline", "reports come later"},
     {"history", "reports come later"},
@@ -198,6 +243,8 @@ void train_option_tables(struct train_options *o, struct option_table tables[TRA
     optim_option_tables(&o->optim, tables + 1);
     tables[1 + OPTIM_OPTION_TABLES] =
         (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
+    tables[2 + OPTIM_OPTION_TABLES] = (struct option_table){
+        "task_sampler_kwargs", sampler_table, ARRAY_LENGTH(sampler_table), &o->sampler};
 }
 
 /* --- what one key alone cannot say --- */
@@ -322,8 +369,12 @@ static int refuse_idle(const recipe *r, const struct train_options *o, struct er
                                                 "metric_for_best_model",
                                                 "early_stopping_patience",
                                                 "early_stopping_threshold"};
-    if (given(r, "update_interval") && !o->task_weights)
-        return complain(r, "update_interval", err, "is given but task_weights is not");
+    if (given(r, "update_interval") && !o->task_weights && o->task_sampler < 0)
+        return complain(r, "update_interval", err,
+                        "is given but neither task_weights nor task_sampler is");
+    if (given(r, "dynamic_sampling_max_rounds") && !o->dynamic_sampling)
+        return complain(r, "dynamic_sampling_max_rounds", err,
+                        "has no effect without dynamic_sampling: true");
     for (size_t i = 0; i < ARRAY_LENGTH(of_evaluation) && !o->eval_data; i++)
         if (given(r, of_evaluation[i]) && (i || o->eval_steps))
             return complain(r, of_evaluation[i], err, "is given but eval_data is not");
@@ -342,6 +393,68 @@ static int refuse_idle(const recipe *r, const struct train_options *o, struct er
                        "is %d, more than the %d tokens of max_completion_length: lower it",
                        o->soft_overlong_cache, o->max_completion_length);
     return ERR_NONE;
+}
+
+/* The keys of task_sampler_kwargs that the sampler does not look at. */
+static int refuse_idle_kwargs(const recipe *r, const struct train_options *o, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(sampler_table); i++) {
+        const char *key = sampler_table[i].name;
+        bool average = sampler_table[i].offset == SAMPLER(ema_decay);
+        bool used =
+            average ? o->sampler_signal == SIGNAL_TRAIN_EMA : o->task_sampler == SAMPLER_MTGRPO;
+        if (recipe_given(r, "task_sampler_kwargs", key, NULL) && !used)
+            return err_set(err, ERR_USAGE, recipe_where(r, "task_sampler_kwargs", key),
+                           "has no effect without %s",
+                           average ? "sampler_signal train_ema" : "task_sampler mtgrpo");
+    }
+    return ERR_NONE;
+}
+
+/* What is watched must be there at every update. */
+static int check_signal(const recipe *r, const struct train_options *o, struct err *err)
+{
+    int steps = train_generation_steps(o);
+    if (o->update_interval % steps)
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "update_interval"),
+                       "is %d steps, no multiple of the %d that a generation serves "
+                       "(steps_per_generation, num_iterations): weights change between generations",
+                       o->update_interval, steps);
+    if (o->sampler_signal != SIGNAL_EVAL)
+        return ERR_NONE;
+    if (!o->eval_data || !o->eval_steps)
+        return complain(r, given(r, "sampler_signal") ? "sampler_signal" : "task_sampler", err,
+                        "watches evaluations, but there is no eval_data or no eval_steps: give "
+                        "both, or sampler_signal: train_ema");
+    if (o->update_interval % o->eval_steps)
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "update_interval"),
+                       "is %d steps, no multiple of eval_steps %d: an update would find no new "
+                       "evaluation; change one, or set sampler_signal: train_ema",
+                       o->update_interval, o->eval_steps);
+    return ERR_NONE;
+}
+
+static int check_sampler(const recipe *r, struct train_options *o, struct err *err)
+{
+    bool moves = task_sampler_moves(o->task_sampler);
+    if (o->task_weights &&
+        (o->task_sampler == SAMPLER_UNIFORM || o->task_sampler == SAMPLER_PROPORTIONAL))
+        return err_set(err, ERR_USAGE, recipe_where(r, NULL, "task_weights"),
+                       "and task_sampler %s say different things: remove one",
+                       task_sampler_names[o->task_sampler]);
+    if (given(r, "sampler_signal") && !moves)
+        return complain(r, "sampler_signal", err,
+                        "has no effect without task_sampler dynamic or mtgrpo");
+    if (moves && o->sampler_signal < 0)
+        o->sampler_signal = o->task_sampler == SAMPLER_DYNAMIC ? SIGNAL_EVAL : SIGNAL_TRAIN_EMA;
+    if (o->task_sampler == SAMPLER_MTGRPO && !given(r, "dynamic_sampling"))
+        o->dynamic_sampling = true;
+    if (o->sampler.min_weight > o->sampler.max_weight)
+        return err_set(err, ERR_USAGE, recipe_where(r, "task_sampler_kwargs", "min_weight"),
+                       "is %g, more than max_weight %g", o->sampler.min_weight,
+                       o->sampler.max_weight);
+    int status = refuse_idle_kwargs(r, o, err);
+    return status || !moves ? status : check_signal(r, o, err);
 }
 
 static int check_clipping(const recipe *r, struct train_options *o, struct err *err)
@@ -398,8 +511,8 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
                      (status = require(r, "rewards", o->rewards, err)))) ||
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
         (status = optim_options_check(r, &o->optim, !replay, err)) ||
-        (status = refuse_idle(r, o, err)) || (status = check_clipping(r, o, err)) ||
-        (status = check_sampling(r, o, err)))
+        (status = check_sampler(r, o, err)) || (status = refuse_idle(r, o, err)) ||
+        (status = check_clipping(r, o, err)) || (status = check_sampling(r, o, err)))
         return status;
     if (o->lora.lora_dropout > 0)
         return err_set(err, ERR_USAGE, recipe_where(r, "lora", "lora_dropout"),

@@ -9,6 +9,7 @@
 #include "train/advantage.h"
 #include "train/loss.h"
 #include "train/optim_options.h"
+#include "train/task_sampler.h"
 
 struct lora_options {
     int r;
@@ -22,9 +23,12 @@ enum dapo_denominator { DAPO_STEP, DAPO_GENERATION };
 struct train_options {
     /* what is trained on what */
     const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
-    const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt;
+    const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt,
+        *stop_rules;
     const struct yaml_node *classifier; /* data/classify.h */
     int update_interval;
+    int task_sampler, sampler_signal; /* enum task_sampler_kind, enum sampler_signal */
+    struct task_sampler_settings sampler;
     struct lora_options lora;
     /* sampling */
     int num_generations, prompts_per_step, max_completion_length, max_prompt_length;
@@ -33,7 +37,10 @@ struct train_options {
     bool allow_truncated_sampling;
     struct string_list stop_strings;
     /* objective */
-    int loss_type, scale_rewards;              /* enum loss_type, enum scale_rewards */
+    int loss_type, scale_rewards; /* enum loss_type, enum scale_rewards */
+    int advantage;                /* enum advantage_kind */
+    bool dynamic_sampling;
+    int dynamic_sampling_max_rounds;
     int importance_sampling_level;             /* enum sampling_level */
     double epsilon, epsilon_high, delta, beta; /* delta: NaN where not given */
     bool use_bias_correction_kl, mask_truncated_completions;
@@ -54,7 +61,7 @@ struct train_options {
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };
 
-enum { TRAIN_OPTION_TABLES = 2 + OPTIM_OPTION_TABLES };
+enum { TRAIN_OPTION_TABLES = 3 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
 /* Keys the project knows but has not built yet. */

@@ -202,6 +202,18 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         str_printf(out,
                    "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
                    loss_type_names[o->loss_type]);
+    if (o->advantage != ADVANTAGE_GRPO)
+        str_printf(out, "\nplan: advantage %s: scale_rewards has no effect",
+                   advantage_names[o->advantage]);
+    if (o->advantage == ADVANTAGE_GDPO && p->gradient.groups == 1)
+        str_puts(out,
+                 "\nplan: with one prompt at a time gdpo's batch step only rescales its group");
+    if (o->dynamic_sampling)
+        str_printf(
+            out,
+            "\nplan: dynamic_sampling: up to %d times the rollout, and as many prompts, in a "
+            "step whose groups give no signal; epochs are counted without",
+            1 + o->dynamic_sampling_max_rounds);
     if (plan_on_policy(o))
         str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
 }

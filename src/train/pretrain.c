@@ -166,7 +166,7 @@ static int save(struct pretrainer *t, struct err *err)
     struct trainable params = trainable_full(t->work.f);
     if (!status)
         status = checkpoint_save(t->spec->run, &t->state, &t->identity, &params, &t->work.optimizer,
-                                 t->o->save_total_limit, err);
+                                 t->o->save_total_limit, NULL, err);
     if (!status)
         t->saved_step = t->state.step;
     return status;

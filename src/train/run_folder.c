@@ -91,14 +91,50 @@ int run_folder_clean(const char *folder, struct err *err)
     return status;
 }
 
+static void write_rule(struct json_writer *w, const struct stop_rule *r)
+{
+    jw_key(w, "rule");
+    jw_text(w, stop_rule_name(r));
+    jw_key(w, "metric");
+    jw_text(w, r->metric);
+    jw_key(w, "step");
+    jw_int(w, r->fired);
+    jw_key(w, "action");
+    jw_text(w, r->action == STOP_STOP ? "stop" : "warn");
+    jw_key(w, "why");
+    jw_text(w, r->why);
+}
+
+/* The rules that have fired, in the recipe's order. */
+static void write_fired(struct json_writer *w, const struct stop_rules *rules)
+{
+    jw_array_begin(w);
+    for (int i = 0; rules && i < rules->n; i++) {
+        if (rules->rules[i].fired < 0)
+            continue;
+        jw_object_begin(w);
+        write_rule(w, &rules->rules[i]);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+}
+
 /* Why the run ended before its last step; null: it did not. */
 static void write_stopped(struct json_writer *w, const struct run_about *about)
 {
-    if (!about->stopped_early) {
+    const struct stop_rule *rule = about->rules ? stop_rules_stopped(about->rules) : NULL;
+    if (!about->stopped_early && !rule) {
         jw_null(w);
         return;
     }
     jw_object_begin(w);
+    if (rule) {
+        jw_key(w, "reason");
+        jw_text(w, "stop_rule");
+        write_rule(w, rule);
+        jw_object_end(w);
+        return;
+    }
     jw_key(w, "reason");
     jw_text(w, "early_stopping");
     jw_key(w, "step");
@@ -158,6 +194,8 @@ static void write_about(struct str *out, const struct run_about *about)
     write_gates(&w, about);
     jw_key(&w, "stopped");
     write_stopped(&w, about);
+    jw_key(&w, "stop_rules_fired");
+    write_fired(&w, about->rules);
     identity_write(&w, about->identity);
     if (about->identity->rewards.length)
         str_printf(out, ", %s", str_text(&about->identity->rewards));

@@ -9,6 +9,7 @@
 #include "recipe/option.h"
 #include "train/identity.h"
 #include "train/plan.h"
+#include "train/stop_rules.h"
 
 /* *lock: a file descriptor that holds RUN/.lock until it is closed; another process's: ERR_USAGE.
  */
@@ -46,6 +47,7 @@ struct run_about {
     const struct reward_gate *rewards; /* NULL: there are none */
     bool stopped_early;                /* by early_stopping_patience, after `step` */
     int step, not_better;
+    const struct stop_rules *rules; /* NULL: there are none */
 };
 /* Writes RUN/run.json: what produced the run. */
 int run_folder_about(const char *run, const struct run_about *about, struct err *err);

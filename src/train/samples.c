@@ -44,6 +44,13 @@ static void write_components(struct json_writer *w, const struct generation *gen
         jw_key(w, SOFT_OVERLONG);
         jw_double(w, generation_overlong(gen, i));
     }
+    for (int k = 0; !rewards && k < gen->columns.n; k++) { /* a replay hands on what it was given */
+        double value = gen->columns.value[(size_t)k * gen->columns.stride + (size_t)i];
+        if (!isfinite(value))
+            continue;
+        jw_key(w, gen->columns.names[k]);
+        jw_double(w, value);
+    }
     jw_object_end(w);
 }
 
@@ -220,6 +227,30 @@ static int read_reward(const struct reading *in, const json_t *o, struct replay_
     return ERR_NONE;
 }
 
+/* What a reward was made of. Only gdpo asks for it, and then says what it misses. */
+static int read_components(const struct reading *in, const json_t *o, struct replay_line *line)
+{
+    json_t *components = json_object_get(o, "components"), *value;
+    const char *key;
+    size_t room = json_object_size(components);
+    if (!room)
+        return ERR_NONE;
+    line->values = arena_alloc(in->arena, room * sizeof *line->values);
+    if (!line->values)
+        return err_no_memory(in->err, in->where, room * sizeof *line->values);
+    json_object_foreach(components, key, value)
+    {
+        if (!json_is_number(value))
+            continue;
+        struct replay_value *out = &line->values[line->n_values++];
+        out->value = json_number_value(value);
+        out->name = arena_strndup(in->arena, key, strlen(key));
+        if (!out->name)
+            return err_no_memory(in->err, in->where, strlen(key));
+    }
+    return ERR_NONE;
+}
+
 static int read_slice(const struct reading *in, const json_t *o, struct replay_line *line)
 {
     long long slice = -1;
@@ -284,6 +315,8 @@ static int read_line(const struct reading *in, const json_t *o, struct replay_li
         status = read_stop_reason(in, o, line);
     if (!status)
         status = read_slice(in, o, line);
+    if (!status)
+        status = read_components(in, o, line);
     return status ? status : read_reward(in, o, line);
 }
 
@@ -464,6 +497,35 @@ static bool is_eos(const struct episode *e, int id)
     return false;
 }
 
+static double value_of(const struct replay_line *line, const char *name)
+{
+    for (int v = 0; v < line->n_values; v++)
+        if (strcmp(line->values[v].name, name) == 0)
+            return line->values[v].value;
+    return NAN;
+}
+
+static int take_columns(const struct replay *r, const struct replay_line *line,
+                        struct generation *gen, int i, struct err *err)
+{
+    struct generation_columns *c = &gen->columns;
+    bool any = false;
+    for (int k = 0; k < c->n; k++) {
+        double x = value_of(line, c->names[k]);
+        c->value[(size_t)k * c->stride + (size_t)i] = x;
+        any = any || isfinite(x);
+    }
+    if (gen->kind != ADVANTAGE_GDPO || any || !gen->valid[i])
+        return ERR_NONE;
+    char where[300];
+    snprintf(where, sizeof where, "%.220s, line %ld", r->path, line->line);
+    return err_set(err, ERR_INPUT, where,
+                   "has a reward but none of its components, which advantage gdpo normalises one "
+                   "by one: give \"components\" with at least one number under a name such as "
+                   "\"%.120s\"",
+                   c->names[0]);
+}
+
 static int take_line(const struct replay *r, const struct replay_line *line,
                      const struct episode *e, int vocab_size, struct generation *gen,
                      struct err *err)
@@ -490,7 +552,7 @@ static int take_line(const struct replay *r, const struct replay_line *line,
     gen->reward[i] = line->reward;
     gen->valid[i] = isfinite(line->reward);
     gen->slice_of[i] = line->slice;
-    return ERR_NONE;
+    return take_columns(r, line, gen, i, err);
 }
 
 /* Which step of the generation trains which completion: as the lines say, or as the seed draws. */

@@ -11,7 +11,7 @@
 #include "train/generation.h"
 
 /* Appends completion i of a generation as one JSON object. Names of components come from `rewards`
- * (NULL under replay: none). */
+ * (NULL under replay: none, but what gdpo took from the replayed file). */
 void samples_write(struct str *out, const struct generation *gen, int i,
                    const struct reward_set *rewards);
 /* One completion for people: step, task, row, reward, what it is made of, and the text, cut, with
@@ -25,8 +25,15 @@ struct replay_line {
     const char *prompt_id, *task;
     int *prompt_ids, n_prompt_ids; /* n 0: not given */
     int *ids, n_ids;
-    float *logprobs;  /* (n_ids), or NULL */
-    double reward;    /* NaN: failed */
+    float *logprobs; /* (n_ids), or NULL */
+    double reward;   /* NaN: failed */
+    /* numbers of "components", for gdpo: name and value; those that are null or no number left out
+     */
+    struct replay_value {
+        const char *name;
+        double value;
+    } * values;
+    int n_values;
     bool stop_string; /* ended by one */
     int slice;        /* −1: not given */
 };
@@ -55,10 +62,11 @@ struct replay_limits {
 };
 /* Fills the generation with the lines of `step`: groups in file order, `per_group` lines of one
  * prompt each. Rows come from `data` (may be NULL) by id, and prompts without ids are encoded with
- * the episode's codec. A step without lines, an incomplete group, an id beyond the vocabulary, a
- * prompt or completion that is too long: ERR_INPUT naming the line. gen->slices (set by the caller)
- * must divide the completions; "slice" is on all lines of the step, each value equally often, or on
- * none of them, and then the seed decides as it does for sampled completions. */
+ * the episode's codec. Under gdpo every completion with a reward needs its "components". A step
+ * without lines, an incomplete group, an id beyond the vocabulary, a prompt or completion that is
+ * too long: ERR_INPUT naming the line. gen->slices (set by the caller) must divide the completions;
+ * "slice" is on all lines of the step, each value equally often, or on none of them, and then the
+ * seed decides as it does for sampled completions. */
 int replay_load(const struct replay *r, long step, const struct episode *e,
                 const struct dataset *data, const struct replay_limits *limits,
                 struct generation *gen, struct err *err);

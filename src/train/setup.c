@@ -95,6 +95,8 @@ static int open_codec(struct setup *s, struct err *err)
     return status;
 }
 
+enum { MOST_COLUMNS = 128 };
+
 /* Names that only the tasks and rewards at hand decide about. */
 static int check_names(const struct setup *s, struct err *err)
 {
@@ -104,6 +106,12 @@ static int check_names(const struct setup *s, struct err *err)
             return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "rewards"),
                            "a reward is labelled \"" SOFT_OVERLONG
                            "\", which is what soft_overlong_cache logs: give it another label");
+    int columns = s->has_rewards ? reward_set_columns(&s->rewards, NULL, 0) : 0;
+    if (s->o->advantage == ADVANTAGE_GDPO && (!columns || columns > MOST_COLUMNS))
+        return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "advantage"),
+                       "is gdpo, which normalises the components of the rewards one by one, but "
+                       "the recipe's rewards have %d with a weight; expected 1 to %d",
+                       columns, MOST_COLUMNS);
     if (!s->has_eval || eval_metric_exists(metric, &s->eval_data, &s->rewards))
         return ERR_NONE;
     struct str known = {0};
@@ -113,6 +121,42 @@ static int check_names(const struct setup *s, struct err *err)
                 "no evaluation on %.200s has \"%.80s\"; there are %.600s", s->eval_data.path,
                 metric, str_text(&known));
     str_free(&known);
+    return status;
+}
+
+/* Evaluations log these; what steps log is known after the first. */
+static int check_rule(const struct setup *s, const struct stop_rule *r, const char *name,
+                      const char *where, struct err *err)
+{
+    if (!name || strncmp(name, "eval/", 5) != 0 || !s->spec.evaluates)
+        return ERR_NONE;
+    if (!s->has_eval || !s->o->eval_steps)
+        return err_set(err, ERR_USAGE, where,
+                       "line %d: rule %s watches \"%.80s\", but there is no eval_data or no "
+                       "eval_steps",
+                       r->line, stop_rule_name(r), name);
+    if (eval_metric_exists(name, &s->eval_data, &s->rewards))
+        return ERR_NONE;
+    struct str known = {0};
+    eval_metric_list(&known, &s->eval_data, &s->rewards);
+    int status = err_set(err, ERR_USAGE, where,
+                         "line %d: rule %s: no evaluation on %.200s has \"%.80s\"; there are "
+                         "%.600s",
+                         r->line, stop_rule_name(r), s->eval_data.path, name, str_text(&known));
+    str_free(&known);
+    return status;
+}
+
+static int open_rules(struct setup *s, struct err *err)
+{
+    const char *where = recipe_where(s->spec.recipe, NULL, "stop_rules");
+    int status = stop_rules_read(&s->rules, s->o->stop_rules, where, err);
+    for (int i = 0; i < s->rules.n && !status; i++) {
+        const struct stop_rule *r = &s->rules.rules[i];
+        status = check_rule(s, r, r->metric, where, err);
+        if (!status)
+            status = check_rule(s, r, r->against, where, err);
+    }
     return status;
 }
 
@@ -134,6 +178,8 @@ int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
         status = open_rewards(s, err);
     if (!status)
         status = check_names(s, err);
+    if (!status)
+        status = open_rules(s, err);
     if (!status)
         report_generation_config(s);
     return status;
@@ -198,16 +244,67 @@ static int generation_sizes(struct setup *s, int *groups, int *per_group, int *p
     return status;
 }
 
+/* The bounds of mtgrpo must leave room for as many tasks as there are. */
+static int check_bounds(const struct setup *s, int tasks, struct err *err)
+{
+    const struct task_sampler_settings *b = &s->o->sampler;
+    bool low = tasks * b->min_weight > 1, high = tasks * b->max_weight < 1;
+    if (s->o->task_sampler != SAMPLER_MTGRPO || (!low && !high))
+        return ERR_NONE;
+    return err_set(
+        err, ERR_USAGE,
+        recipe_where(s->spec.recipe, "task_sampler_kwargs", low ? "min_weight" : "max_weight"),
+        "is %g, but there are %d tasks, whose weights sum to 1: %s it",
+        low ? b->min_weight : b->max_weight, tasks, low ? "lower" : "raise");
+}
+
+/* What the sampler watches must be in every evaluation. */
+static int check_watched(const struct setup *s, struct err *err)
+{
+    char name[METRIC_NAME];
+    for (int i = 0; s->sampler.signal == SIGNAL_EVAL && i < s->sampler.n && s->has_eval; i++) {
+        snprintf(name, sizeof name, "eval/%s", s->dealer.decks[i].task);
+        if (!eval_metric_exists(name, &s->eval_data, &s->rewards))
+            return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "task_sampler"),
+                           "watches \"%s\", but %.200s has no row of that task: add some, or set "
+                           "sampler_signal: train_ema",
+                           name, s->eval_data.path);
+    }
+    return ERR_NONE;
+}
+
+static void start_sampler(struct setup *s)
+{
+    double share[DEALER_MAX_TASKS];
+    const struct train_options *o = s->o;
+    int n = s->dealer.decks[0].task ? s->dealer.n_decks : 0;
+    for (int i = 0; i < n; i++)
+        share[i] = s->dealer.decks[i].weight;
+    task_sampler_start(&s->sampler, o->task_sampler, o->sampler_signal, &o->sampler, share, n);
+    if (n)
+        dealer_weights(&s->dealer, s->sampler.weight);
+    s->dealer.systematic = o->task_sampler == SAMPLER_MTGRPO;
+}
+
 static int open_dealer(struct setup *s, struct err *err)
 {
+    const struct train_options *o = s->o;
     struct task_weights weights;
-    const char *where = recipe_where(s->spec.recipe, NULL, "task_weights");
-    int status = task_weights_read(&weights, s->o->task_weights, where, err);
+    bool own = !o->task_weights && o->task_sampler >= 0;
+    const char *where = recipe_where(s->spec.recipe, NULL, own ? "task_sampler" : "task_weights");
+    int generations = o->update_interval / train_generation_steps(o);
+    int stretch = (generations ? generations : 1) * s->plan.gradient.groups;
+    int status = own ? task_weights_of_data(&weights, &s->data,
+                                            o->task_sampler == SAMPLER_PROPORTIONAL, where, err)
+                     : task_weights_read(&weights, o->task_weights, where, err);
     if (!status)
-        status = dealer_create(&s->dealer, &s->data, &weights,
-                               s->o->update_interval * s->plan.gradient.groups,
-                               (uint64_t)s->o->seed, where, err);
-    return status;
+        status =
+            dealer_create(&s->dealer, &s->data, &weights, stretch, (uint64_t)o->seed, where, err);
+    if (!status)
+        status = check_bounds(s, s->dealer.n_decks, err);
+    if (!status)
+        start_sampler(s);
+    return status ? status : check_watched(s, err);
 }
 
 static int make_plan(struct setup *s, struct plan_input *in, struct err *err)
@@ -251,11 +348,21 @@ uint64_t setup_groups(const struct setup *s)
 void setup_print_plan(struct str *out, struct setup *s)
 {
     struct dealer *d = &s->dealer;
+    struct dealer_cursor end;
     plan_print(out, &s->plan, s->o);
-    for (int i = 0; i < d->n_decks && d->decks[i].task; i++)
+    if (s->sampler.n)
+        dealer_foresee(d, &end, setup_groups(s));
+    for (int i = 0; i < s->sampler.n; i++)
         str_printf(out, "\n  %-20s %5.1f%% of the groups, %zu rows, %.2f epochs", d->decks[i].task,
-                   100 * d->decks[i].weight, d->decks[i].deck.n,
-                   dealer_epochs(d, i, setup_groups(s)));
+                   100 * d->decks[i].weight, d->decks[i].deck.n, dealer_epochs(d, &end, i));
+    if (task_sampler_moves(s->sampler.kind))
+        str_printf(out,
+                   "\nplan: these are the weights at the start; task_sampler %s changes them every "
+                   "%d steps by %s",
+                   task_sampler_names[s->sampler.kind], s->o->update_interval,
+                   s->sampler.signal == SIGNAL_EVAL
+                       ? "the evaluations: eval_data then also steers the training"
+                       : "the training rewards");
 }
 
 /* --- the engine --- */
@@ -303,6 +410,8 @@ static void tell_engine(struct grpo *g, struct setup *s)
         g->episode.rewards = &s->rewards;
     g->gen.mask_truncated = s->o->mask_truncated_completions;
     g->gen.slices = s->o->steps_per_generation;
+    g->gen.kind = (enum advantage_kind)s->o->advantage;
+    g->gen.scale = (enum scale_rewards)s->o->scale_rewards;
     g->gen.overlong_cache = s->o->soft_overlong_cache;
     g->loss = (struct loss_params){.type = (enum loss_type)s->o->loss_type,
                                    .epsilon = s->o->epsilon,
@@ -320,6 +429,7 @@ static void tell_engine(struct grpo *g, struct setup *s)
 int setup_engine(struct grpo *g, struct setup *s, struct err *err)
 {
     g->dealer = s->dealer;
+    g->sampler = s->sampler;
     s->dealer = (struct dealer){0};
     const struct plan *plan = &s->plan;
     int status = model_open(&g->m, s->spec.device, s->o->model, s->max_context, err);
@@ -338,6 +448,8 @@ int setup_engine(struct grpo *g, struct setup *s, struct err *err)
                                    s->has_rewards && !s->has_replay ? &s->rewards : NULL, err);
     if (!status)
         tell_engine(g, s);
+    if (!status && s->o->advantage == ADVANTAGE_GDPO)
+        status = generation_columns(&g->gen, &s->rewards, err);
     return status;
 }
 
@@ -357,6 +469,7 @@ void setup_close_engine(struct grpo *g, struct setup *s)
 void setup_close(struct setup *s)
 {
     dealer_free(&s->dealer);
+    stop_rules_free(&s->rules);
     if (s->has_replay)
         replay_close(&s->replay);
     if (s->has_data)

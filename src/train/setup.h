@@ -5,6 +5,7 @@
 #define TRAIN_SETUP_H
 #include "train/grpo.h"
 #include "train/plan.h"
+#include "train/stop_rules.h"
 
 struct setup_spec {
     const struct train_options *o;
@@ -29,6 +30,8 @@ struct setup {
     char ignored[512];    /* of generation_config.json; "" when nothing is */
     struct err gate;      /* with keep_gates: the first check that said no; code 0: none */
     struct dealer dealer; /* made with the plan */
+    struct task_sampler sampler;
+    struct stop_rules rules;
     struct plan plan;
     int longest_prompt; /* tokens, over all that is sampled from */
     int max_context;

@@ -15,6 +15,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "formats/jsonl.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 #include "train/setup.h"
@@ -29,17 +30,23 @@ struct trainer {
     struct track track;
     struct identity identity;
     struct train_state state;
-    int saved_step;    /* of the newest checkpoint that is up to date; −1: none */
-    double saved_at;   /* clock of the newest checkpoint, or of the start */
-    struct str sample; /* one line of samples.jsonl, reused */
+    struct dealing dealing; /* of the state, where prompts are dealt */
+    int saved_step;         /* of the newest checkpoint that is up to date; −1: none */
+    double saved_at;        /* clock of the newest checkpoint, or of the start */
+    struct str sample;      /* one line of samples.jsonl, reused */
     struct progress progress;
     bool unfinished; /* the step's evaluation and its line of metrics are still to come */
     int lock;        /* file descriptor; −1: none */
 };
 
-static bool stopped_early(const struct trainer *t)
+static bool out_of_patience(const struct trainer *t)
 {
     return early_stop(&t->state.best, t->o->early_stopping_patience);
+}
+
+static bool stopped_early(const struct trainer *t)
+{
+    return out_of_patience(t) || stop_rules_stopped(&t->setup.rules);
 }
 
 /* --- opening --- */
@@ -101,7 +108,8 @@ static int write_run_json(const struct trainer *t, struct err *err)
                                     .total = t->setup.plan.total,
                                     .micro_batch = t->setup.plan.gradient.micro_batch,
                                     .rewards = t->gate.items ? &t->gate : NULL,
-                                    .stopped_early = stopped_early(t),
+                                    .stopped_early = out_of_patience(t),
+                                    .rules = &t->setup.rules,
                                     .step = t->state.step,
                                     .not_better = t->state.best.not_better};
     return run_folder_about(t->spec->run, &about, err);
@@ -117,7 +125,7 @@ static int save(struct trainer *t, struct err *err)
     struct trainable params = trainable_adapter(t->grpo.a);
     if (!status)
         status = checkpoint_save(t->spec->run, &t->state, &t->identity, &params, &t->grpo.optimizer,
-                                 t->o->save_total_limit, err);
+                                 t->o->save_total_limit, &t->setup.rules, err);
     if (!status) {
         t->saved_step = t->state.step;
         t->saved_at = clock_seconds();
@@ -166,8 +174,8 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
     const struct generation *gen = &t->grpo.gen;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double tokens = 0;
-    for (int i = 0; i < generation_count(gen); i++)
+    double tokens = (double)t->grpo.report.tokens; /* with those that were replaced */
+    for (int i = 0; t->grpo.replay && i < generation_count(gen); i++)
         tokens += generation_sample(gen, i)->completion.length;
     struct metric list[] = {
         {"step_time", seconds},
@@ -276,11 +284,112 @@ static bool save_due(const struct trainer *t)
 
 static int end_early(struct trainer *t, struct err *err)
 {
-    log_info("early stopping after step %d: %d evaluations in a row without a better %s than %.4f "
-             "of step %d",
-             t->state.step, t->state.best.not_better, t->o->metric_for_best_model,
-             t->state.best.value, t->state.best.step);
+    const struct stop_rule *rule = stop_rules_stopped(&t->setup.rules);
+    if (rule)
+        log_info("stopping after step %d: rule %s", t->state.step, stop_rule_name(rule));
+    else
+        log_info(
+            "early stopping after step %d: %d evaluations in a row without a better %s than %.4f "
+            "of step %d",
+            t->state.step, t->state.best.not_better, t->o->metric_for_best_model,
+            t->state.best.value, t->state.best.step);
     return write_run_json(t, err);
+}
+
+/* At the end of a stretch the task sampler weighs the tasks for the next one. */
+static void update_weights(struct trainer *t)
+{
+    struct grpo *g = &t->grpo;
+    struct task_sampler *s = &g->sampler;
+    double signal[DEALER_MAX_TASKS];
+    if (!t->state.dealing || !task_sampler_moves(s->kind) ||
+        t->state.step % t->o->update_interval != 0)
+        return;
+    for (int i = 0; i < s->n && s->signal == SIGNAL_EVAL; i++) {
+        char name[METRIC_NAME];
+        snprintf(name, sizeof name, "eval/%s", g->dealer.decks[i].task);
+        signal[i] = metrics_get(&g->metrics, name);
+    }
+    task_sampler_update(s, signal);
+    dealer_weights(&g->dealer, s->weight);
+}
+
+static double logged_value(const void *metrics, const char *name)
+{
+    return metrics_get(metrics, name);
+}
+
+/* What a step does not log at all cannot be watched: said after the first, for a name may be wrong.
+ * (Evaluations were asked before the run.) */
+static int check_watched(const struct trainer *t, const struct stop_rule *r, const char *name,
+                         struct err *err)
+{
+    const struct metrics *m = &t->grpo.metrics;
+    bool there = !name || strncmp(name, "eval/", 5) == 0;
+    for (int i = 0; i < m->n && !there; i++)
+        there = strcmp(m->list[i].name, name) == 0;
+    if (there)
+        return ERR_NONE;
+    return err_set(err, ERR_USAGE, recipe_where(t->spec->recipe, NULL, "stop_rules"),
+                   "line %d: rule %s watches \"%.80s\", which no step logs; metrics.jsonl has the "
+                   "names",
+                   r->line, stop_rule_name(r), name);
+}
+
+/* Judges the step's metrics; a rule that fires is logged beside them, once, and in run.json. */
+static int judge_rules(struct trainer *t, struct err *err)
+{
+    struct stop_rules *rules = &t->setup.rules;
+    int step = t->state.step, fired = 0, status = ERR_NONE;
+    for (int i = 0; step == 1 && i < rules->n && !status; i++) {
+        status = check_watched(t, &rules->rules[i], rules->rules[i].metric, err);
+        if (!status)
+            status = check_watched(t, &rules->rules[i], rules->rules[i].against, err);
+    }
+    if (!status)
+        status = stop_rules_feed(rules, step, logged_value, &t->grpo.metrics, err);
+    for (int i = 0; i < rules->n && !status; i++) {
+        const struct stop_rule *r = &rules->rules[i];
+        if (r->fired != step)
+            continue;
+        fired++;
+        log_warn("step %d: stop rule %s (%s): %s", step, stop_rule_name(r),
+                 r->action == STOP_STOP ? "stop" : "warn", r->why);
+        metrics_add(&t->grpo.metrics, 1, "stop_rules/%d_%s", i + 1, stop_rule_name(r));
+    }
+    return status || !fired ? status : write_run_json(t, err);
+}
+
+static double line_value(const void *line, const char *name)
+{
+    const json_t *value = json_object_get(line, name);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* The rules see again what they saw before the checkpoint: the log up to its length. */
+static int recall_rules(struct trainer *t, struct err *err)
+{
+    struct str path = {0};
+    struct jsonl_reader reader = {0};
+    json_t *line = NULL;
+    if (!t->setup.rules.n)
+        return ERR_NONE;
+    path_join(&path, t->spec->run, "metrics.jsonl");
+    int status = path.failed ? err_no_memory(err, t->spec->run, path.capacity)
+                             : jsonl_open(&reader, str_text(&path), err);
+    while (!status && reader.position < t->state.logs.metrics &&
+           jsonl_next(&reader, &line, err) != 0) {
+        json_int_t step = json_integer_value(json_object_get(line, "step"));
+        if (!line) /* unreadable, or no JSON */
+            status = err ? (int)err->code : ERR_INPUT;
+        else if (step >= 0 && step <= t->state.step)
+            status = stop_rules_feed(&t->setup.rules, (int)step, line_value, line, err);
+        json_decref(line);
+        line = NULL;
+    }
+    jsonl_close(&reader);
+    str_free(&path);
+    return status;
 }
 
 /* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
@@ -291,12 +400,15 @@ static int finish_step(struct trainer *t, double step_seconds, struct err *err)
     double started = clock_seconds();
     int status = eval_due(t) ? evaluate(t, &g->metrics, err) : ERR_NONE;
     if (!status)
+        status = judge_rules(t, err);
+    if (!status)
         status =
             track_metrics(&t->track, t->state.step, g->metrics.list, (size_t)g->metrics.n, err);
     if (!status)
         status = write_timing(t, step_seconds, clock_seconds() - started, err);
     if (status)
         return status;
+    update_weights(t);
     t->unfinished = false;
     show_step(t);
     show_sample(t);
@@ -332,6 +444,8 @@ static int start_fresh(struct trainer *t, struct err *err)
     if (!status && t->setup.has_eval) {
         metrics_clear(&t->grpo.metrics);
         status = evaluate(t, &t->grpo.metrics, err);
+        if (!status)
+            status = judge_rules(t, err);
         if (!status)
             status =
                 track_metrics(&t->track, 0, t->grpo.metrics.list, (size_t)t->grpo.metrics.n, err);
@@ -372,6 +486,9 @@ static int continue_run(struct trainer *t, int step, bool *finished, struct err 
     struct trainable params = trainable_adapter(t->grpo.a);
     int status =
         checkpoint_load(t->spec->run, step, &t->state, &check, &params, &t->grpo.optimizer, err);
+    if (status)
+        return status;
+    status = recall_rules(t, err);
     if (status)
         return status;
     t->unfinished = t->state.pending != NULL;
@@ -468,6 +585,10 @@ static int prepare(struct trainer *t, struct err *err)
         status = make_identity(t, err);
     if (!status)
         status = setup_engine(&t->grpo, &t->setup, err);
+    t->dealing = (struct dealing){&t->grpo.dealer, &t->grpo.cursor, &t->grpo.sampler,
+                                  spec->o->prompts_per_step * spec->o->steps_per_generation,
+                                  train_generation_steps(spec->o)};
+    t->state.dealing = t->grpo.dealer.n_decks ? &t->dealing : NULL;
     t->eval_episode = t->grpo.episode;
     t->eval_episode.rewards = t->setup.has_rewards ? &t->setup.rewards : NULL;
     if (!status)

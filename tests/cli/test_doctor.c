@@ -191,6 +191,29 @@ static void task_weights(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* What the reference experiment's options do not do, or do besides. */
+static void advantages_and_samplers(void **state)
+{
+    (void)state;
+    struct ground g = ground_make("max_steps: 100\nadvantage: gdpo_flat\nscale_rewards: none\n"
+                                  "eval_data: tests/demo/eval.jsonl\neval_steps: 50\n"
+                                  "task_sampler: dynamic\n");
+    json_t *r = doctor(&g, 0, "--no-measure");
+    assert_non_null(strstr(text_at(entry(r, "warnings", "scale_rewards"), "text"), "gdpo_flat"));
+    assert_non_null(entry(r, "warnings", "gdpo_flat"));
+    assert_non_null(
+        strstr(text_at(entry(r, "warnings", "sampler_sees_eval"), "text"), "eval_data"));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+    g = ground_make("max_steps: 100\nadvantage: gdpo\ntask_sampler: mtgrpo\n");
+    r = doctor(&g, 0, ""); /* with a measured step */
+    assert_null(entry(r, "warnings", "scale_rewards"));
+    assert_null(entry(r, "warnings", "gdpo_flat"));
+    assert_null(entry(r, "warnings", "sampler_sees_eval"));
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
 static void people_read_the_same(void **state)
 {
     (void)state;
@@ -475,6 +498,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields),
         cmocka_unit_test(task_weights),
+        cmocka_unit_test(advantages_and_samplers),
         cmocka_unit_test(people_read_the_same),
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(contamination),

@@ -23,6 +23,7 @@
 #include "reward/schema.h"
 #include "tokenizer/jinja.h"
 #include "tokenizer/tokenizer.h"
+#include "train/stop_rules.h"
 #include "train/dealer.h"
 #include "train/pretrain_corpus.h"
 #include "train/pretrain_export.h"
@@ -171,6 +172,7 @@ static int give_recipe(const char *path, struct err *err)
     struct train_options o;
     struct train_chat chat = {0};
     struct task_weights weights;
+    struct stop_rules rules = {0};
     struct peft_config lora;
     const char *const set[] = {"lora.r=3", "stop_strings=[a, b]"};
     int status = train_recipe_load(&r, &o, path, set, 2, false, err);
@@ -178,6 +180,9 @@ static int give_recipe(const char *path, struct err *err)
         status = train_chat_options(&chat, r, &o, err);
     if (!status)
         status = task_weights_read(&weights, o.task_weights, "task_weights", err);
+    if (!status)
+        status = stop_rules_read(&rules, o.stop_rules, "stop_rules", err);
+    stop_rules_free(&rules);
     if (!status)
         status = train_peft_config(&lora, &o, err);
     train_chat_free(&chat);
@@ -312,7 +317,9 @@ static void make_files(void)
                "lora: {r: 2, target_modules: [q_proj, down_proj]}\n"
                "task_weights: {a: 1, b: 2.5}\nsystem_prompt: {a: Oi, b: Olá}\n"
                "chat_template_kwargs: {enable_thinking: false, n: [1, {x: y}]}\n"
-               "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr_rate: 0.1}\n");
+               "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr_rate: 0.1}\n"
+               "advantage: gdpo\ntask_sampler: mtgrpo\ntask_sampler_kwargs: {lambda: 1}\n"
+               "stop_rules: [{rule: below, metric: reward, value: 0.1}, {rule: overfitting}]\n");
     write_text(in_folder(folder, "pretrain.yaml"),
                "config: c\ntokenizer: t\ndata: d\nmax_steps: 3\n"
                "lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr_rate: 0.1}\n");
@@ -323,7 +330,8 @@ static void make_files(void)
                "\"content\": \"b\"}]}\n");
     write_text(in_folder(folder, "samples.jsonl"),
                "{\"step\": 1, \"prompt_id\": \"p\", \"prompt_ids\": [1, 2], \"ids\": [3, 4], "
-               "\"logprobs\": [-0.5, -1], \"reward\": 1, \"task\": \"a\", \"slice\": 0}\n"
+               "\"logprobs\": [-0.5, -1], \"reward\": 1, \"task\": \"a\", \"slice\": 0, "
+               "\"components\": {\"x\": 1, \"x/y\": 0.5, \"z\": null}}\n"
                "{\"step\": 1, \"prompt_id\": \"p\", \"prompt_ids\": [1, 2], \"ids\": [5], "
                "\"logprobs\": [-2], \"reward\": 0.5, \"task\": \"a\", \"slice\": 0}\n");
     shell("mkdir '%s/run' '%s/shards'", folder, folder);

@@ -23,6 +23,9 @@ int train_evaluate(const struct trainer_eval_call *call, struct metrics *out, st
     int status = eval_run(&q, &result, err);
     if (!status)
         metrics_add(out, result.overall.numbers.mean, "eval/mean_reward");
+    for (int t = 0; !status && t < result.n_tasks; t++)
+        if (*result.tasks[t].name)
+            metrics_add(out, result.tasks[t].numbers.mean, "eval/%s", result.tasks[t].name);
     eval_free(&result);
     return status;
 }

@@ -37,7 +37,8 @@ struct train_run {
 int train_run(const struct train_run *r, struct trainer_result *result, struct err *err);
 /* The same where it must go well. */
 struct trainer_result train_ok(const struct train_run *r);
-/* The evaluation of `grpo train` without its file: the mean reward over eval_data. */
+/* The evaluation of `grpo train` without its file: the mean reward over eval_data and of its tasks.
+ */
 int train_evaluate(const struct trainer_eval_call *call, struct metrics *out, struct err *err);
 
 /* FOLDER/NAME, from a ring of static buffers (eight calls live at a time). */

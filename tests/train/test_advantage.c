@@ -1,5 +1,7 @@
 /* test_advantage.c: advantages and reward statistics against TRL (tests/oracle/trl/advantage.json):
- * every scale_rewards; groups with spread, without variance, with missing rewards. */
+ * every scale_rewards; groups with spread, without variance, with missing rewards. Then GDPO,
+ * leave-one-out and the reference experiment's flat function (gdpo.json), and what TRL's rounding
+ * hides: no variance is no signal, to the last bit. */
 #include <math.h>
 #include <string.h>
 #include "../support/support.h"
@@ -48,7 +50,13 @@ static void check_case(const json_t *c, int per_group)
         invalid += !valid[i];
     }
     struct advantage_stats stats;
-    advantage_compute(got, reward, valid, GROUPS, per_group, scale_of(scale), &stats);
+    advantage_compute(got,
+                      &(struct advantage_input){.scale = scale_of(scale),
+                                                .groups = GROUPS,
+                                                .per_group = per_group,
+                                                .reward = reward,
+                                                .valid = valid},
+                      &stats);
     for (int first = 0; first < n; first += per_group) {
         double largest = 0;
         for (int i = first; i < first + per_group; i++)
@@ -94,7 +102,13 @@ static void equal_rewards_give_zero(void **state)
             valid[i] = true;
         }
         for (int scale = SCALE_GROUP; scale <= SCALE_NONE; scale++) {
-            advantage_compute(got, reward, valid, 1, n, (enum scale_rewards)scale, &stats);
+            advantage_compute(got,
+                              &(struct advantage_input){.scale = (enum scale_rewards)scale,
+                                                        .groups = 1,
+                                                        .per_group = n,
+                                                        .reward = reward,
+                                                        .valid = valid},
+                              &stats);
             for (int i = 0; i < n; i++)
                 assert_true(got[i] == 0);
             assert_int_equal(stats.zero_variance, 1);
@@ -109,12 +123,219 @@ static void nothing_valid(void **state)
     bool valid[4] = {false, false, false, false};
     float got[4] = {9, 9, 9, 9};
     struct advantage_stats stats;
-    advantage_compute(got, reward, valid, 2, 2, SCALE_BATCH, &stats);
+    advantage_compute(
+        got,
+        &(struct advantage_input){
+            .scale = SCALE_BATCH, .groups = 2, .per_group = 2, .reward = reward, .valid = valid},
+        &stats);
     for (int i = 0; i < 4; i++)
         assert_true(got[i] == 0);
     assert_true(isnan(stats.reward_mean) && isnan(stats.reward_std));
     assert_int_equal(stats.invalid, 4);
     assert_int_equal(stats.zero_variance, 2);
+}
+
+/* --- several columns, and the other kinds --- */
+
+enum { MAX_COLUMNS = 5 };
+
+struct batch {
+    struct advantage_input in;
+    double reward[MAX_ROWS], column[MAX_COLUMNS * MAX_ROWS], weight[MAX_COLUMNS], scratch[MAX_ROWS];
+    bool valid[MAX_ROWS];
+    int task[MAX_ROWS];
+    float got[MAX_ROWS];
+    struct advantage_stats stats;
+};
+
+static void batch_compute(struct batch *b)
+{
+    b->in.reward = b->reward;
+    b->in.valid = b->valid;
+    b->in.column = b->column;
+    b->in.weight = b->weight;
+    b->in.task = b->task;
+    b->in.scratch = b->scratch;
+    b->in.stride = MAX_ROWS;
+    advantage_compute(b->got, &b->in, &b->stats);
+}
+
+/* Against TRL, relative to `scale` (or the largest advantage): its float32 cancels where rewards
+ * are large and differences small. */
+static void same_advantages(const struct batch *b, const json_t *c, double scale)
+{
+    const json_t *want = json_object_get(c, "advantages");
+    size_t n = json_array_size(want);
+    assert_int_equal(n, b->in.groups * b->in.per_group);
+    for (size_t i = 0; i < n; i++)
+        scale = fmax(scale, fabs(json_number_value(json_array_get(want, i))));
+    for (size_t i = 0; i < n; i++) {
+        double expected = json_number_value(json_array_get(want, i));
+        if (!(fabs(b->got[i] - expected) <= 1e-5 * scale))
+            fail_msg("%s, row %zu: %.9g, expected %.9g",
+                     json_string_value(json_object_get(c, "name")), i, (double)b->got[i], expected);
+    }
+}
+
+static void read_sizes(struct batch *b, const json_t *c, enum advantage_kind kind)
+{
+    size_t n = json_array_size(json_object_get(c, "advantages"));
+    b->in = (struct advantage_input){
+        .kind = kind, .per_group = (int)json_integer_value(json_object_get(c, "per_group"))};
+    b->in.groups = (int)n / b->in.per_group;
+    assert_true(n > 0 && n <= MAX_ROWS && b->in.groups * b->in.per_group == (int)n);
+}
+
+/* Rewards with what is null left out. */
+static double read_rewards(struct batch *b, const json_t *c)
+{
+    double largest = 0;
+    size_t n = json_fixture_doubles(b->reward, MAX_ROWS, c, "rewards");
+    for (size_t i = 0; i < n; i++) {
+        b->valid[i] = !isnan(b->reward[i]);
+        largest = b->valid[i] ? fmax(largest, fabs(b->reward[i])) : largest;
+    }
+    return largest;
+}
+
+static void read_columns(struct batch *b, const json_t *c)
+{
+    const json_t *row;
+    size_t i;
+    b->in.n_columns = (int)json_fixture_doubles(b->weight, MAX_COLUMNS, c, "weights");
+    json_array_foreach(json_object_get(c, "rows"), i, row)
+    {
+        b->valid[i] = false;
+        b->reward[i] = 0;
+        for (int k = 0; k < b->in.n_columns; k++) {
+            const json_t *value = json_array_get(row, (size_t)k);
+            double x = json_is_number(value) ? json_number_value(value) : NAN;
+            b->column[k * MAX_ROWS + (int)i] = x;
+            b->valid[i] = b->valid[i] || !isnan(x);
+            b->reward[i] += isnan(x) ? 0 : b->weight[k] * x;
+        }
+    }
+}
+
+static void trl_gdpo(void **state)
+{
+    (void)state;
+    json_t *root = json_fixture("trl/gdpo.json"), *c;
+    size_t i;
+    json_array_foreach(json_object_get(root, "gdpo"), i, c)
+    {
+        struct batch b;
+        read_sizes(&b, c, ADVANTAGE_GDPO);
+        read_columns(&b, c);
+        batch_compute(&b);
+        same_advantages(&b, c, 0);
+    }
+    assert_int_equal(i, 11);
+    json_decref(root);
+}
+
+static void trl_leave_one_out(void **state)
+{
+    (void)state;
+    json_t *root = json_fixture("trl/gdpo.json"), *c;
+    size_t i;
+    json_array_foreach(json_object_get(root, "loo"), i, c)
+    {
+        struct batch b;
+        read_sizes(&b, c, ADVANTAGE_LOO);
+        double largest = read_rewards(&b, c);
+        batch_compute(&b);
+        same_advantages(&b, c, largest);
+    }
+    assert_int_equal(i, 3);
+    json_decref(root);
+}
+
+static void the_documents_function(void **state)
+{
+    (void)state;
+    json_t *root = json_fixture("trl/gdpo.json"), *c;
+    size_t i;
+    json_array_foreach(json_object_get(root, "flat"), i, c)
+    {
+        struct batch b;
+        double task[MAX_ROWS];
+        read_sizes(&b, c, ADVANTAGE_GDPO_FLAT);
+        read_rewards(&b, c);
+        for (int g = 0; g < (int)json_fixture_doubles(task, MAX_ROWS, c, "tasks"); g++)
+            b.task[g] = (int)task[g];
+        batch_compute(&b);
+        same_advantages(&b, c, 0);
+    }
+    assert_int_equal(i, 6);
+    json_decref(root);
+}
+
+/* Three groups of four rows and two columns: in the first both columns are flat, in the second one
+ * is, in the third the columns vary and their sum does not. */
+static struct batch three_groups(void)
+{
+    static const double rows[2][12] = {
+        {0.1, 0.1, 0.1, 0.1, 0.7, 0.7, 0.7, 0.7, 0.2, 0.4, 0.2, 0.4},
+        {0.3, 0.3, 0.3, 0.3, 0.1, 0.9, 0.1, 0.1, 0.4, 0.2, 0.4, 0.2},
+    };
+    struct batch b = {.in = {.kind = ADVANTAGE_GDPO, .groups = 3, .per_group = 4, .n_columns = 2},
+                      .weight = {1, 1}};
+    for (int i = 0; i < 12; i++) {
+        b.valid[i] = true;
+        b.column[i] = rows[0][i];
+        b.column[MAX_ROWS + i] = rows[1][i];
+        b.reward[i] = rows[0][i] + rows[1][i];
+    }
+    return b;
+}
+
+static void signal_is_counted_by_column(void **state)
+{
+    (void)state;
+    struct batch b = three_groups();
+    int present, flat;
+    b.weight[1] = 0.5; /* else the third group's columns cancel */
+    batch_compute(&b);
+    assert_int_equal(b.stats.zero_variance, 1);
+    for (int i = 0; i < 12; i++)
+        assert_true(i < 4 ? b.got[i] == 0 : b.got[i] != 0);
+    advantage_column_groups(&b.in, 0, &present, &flat);
+    assert_true(present == 3 && flat == 2);
+    advantage_column_groups(&b.in, 1, &present, &flat);
+    assert_true(present == 3 && flat == 1);
+    /* The same rewards as one sum: the third group looks equal, and GRPO learns nothing there. */
+    b.in.kind = ADVANTAGE_GRPO;
+    for (int i = 8; i < 12; i++)
+        b.reward[i] = 0.6;
+    batch_compute(&b);
+    assert_int_equal(b.stats.zero_variance, 2);
+    /* A column of weight 0 makes no signal. */
+    b = three_groups();
+    b.weight[1] = 0;
+    batch_compute(&b);
+    assert_int_equal(b.stats.zero_variance, 2);
+    for (int i = 0; i < 8; i++)
+        assert_true(b.got[i] == 0);
+}
+
+/* A failed row is in no mean: its values, whatever they are, change no advantage but its own. */
+static void failed_rows_are_out(void **state)
+{
+    (void)state;
+    for (int kind = ADVANTAGE_GRPO; kind <= ADVANTAGE_LOO; kind++) {
+        struct batch a = three_groups(), b = three_groups();
+        a.in.kind = b.in.kind = (enum advantage_kind)kind;
+        a.valid[5] = b.valid[5] = false;
+        b.column[5] = -1e6;
+        b.column[MAX_ROWS + 5] = INFINITY;
+        b.reward[5] = NAN;
+        batch_compute(&a);
+        batch_compute(&b);
+        assert_memory_equal(a.got, b.got, 12 * sizeof *a.got);
+        assert_true(b.got[5] == 0);
+        assert_int_equal(b.stats.invalid, 1);
+    }
 }
 
 int main(void)
@@ -123,6 +344,11 @@ int main(void)
         cmocka_unit_test(trl),
         cmocka_unit_test(equal_rewards_give_zero),
         cmocka_unit_test(nothing_valid),
+        cmocka_unit_test(trl_gdpo),
+        cmocka_unit_test(trl_leave_one_out),
+        cmocka_unit_test(the_documents_function),
+        cmocka_unit_test(signal_is_counted_by_column),
+        cmocka_unit_test(failed_rows_are_out),
     };
     return cmocka_run_group_tests_name("advantage", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* test_dealer.c: the task mix. Counts by the document's rule, each task's own deck without repeats
- * within a pass, the mix in every stretch, and all of it a function of seed and position. */
+/* test_dealer.c: the task mix. Counts by the document's rule and the systematic one, each task's
+ * own deck without repeats within a pass whatever the weights do and whoever takes cards out of
+ * turn, the mix in every stretch, and all of it a function of seed, cursor and weights. */
 #include <stdio.h>
 #include <string.h>
 #include "../support/support.h"
@@ -66,12 +67,15 @@ static void the_mix_and_the_decks(void **state)
     assert_int_equal(
         read_weights(&w, "{extraction: 4, sql_qa: 4, insights: 1, push: 1}", &root, &err), 0);
     struct dealer d;
+    struct dealer_cursor at = {0}, foreseen;
     assert_int_equal(dealer_create(&d, &data, &w, STRETCH, 42, "where", &err), 0);
     int seen[ROWS] = {0}, total[TASKS] = {0}, order[2][STRETCH], same = 0;
     for (uint64_t p = 0; p < 40 * STRETCH; p++) {
         uint64_t epoch;
-        size_t row = dealer_row(&d, p, &epoch);
+        int deck;
+        size_t row = dealer_deal(&d, &at, &deck, &epoch);
         assert_true(row < ROWS);
+        assert_string_equal(d.decks[deck].task, data.rows[row].task);
         int t = 0;
         while (strcmp(data.rows[row].task, tasks[t]) != 0)
             t++;
@@ -92,14 +96,17 @@ static void the_mix_and_the_decks(void **state)
     for (int p = 0; p < STRETCH; p++)
         same += order[0][p] == order[1][p];
     assert_true(same < STRETCH * 3 / 4); /* each stretch has an order of its own */
-    /* dealt before a position over the deck's size */
-    assert_true(dealer_epochs(&d, 2, 40 * STRETCH) == 40.0);
-    assert_true(dealer_epochs(&d, 0, STRETCH) == 20.0 / 30);
+    assert_true(dealer_epochs(&d, &at, 2) == 40.0);
+    assert_int_equal(dealer_cards(&d, &at), 40 * STRETCH);
+    dealer_foresee(&d, &foreseen, 40 * STRETCH);
+    assert_memory_equal(&foreseen, &at, sizeof at);
+    dealer_foresee(&d, &foreseen, STRETCH);
+    assert_true(dealer_epochs(&d, &foreseen, 0) == 20.0 / 30);
     dealer_free(&d);
     yaml_free(&root);
 }
 
-static void a_position_is_all_it_depends_on(void **state)
+static void a_cursor_is_all_it_depends_on(void **state)
 {
     (void)state;
     enum { POSITIONS = 700 };
@@ -117,16 +124,21 @@ static void a_position_is_all_it_depends_on(void **state)
     assert_int_equal(dealer_create(&other, &data, &w, 7, 2, "where", &err), 0);
     size_t at[POSITIONS];
     uint64_t epochs[POSITIONS];
+    static struct dealer_cursor cursors[POSITIONS + 1];
+    struct dealer_cursor others = {0};
     int differs = 0;
     for (uint64_t p = 0; p < POSITIONS; p++) {
-        at[p] = dealer_row(&forward, p, &epochs[p]);
-        differs += at[p] != dealer_row(&other, p, NULL);
+        cursors[p + 1] = cursors[p];
+        at[p] = dealer_deal(&forward, &cursors[p + 1], NULL, &epochs[p]);
+        differs += at[p] != dealer_deal(&other, &others, NULL, NULL);
     }
     assert_true(differs > POSITIONS / 2);
     for (uint64_t i = 0; i < POSITIONS; i++) {
         uint64_t p = i * 211 % POSITIONS, epoch;
-        assert_int_equal(dealer_row(&jumping, p, &epoch), at[p]);
+        struct dealer_cursor cursor = cursors[p];
+        assert_int_equal(dealer_deal(&jumping, &cursor, NULL, &epoch), at[p]);
         assert_int_equal(epoch, epochs[p]);
+        assert_memory_equal(&cursor, &cursors[p + 1], sizeof cursor);
     }
     dealer_free(&forward);
     dealer_free(&jumping);
@@ -145,13 +157,148 @@ static void one_deck_without_weights(void **state)
     struct deck deck;
     assert_int_equal(dealer_create(&d, &data, &none, STRETCH, 9, "where", &err), 0);
     assert_int_equal(deck_create(&deck, ROWS, 9, 0, &err), 0);
+    struct dealer_cursor at = {0};
     for (uint64_t p = 0; p < 3 * ROWS; p++) {
         uint64_t epoch[2];
-        assert_int_equal(dealer_row(&d, p, &epoch[0]), deck_row(&deck, p, &epoch[1]));
+        assert_int_equal(dealer_deal(&d, &at, NULL, &epoch[0]), deck_row(&deck, p, &epoch[1]));
         assert_int_equal(epoch[0], epoch[1]);
     }
     dealer_free(&d);
     deck_free(&deck);
+}
+
+/* Weights that change at every stretch, and cards taken out of turn in between: no row comes twice
+ * from a pass, none is left out, and each stretch has the counts of its weights. */
+static void changing_weights_keep_the_decks(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct yaml_node root;
+    struct task_weights w;
+    struct dataset data = make_data();
+    assert_int_equal(
+        read_weights(&w, "{extraction: 1, sql_qa: 1, insights: 1, push: 1}", &root, &err), 0);
+    struct dealer d;
+    struct dealer_cursor at = {0};
+    assert_int_equal(dealer_create(&d, &data, &w, STRETCH, 7, "where", &err), 0);
+    int seen[ROWS] = {0};
+    for (int stretch = 0; stretch < 30; stretch++) {
+        double weight[TASKS] = {0.1, 0.1, 0.1, 0.1};
+        int count[TASKS] = {0}, want[TASKS];
+        weight[stretch % TASKS] = 0.7;
+        dealer_weights(&d, weight);
+        dealer_counts(want, weight, TASKS, STRETCH);
+        for (int p = 0; p < STRETCH; p++) {
+            uint64_t epoch;
+            int deck;
+            size_t row = dealer_deal(&d, &at, &deck, &epoch);
+            assert_int_equal(epoch, seen[row]++);
+            count[deck]++;
+            if (p % 3 == 0) {
+                row = dealer_redeal(&d, &at, deck, &epoch);
+                assert_int_equal(epoch, seen[row]++);
+                assert_string_equal(data.rows[row].task, d.decks[deck].task);
+            }
+        }
+        assert_memory_equal(count, want, sizeof count);
+    }
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < ROWS; j++)
+            if (strcmp(rows[i].task, rows[j].task) == 0)
+                assert_true(seen[i] - seen[j] <= 1);
+    assert_int_equal(at.position, 30 * STRETCH);
+    assert_int_equal(dealer_cards(&d, &at), 30 * (STRETCH + 17));
+    dealer_free(&d);
+    yaml_free(&root);
+}
+
+/* Each count is floor or ceiling of its share, the sum is n, and over u the mean is the share. */
+static void systematic_counts(void **state)
+{
+    (void)state;
+    static const double weights[][TASKS] = {{0.25, 0.25, 0.25, 0.25},
+                                            {0.6, 0.2, 0.1, 0.1},
+                                            {0.1, 0.1, 0.1, 0.7},
+                                            {0.97, 0.01, 0.01, 0.01}};
+    enum { U = 1000 };
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+        for (int n = 1; n < 12; n++) {
+            double mean[TASKS] = {0};
+            for (int u = 0; u < U; u++) {
+                int count[TASKS], sum = 0;
+                dealer_systematic(count, weights[i], TASKS, n, (u + 0.5) / U);
+                for (int t = 0; t < TASKS; t++) {
+                    double share = n * weights[i][t];
+                    sum += count[t];
+                    mean[t] += (double)count[t] / U;
+                    assert_true(count[t] > share - 1 && count[t] < share + 1);
+                }
+                assert_int_equal(sum, n);
+            }
+            for (int t = 0; t < TASKS; t++)
+                assert_true(mean[t] > n * weights[i][t] - 2e-3 &&
+                            mean[t] < n * weights[i][t] + 2e-3);
+        }
+    }
+}
+
+static void weights_of_the_data(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct task_weights w;
+    struct dataset data = make_data();
+    assert_int_equal(task_weights_of_data(&w, &data, false, "task_sampler", &err), 0);
+    assert_int_equal(w.n, TASKS);
+    for (int t = 0; t < TASKS; t++)
+        assert_true(w.weight[t] == 0.25);
+    assert_int_equal(task_weights_of_data(&w, &data, true, "task_sampler", &err), 0);
+    for (int t = 0; t < TASKS; t++)
+        for (int k = 0; k < TASKS; k++)
+            if (strcmp(w.task[t], tasks[k]) == 0)
+                assert_true(w.weight[t] == (double)sizes[k] / ROWS);
+    rows[17].task = "";
+    assert_int_equal(task_weights_of_data(&w, &data, true, "task_sampler", &err), ERR_USAGE);
+    assert_non_null(strstr(err.message, "has no \"task\""));
+    data.count = 1;
+    assert_int_equal(task_weights_of_data(&w, &data, true, "task_sampler", &err), ERR_USAGE);
+    assert_non_null(strstr(err.message, "nothing to choose from"));
+}
+
+/* A cursor through a checkpoint; and what no checkpoint says. */
+static void a_cursor_in_a_checkpoint(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct yaml_node root;
+    struct task_weights w;
+    struct dataset data = make_data();
+    assert_int_equal(
+        read_weights(&w, "{extraction: 1, sql_qa: 1, insights: 1, push: 1}", &root, &err), 0);
+    struct dealer d;
+    struct dealer_cursor at = {.position = 123456789012, .cards = {5, 0, 9, 123456789013}},
+                         got = {0};
+    assert_int_equal(dealer_create(&d, &data, &w, STRETCH, 7, "where", &err), 0);
+    struct str text = {0};
+    struct json_writer writer;
+    jw_begin(&writer, &text);
+    dealer_cursor_write(&writer, &d, &at);
+    json_t *saved = json_read(str_text(&text), text.length, JSON_PLAIN, "state", &err);
+    assert_int_equal(dealer_cursor_read(&got, &d, saved, "state", &err), 0);
+    assert_memory_equal(&got, &at, sizeof at);
+    json_decref(saved);
+    static const char *const bad[] = {"{\"position\": -1, \"cards\": {}}", "{\"cards\": {}}",
+                                      "{\"position\": 1}",
+                                      "{\"position\": 1, \"cards\": {\"push\": -4}}",
+                                      "{\"position\": 1, \"cards\": {\"push\": 1.5}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        saved = json_read(bad[i], strlen(bad[i]), JSON_PLAIN, "state", &err);
+        assert_int_equal(dealer_cursor_read(&got, &d, saved, "state", &err), ERR_INPUT);
+        json_decref(saved);
+    }
+    str_free(&text);
+    dealer_free(&d);
+    yaml_free(&root);
 }
 
 static void what_is_refused(void **state)
@@ -199,8 +346,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_by_the_document),
         cmocka_unit_test(the_mix_and_the_decks),
-        cmocka_unit_test(a_position_is_all_it_depends_on),
+        cmocka_unit_test(a_cursor_is_all_it_depends_on),
         cmocka_unit_test(one_deck_without_weights),
+        cmocka_unit_test(changing_weights_keep_the_decks),
+        cmocka_unit_test(systematic_counts),
+        cmocka_unit_test(weights_of_the_data),
+        cmocka_unit_test(a_cursor_in_a_checkpoint),
         cmocka_unit_test(what_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,60 @@ static void nothing_is_learnt_without_a_rate(void **state)
     temp_folder_remove(folder);
 }
 
+/* Two rewards that agree on one token; under gdpo what is learnt is learnt from components. */
+static void other_advantages_learn(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), down[600];
+    for (int kind = ADVANTAGE_GDPO; kind <= ADVANTAGE_LOO; kind++) {
+        char up[600], more[200], name[64];
+        snprintf(more, sizeof more, "learning_rate: 1e-2\nmax_steps: 30\nadvantage: %s\n",
+                 advantage_names[kind]);
+        snprintf(name, sizeof name, "%s-up", advantage_names[kind]);
+        snprintf(up, sizeof up, "%s/%s", folder, name);
+        bandit(folder, name,
+               CAPITAL ", {name: regex, label: one, weight: 0.5, params: {pattern: "
+                       "\"SELECT\", mode: fullmatch}}",
+               more);
+        double start = mean_reward(up, 1, 3), high = mean_reward(up, 26, 30);
+        print_message("%s: %.3f at the start, %.3f at the end\n", advantage_names[kind], start,
+                      high);
+        assert_true(start < 0.95 && high > 1.2);
+    }
+    bandit(folder, "down", "{name: regex, weight: -1, params: {pattern: \"^[A-Z]\"}}",
+           "learning_rate: 1e-2\nmax_steps: 20\nadvantage: gdpo\n");
+    snprintf(down, sizeof down, "%s/down", folder);
+    double low = -mean_reward(down, 17, 20); /* share of capitals */
+    print_message("gdpo with the sign flipped: %.3f\n", low);
+    assert_true(low < 0.05);
+    temp_folder_remove(folder);
+}
+
+/* A constant reward moves nothing under any advantage, refilled or not. */
+static void a_constant_reward_moves_nothing_anyhow(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), run[600], still[600];
+    bandit(folder, "still", CAPITAL, "learning_rate: 0\nmax_steps: 1\n");
+    snprintf(still, sizeof still, "%s/still", folder);
+    for (int kind = ADVANTAGE_GDPO; kind <= ADVANTAGE_LOO; kind++) {
+        char more[200];
+        snprintf(more, sizeof more,
+                 "learning_rate: 1e-2\nmax_steps: 2\nadvantage: %s\ndynamic_sampling: true\n",
+                 advantage_names[kind]);
+        bandit(folder, advantage_names[kind], ALWAYS, more);
+        snprintf(run, sizeof run, "%s/%s", folder, advantage_names[kind]);
+        same_bytes(in_folder(run, "checkpoints/step-2/adapter_model.safetensors"),
+                   in_folder(still, "checkpoints/step-1/adapter_model.safetensors"), "constant");
+        assert_true(metric_at(run, 2, "frac_reward_zero_std") == 1);
+        assert_true(metric_at(run, 2, "grad_norm") == 0);
+        /* The budget ends it, and the run goes on. */
+        assert_true(metric_at(run, 2, "dynamic_sampling/rounds") == 2);
+        assert_true(metric_at(run, 2, "dynamic_sampling/refilled_groups") == 8);
+    }
+    temp_folder_remove(folder);
+}
+
 int main(void)
 {
     log_set_quiet(true);
@@ -193,6 +247,8 @@ int main(void)
         cmocka_unit_test(a_constant_reward_moves_nothing),
         cmocka_unit_test(the_first_gradient),
         cmocka_unit_test(nothing_is_learnt_without_a_rate),
+        cmocka_unit_test(other_advantages_learn),
+        cmocka_unit_test(a_constant_reward_moves_nothing_anyhow),
     };
     return cmocka_run_group_tests_name("learning", tests, NULL, NULL);
 }

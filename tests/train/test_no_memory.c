@@ -47,6 +47,12 @@ static const struct way {
     {"resume within a generation", "num_iterations: 3\nbeta: 0.1\ndelta: 1.5\nmax_steps: 2\n", true,
      false},
     {"replay", "max_steps: 2\n", false, true},
+    {"gdpo, refilled, weights that move",
+     "advantage: gdpo\ntask_sampler: mtgrpo\nupdate_interval: 1\nsoft_overlong_cache: 1\n"
+     "stop_rules: [{rule: overfitting, window: 1}, {rule: below, metric: reward, value: 1}]\n"
+     "max_steps: 2\n",
+     false, false},
+    {"gdpo of a replay", "advantage: gdpo\nnum_iterations: 2\nmax_steps: 2\n", false, true},
 };
 
 static size_t calls_before_steps;

@@ -56,7 +56,52 @@ static void defaults(void **state)
     assert_true(o.steps_per_generation == 1 && o.dapo_denominator == DAPO_STEP);
     assert_true(o.early_stopping_patience == 0 && o.early_stopping_threshold == 0);
     assert_string_equal(o.metric_for_best_model, "eval/mean_reward");
+    assert_int_equal(o.advantage, ADVANTAGE_GRPO);
+    assert_int_equal(o.task_sampler, SAMPLER_FIXED);
+    assert_int_equal(o.sampler_signal, SIGNAL_NONE);
+    assert_false(o.dynamic_sampling);
     recipe_free(r);
+}
+
+/* What a sampler watches, and whether it refills, where the recipe is silent and where it is not.
+ */
+static void samplers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        int kind, signal;
+        bool refills;
+    } cases[] = {
+        {"task_sampler: uniform\n", SAMPLER_UNIFORM, SIGNAL_NONE, false},
+        {"task_sampler: proportional\ndynamic_sampling: true\n", SAMPLER_PROPORTIONAL, SIGNAL_NONE,
+         true},
+        {"task_sampler: dynamic\neval_data: e\neval_steps: 25\n", SAMPLER_DYNAMIC, SIGNAL_EVAL,
+         false},
+        {"task_sampler: dynamic\nsampler_signal: train_ema\n", SAMPLER_DYNAMIC, SIGNAL_TRAIN_EMA,
+         false},
+        {"task_sampler: mtgrpo\n", SAMPLER_MTGRPO, SIGNAL_TRAIN_EMA, true},
+        {"task_sampler: mtgrpo\ndynamic_sampling: false\n", SAMPLER_MTGRPO, SIGNAL_TRAIN_EMA,
+         false},
+        {"task_sampler: mtgrpo\nsampler_signal: eval\neval_data: e\neval_steps: 50\n"
+         "task_sampler_kwargs: {lambda: 1.2, min_weight: 0.05}\n",
+         SAMPLER_MTGRPO, SIGNAL_EVAL, true},
+        /* the recipe of record */
+        {"task_sampler: dynamic\neval_data: e\neval_steps: 50\nadvantage: gdpo_flat\n"
+         "scale_rewards: none\ntask_weights: {a: 0.4, b: 0.6}\n",
+         SAMPLER_DYNAMIC, SIGNAL_EVAL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[800];
+        snprintf(text, sizeof text, BASE "%s", cases[i].more);
+        load_ok(&o, &r, text);
+        assert_int_equal(o.task_sampler, cases[i].kind);
+        assert_int_equal(o.sampler_signal, cases[i].signal);
+        assert_int_equal(o.dynamic_sampling, cases[i].refills);
+        recipe_free(r);
+    }
 }
 
 /* The neutral values may be written; others when asked for by name. */
@@ -308,6 +353,31 @@ static const struct {
     {"top_p: 1.0\nallow_truncated_sampling: true\n", "recipe.yaml:6: allow_truncated_sampling",
      "has no effect"},
     {"repetition_penalty: 1.1\n", "recipe.yaml:5: repetition_penalty", "must be 1 in training"},
+    {"advantage: gae\n", "recipe.yaml:5", "gdpo_flat"},
+    {"task_sampler: weighted\n", "recipe.yaml:5", "mtgrpo"},
+    {"update_interval: 5\n", "recipe.yaml:5", "neither task_weights nor task_sampler"},
+    {"task_sampler: uniform\ntask_weights: {a: 1, b: 1}\n", "recipe.yaml:6: task_weights",
+     "say different things"},
+    {"task_sampler: proportional\nsampler_signal: eval\n", "recipe.yaml:6", "no effect"},
+    {"sampler_signal: train_ema\n", "recipe.yaml:5", "no effect"},
+    {"task_sampler: dynamic\n", "recipe.yaml:5: task_sampler", "sampler_signal: train_ema"},
+    {"task_sampler: dynamic\neval_data: e\n", "recipe.yaml:5", "no eval_steps"},
+    {"task_sampler: dynamic\neval_data: e\neval_steps: 20\n", "update_interval",
+     "50 steps, no multiple of eval_steps 20"},
+    {"task_sampler: mtgrpo\nnum_iterations: 3\n", "update_interval", "no multiple of the 3"},
+    {"task_sampler: mtgrpo\nsampler_signal: eval\n", "recipe.yaml:6: sampler_signal",
+     "no eval_data"},
+    {"task_sampler_kwargs: {learning_rate: 1}\n",
+     "recipe.yaml:5: task_sampler_kwargs.learning_rate", "without task_sampler mtgrpo"},
+    {"task_sampler: mtgrpo\nsampler_signal: eval\neval_data: e\neval_steps: 50\n"
+     "task_sampler_kwargs:\n  ema_decay: 0.5\n",
+     "recipe.yaml:10: task_sampler_kwargs.ema_decay", "without sampler_signal train_ema"},
+    {"task_sampler: mtgrpo\ntask_sampler_kwargs: {min_weight: 0.7}\n",
+     "recipe.yaml:6: task_sampler_kwargs.min_weight", "more than max_weight 0.6"},
+    {"task_sampler: mtgrpo\ntask_sampler_kwargs: {beta: 1}\n", "recipe.yaml:6", "beta"},
+    {"dynamic_sampling_max_rounds: 3\n", "recipe.yaml:5", "without dynamic_sampling"},
+    {"dynamic_sampling: true\ndynamic_sampling_max_rounds: 0\n", "recipe.yaml:6",
+     "dynamic_sampling_max_rounds"},
     {"repetition_penalty: 1.1\ntop_k: 5\nallow_truncated_sampling: true\n",
      "recipe.yaml:5: repetition_penalty", "does not see"},
 };
@@ -355,7 +425,7 @@ static void what_must_be_there(void **state)
 static void reserved_keys(void **state)
 {
     (void)state;
-    assert_true(train_n_reserved > 10);
+    assert_true(train_n_reserved > 6);
     for (size_t i = 0; i < train_n_reserved; i++) {
         struct train_options o;
         recipe *r;
@@ -403,11 +473,17 @@ int main(void)
 {
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),           cmocka_unit_test(truncated_sampling),
-        cmocka_unit_test(sizes_of_trl),       cmocka_unit_test(warm_up),
-        cmocka_unit_test(aliases_and_sides),  cmocka_unit_test(mistakes),
-        cmocka_unit_test(what_must_be_there), cmocka_unit_test(floor_of_the_schedule),
-        cmocka_unit_test(reserved_keys),      cmocka_unit_test(rewards_of_a_recipe),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(samplers),
+        cmocka_unit_test(truncated_sampling),
+        cmocka_unit_test(sizes_of_trl),
+        cmocka_unit_test(warm_up),
+        cmocka_unit_test(aliases_and_sides),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(what_must_be_there),
+        cmocka_unit_test(floor_of_the_schedule),
+        cmocka_unit_test(reserved_keys),
+        cmocka_unit_test(rewards_of_a_recipe),
     };
     return cmocka_run_group_tests_name("train options", tests, NULL, NULL);
 }

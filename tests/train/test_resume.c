@@ -170,20 +170,149 @@ static void resume_epochs_and_evaluation(void **state)
     temp_folder_remove(folder);
 }
 
-static void resume_under_replay(void **state)
+/* Weights that change every second step, by evaluations; the deck of a task of three rows ends on
+ * the way. The weights, and what they follow from, are in the checkpoint. */
+static void resume_dynamic_sampler(void **state)
 {
     (void)state;
+    char *folder = temp_folder(), text[2000], run[600];
+    shell("grep push tests/demo/train.jsonl | head -n 3 > '%s/data.jsonl' && "
+          "grep sql_qa tests/demo/train.jsonl | head -n 20 >> '%s/data.jsonl'",
+          folder, folder);
+    shell("grep push tests/demo/eval.jsonl | head -n 3 > '%s/eval.jsonl' && "
+          "grep sql_qa tests/demo/eval.jsonl | head -n 3 >> '%s/eval.jsonl'",
+          folder, folder);
+    snprintf(text, sizeof text,
+             TRAIN_RECIPE_BARE "data: %s/data.jsonl\neval_data: %s/eval.jsonl\neval_steps: 1\n"
+                               "num_generations: 4\nprompts_per_step: 3\n"
+                               "max_completion_length: 5\nlearning_rate: 2e-2\nprecision: f32\n"
+                               "task_sampler: dynamic\nupdate_interval: 2\n"
+                               "task_weights: {push: 0.3, sql_qa: 0.7}\n"
+                               "max_steps: 7\n" EVERY_STEP,
+             folder, folder);
+    continue_everywhere(&(struct plot){.name = "dynamic sampler", .text = text, .steps = 7});
+    /* The weights did move, and the log says by which each step was dealt. */
+    write_text(in_folder(folder, "recipe.yaml"), text);
+    snprintf(run, sizeof run, "%s/run", folder);
+    train_ok(&(struct train_run){.recipe = in_folder(folder, "recipe.yaml"), .run = run});
+    assert_true(metric_at(run, 1, "sampler/push_weight") == 0.3);
+    assert_true(metric_at(run, 1, "sampler/sql_weight") == 0.7);
+    int changes = 0;
+    for (int step = 2; step <= 7; step++) {
+        double push = metric_at(run, step, "sampler/push_weight");
+        bool changed = push != metric_at(run, step - 1, "sampler/push_weight");
+        assert_true(fabs(push + metric_at(run, step, "sampler/sql_qa_weight") - 1) < 1e-12);
+        assert_true(step % 2 == 1 || !changed);
+        changes += changed;
+    }
+    assert_true(changes > 0);
+    temp_folder_remove(folder);
+}
+
+/* A checkpoint from before cursors were kept says nothing of decks: the step does. */
+static void a_checkpoint_without_cursor(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], whole[600], cut[600];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    snprintf(whole, sizeof whole, "%s/whole", folder);
+    snprintf(cut, sizeof cut, "%s/cut", folder);
+    write_text(path, TRAIN_RECIPE EVERY_STEP
+               "max_steps: 6\nnum_iterations: 2\ntask_weights: {push: 3, sql_qa: 1}\n"
+               "update_interval: 2\n");
+    struct train_run run = {.recipe = path, .run = whole};
+    train_ok(&run);
+    for (int k = 3; k <= 4; k++) { /* within a generation, and between two */
+        shell("rm -rf '%s' && cp -r '%s' '%s'", cut, whole, cut);
+        spoil(cut, k, 6);
+        json_t *old = json_line(in_folder(cut, "checkpoints/step-%d/state.json", k), 0);
+        assert_int_equal(json_object_del(old, "dealer"), 0);
+        assert_int_equal(json_object_del(old, "sampler"), 0);
+        assert_int_equal(
+            json_dump_file(old, in_folder(cut, "checkpoints/step-%d/state.json", k), 0), 0);
+        json_decref(old);
+        run.run = cut;
+        run.resume = true;
+        train_ok(&run);
+        /* All but the averages that the checkpoint did not have. */
+        static const char *const files[] = {"metrics.jsonl", "samples.jsonl",
+                                            "checkpoints/step-6/adapter_model.safetensors",
+                                            "checkpoints/step-6/optimizer.safetensors"};
+        for (size_t f = 0; f < sizeof files / sizeof *files; f++)
+            same_bytes(in_folder(whole, "%s", files[f]), in_folder(cut, "%s", files[f]),
+                       "no cursor");
+    }
+    temp_folder_remove(folder);
+}
+
+/* One reward of two values: most groups have no signal and are drawn again. Averages of training
+ * rewards, logits and their moments, and the cards that refills took. */
+#define OFTEN_FLAT                                                                                 \
+    "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\n"                                       \
+    "rewards: [{name: regex, params: {pattern: \"[aeiou]$\"}}]\n"                                  \
+    "data: tests/demo/train.jsonl\nnum_generations: 3\nprompts_per_step: 2\n"                      \
+    "max_completion_length: 4\nlearning_rate: 2e-2\nprecision: f32\n"
+
+static void resume_mtgrpo(void **state)
+{
+    (void)state;
+    continue_everywhere(&(struct plot){.name = "mtgrpo",
+                                       .text = OFTEN_FLAT EVERY_STEP
+                                       "task_sampler: mtgrpo\nupdate_interval: 1\nmax_steps: 6\n"
+                                       "task_sampler_kwargs: {learning_rate: 0.3}\n",
+                                       .steps = 6});
+}
+
+/* No task weights: the refills' cards alone must not be forgotten. */
+static void resume_dynamic_sampling(void **state)
+{
+    (void)state;
+    continue_everywhere(
+        &(struct plot){.name = "refilled",
+                       .text = OFTEN_FLAT EVERY_STEP "dynamic_sampling: true\nmax_steps: 5\n",
+                       .steps = 5});
+    continue_everywhere(
+        &(struct plot){.name = "refilled, slices",
+                       .text = OFTEN_FLAT EVERY_STEP
+                       "dynamic_sampling: true\nmax_steps: 6\nsteps_per_generation: 2\n"
+                       "num_iterations: 2\ntask_sampler: mtgrpo\n"
+                       "update_interval: 4\n",
+                       .steps = 6});
+}
+
+/* What gdpo normalises comes back from samples.jsonl, to the last bit. */
+static void resume_gdpo(void **state)
+{
+    (void)state;
+    continue_everywhere(&(struct plot){.name = "gdpo",
+                                       .text = TRAIN_RECIPE EVERY_STEP
+                                       "advantage: gdpo\nmax_steps: 6\nnum_iterations: 3\n"
+                                       "soft_overlong_cache: 3\n",
+                                       .steps = 6});
+    continue_everywhere(&(struct plot){.name = "gdpo_flat",
+                                       .text = TRAIN_RECIPE EVERY_STEP
+                                       "advantage: gdpo_flat\nmax_steps: 4\nnum_iterations: 2\n"
+                                       "scale_rewards: none\n",
+                                       .steps = 4});
+}
+
+static void under_replay(const char *text)
+{
     char *folder = temp_folder(), made[600], samples[640];
-    write_text(in_folder(folder, "r.yaml"), TRAIN_RECIPE "max_steps: 6\nnum_iterations: 2\n");
+    write_text(in_folder(folder, "r.yaml"), text);
     snprintf(made, sizeof made, "%s/made", folder);
     snprintf(samples, sizeof samples, "%s/samples.jsonl", made);
     train_ok(&(struct train_run){.recipe = in_folder(folder, "r.yaml"), .run = made});
     continue_everywhere(
-        &(struct plot){.name = "replay",
-                       .text = TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\n",
-                       .replay = samples,
-                       .steps = 6});
+        &(struct plot){.name = "replay", .text = text, .replay = samples, .steps = 6});
     temp_folder_remove(folder);
+}
+
+static void resume_under_replay(void **state)
+{
+    (void)state;
+    under_replay(TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\n");
+    under_replay(TRAIN_RECIPE EVERY_STEP "max_steps: 6\nnum_iterations: 2\nadvantage: gdpo\n");
 }
 
 /* --- a signal during an evaluation --- */
@@ -774,6 +903,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(resume_within_slices),
         cmocka_unit_test(resume_kl_with_reference),
         cmocka_unit_test(resume_epochs_and_evaluation),
+        cmocka_unit_test(resume_dynamic_sampler),
+        cmocka_unit_test(a_checkpoint_without_cursor),
+        cmocka_unit_test(resume_mtgrpo),
+        cmocka_unit_test(resume_dynamic_sampling),
+        cmocka_unit_test(resume_gdpo),
         cmocka_unit_test(resume_under_replay),
         cmocka_unit_test(signal_during_an_evaluation),
         cmocka_unit_test(signals_at_random_moments),

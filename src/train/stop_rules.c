@@ -10,35 +10,9 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "stats/stats.h"
+#include "stats/trend.h"
 
 enum { MOST_RULES = 32, MOST_KEYS = 8 };
-
-struct slope slope_of(const int *x, const double *y, size_t n)
-{
-    struct slope out = {NAN, NAN, NAN};
-    double mean_x = 0, mean_y = 0, sxx = 0, sxy = 0, rest = 0;
-    for (size_t i = 0; i < n; i++) {
-        mean_x += x[i] / (double)n;
-        mean_y += y[i] / (double)n;
-    }
-    for (size_t i = 0; i < n; i++) {
-        sxx += (x[i] - mean_x) * (x[i] - mean_x);
-        sxy += (x[i] - mean_x) * (y[i] - mean_y);
-    }
-    if (n < 3 || !(sxx > 0))
-        return out;
-    out.slope = sxy / sxx;
-    for (size_t i = 0; i < n; i++) {
-        double e = y[i] - mean_y - out.slope * (x[i] - mean_x);
-        rest += e * e;
-    }
-    double df = (double)n - 2;
-    double half = stats_t_quantile(0.975, df) * sqrt(rest / df / sxx);
-    out.low = out.slope - half;
-    out.high = out.slope + half;
-    return out;
-}
 
 /* --- the rules --- */
 
@@ -49,7 +23,7 @@ static bool flat(struct stop_rule *r)
     if (s->n < 2 || s->step[s->n - 1] < r->after_step || s->step[s->n - 2] >= r->after_step ||
         rise >= r->rise)
         return false;
-    snprintf(r->why, sizeof r->why, "%.80s is %.4f, %+.4f since step %d; expected %+g or more",
+    snprintf(r->why, sizeof r->why, "%.80s is %.4f, %+.4f since step %.0f; expected %+g or more",
              r->metric, s->value[s->n - 1], rise, s->step[0], r->rise);
     return true;
 }
@@ -103,32 +77,32 @@ static bool still(struct stop_rule *r)
     }
     if (s->n < 2 || s->step[s->n - 1] < r->after_step || high - low > r->tolerance)
         return false;
-    snprintf(r->why, sizeof r->why, "%.80s has not moved from %.4f since step %d", r->metric,
+    snprintf(r->why, sizeof r->why, "%.80s has not moved from %.4f since step %.0f", r->metric,
              s->value[0], s->step[0]);
     return true;
 }
 
-static struct slope recent_slope(const struct stream *s, int from)
+static struct trend recent_trend(const struct stream *s, int from)
 {
     size_t first = 0;
     while (first < s->n && s->step[first] < from)
         first++;
-    return slope_of(s->step + first, s->value + first, s->n - first);
+    return trend_fit(s->step + first, s->value + first, s->n - first);
 }
 
 static bool overfitting(struct stop_rule *r)
 {
-    int step = r->stream.step[r->stream.n - 1];
+    int step = (int)r->stream.step[r->stream.n - 1];
     if (step <= r->after_step || !r->other.n)
         return false;
-    struct slope of = recent_slope(&r->stream, step - r->window),
-                 against = recent_slope(&r->other, step - r->window);
-    if (!(against.low > 0) || !(of.low <= 0)) /* NaN: too few values to say */
+    struct trend of = recent_trend(&r->stream, step - r->window),
+                 against = recent_trend(&r->other, step - r->window);
+    if (!(against.ci.low > 0) || !(of.ci.low <= 0)) /* NaN: too few values to say */
         return false;
     snprintf(r->why, sizeof r->why,
              "over %d steps %.60s rose by %.4f and %.60s by %.4f (95%% interval %.4f to %.4f)",
              r->window, r->against, against.slope * r->window, r->metric, of.slope * r->window,
-             of.low * r->window, of.high * r->window);
+             of.ci.low * r->window, of.ci.high * r->window);
     return true;
 }
 
@@ -331,7 +305,7 @@ static int stream_add(struct stream *s, int step, double value, struct err *err)
         return ERR_NONE;
     if (s->n == s->capacity) {
         size_t capacity = s->capacity ? 2 * s->capacity : 64;
-        int *steps = mem_realloc(s->step, capacity * sizeof *steps);
+        double *steps = mem_realloc(s->step, capacity * sizeof *steps);
         s->step = steps ? steps : s->step;
         double *values = steps ? mem_realloc(s->value, capacity * sizeof *values) : NULL;
         if (!values)

@@ -19,7 +19,7 @@
 #include "base/yaml.h"
 
 struct stream {
-    int *step;
+    double *step;
     double *value;
     size_t n, capacity;
 };
@@ -62,11 +62,5 @@ const struct stop_rule *stop_rules_stopped(const struct stop_rules *s);
  * `now` the newest. An overfitting rule that may still fire needs the last one from before its
  * window whenever it does; one that has fired needs that one. */
 bool stop_rules_need(const struct stop_rules *s, int checkpoint, int next, int now);
-
-/* Slope of y over x by least squares, and its 95% interval (NaN for n < 3 or without spread). */
-struct slope {
-    double slope, low, high;
-};
-struct slope slope_of(const int *x, const double *y, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
 /* test_stop_rules.c: every rule on synthetic streams: fires where it should, at the step it should,
- * once, and nowhere else; slopes against SciPy; recipes that say it wrongly; and in a run:
+ * once, and nowhere else; recipes that say it wrongly; and in a run:
  * warnings, stops, resumes that judge the same, the checkpoint from before overfitting. */
 #include <math.h>
 #include <stdio.h>
@@ -9,31 +9,6 @@
 #include "../support/train_run.h"
 #include "base/log.h"
 #include "train/stop_rules.h"
-
-static void slopes(void **state)
-{
-    (void)state;
-    json_t *root = json_fixture("train/slope.json"), *c;
-    size_t i;
-    json_array_foreach(json_object_get(root, "cases"), i, c)
-    {
-        double x[64], y[64];
-        int steps[64];
-        size_t n = json_fixture_doubles(x, 64, c, "x");
-        json_fixture_doubles(y, 64, c, "y");
-        for (size_t k = 0; k < n; k++)
-            steps[k] = (int)x[k];
-        struct slope got = slope_of(steps, y, n);
-        double scale = fabs(json_fixture_number(c, "high")) + fabs(json_fixture_number(c, "low"));
-        assert_true(fabs(got.slope - json_fixture_number(c, "slope")) <= 1e-10 * scale);
-        assert_true(fabs(got.low - json_fixture_number(c, "low")) <= 1e-10 * scale);
-        assert_true(fabs(got.high - json_fixture_number(c, "high")) <= 1e-10 * scale);
-    }
-    assert_int_equal(i, 15);
-    json_decref(root);
-    assert_true(isnan(slope_of((int[]){1, 2}, (double[]){1, 2}, 2).low));
-    assert_true(isnan(slope_of((int[]){4, 4, 4}, (double[]){1, 2, 3}, 3).low));
-}
 
 /* --- synthetic streams --- */
 
@@ -376,13 +351,9 @@ int main(void)
 {
     log_set_quiet(true);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slopes),
-        cmocka_unit_test(rules_on_streams),
-        cmocka_unit_test(which_stops),
-        cmocka_unit_test(checkpoints_that_stay),
-        cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(a_run_is_stopped),
-        cmocka_unit_test(the_checkpoint_from_before),
+        cmocka_unit_test(rules_on_streams),       cmocka_unit_test(which_stops),
+        cmocka_unit_test(checkpoints_that_stay),  cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(a_run_is_stopped),       cmocka_unit_test(the_checkpoint_from_before),
         cmocka_unit_test(what_cannot_be_watched),
     };
     return cmocka_run_group_tests_name("stop_rules", tests, NULL, NULL);

@@ -15,8 +15,8 @@ enum rng_purpose {
     RNG_BOOTSTRAP = 5,   /* resampling in stats */
     RNG_TASK_PLAN = 6,   /* order of tasks within a stretch */
     RNG_SYNTH = 8,       /* the synthetic shop */
-    RNG_OLIST = 9,       /* rows from Olist's data */
-    RNG_PERMUTATION = 10 /* signs of a permutation test */
+    RNG_PERMUTATION = 9, /* signs of a permutation test */
+    RNG_OLIST = 10       /* rows from Olist's data */
 };
 
 struct rng_key {

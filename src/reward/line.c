@@ -50,13 +50,11 @@ static int read_completion(struct reward_line *l, const json_t *line, bool joine
 static int read_group(struct reward_line *l, const json_t *line, struct err *err)
 {
     const json_t *group = json_object_get(line, "group");
-    if (!group || json_is_null(group))
-        return ERR_NONE;
     size_t n = json_array_size(group) + 1;
-    if (!json_is_array(group) || n > INT_MAX)
-        return err_set(err, ERR_INPUT, "",
-                       "\"group\" is %s, expected a list of the other completions' texts",
-                       json_type_name(group));
+    if (!json_is_array(group)) /* absent, or a column of the row's own */
+        return ERR_NONE;
+    if (n > INT_MAX)
+        return err_set(err, ERR_INPUT, "", "\"group\" has %zu texts", n);
     if (n > l->group_capacity) {
         struct slice *grown = mem_realloc(l->group, n * sizeof *grown);
         if (!grown)

@@ -3,7 +3,8 @@
  *
  *   "prompt"      messages, or the user's text; may be absent
  *   "completion"  text ("text" where the row is another object, as in samples.jsonl)
- *   "group"       may be absent: the texts of the other completions of the same prompt
+ *   "group"       a list of the other completions of the same prompt; may be absent, and what is no
+ *                 list is a column of the row's own
  *   and whatever else the reward reads of the row ("reference") */
 #ifndef REWARD_LINE_H
 #define REWARD_LINE_H

@@ -799,7 +799,7 @@ static void test_score_group(void **state)
     double variety = number_of(with, "group_variety"), fits = number_of(with, "no_placeholder");
     assert_true(fabs(variety - 0.5 * fits) < 1e-12 && fits > 0);
     assert_true(json_is_null(field(alone, "group_variety")));
-    assert_line_error(o.lines[2], 3, "\"group\" has an integer at 1");
+    assert_line_error(o.lines[2], 3, "item 1 of \"group\" is an integer");
     release(&o);
 }
 

@@ -141,6 +141,12 @@ int sql_exec_configure(void **state, const json_t *params, struct err *err)
     return status;
 }
 
+struct reward_manner sql_exec_manner(const void *state)
+{
+    const struct sql_exec *s = state;
+    return (struct reward_manner){.side_by_side = sql_pool_workers(s->pool), .repeatable = true};
+}
+
 static void reference_free(struct reference *r)
 {
     if (!r)

@@ -346,6 +346,17 @@ static void test_files(void **state)
     reward_free(r);
 }
 
+static void test_manner(void **state)
+{
+    (void)state;
+    reward *r = make_reward("sql_exec", "{\"workers\": 3}");
+    struct reward_manner manner = reward_manner(r);
+    assert_int_equal(manner.needs, REWARD_NEEDS_REFERENCE | REWARD_NEEDS_PROCESS);
+    assert_int_equal(manner.side_by_side, 3);
+    assert_true(manner.repeatable);
+    reward_free(r);
+}
+
 static void test_explain(void **state)
 {
     (void)state;
@@ -467,8 +478,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_budget),     cmocka_unit_test(test_prose),
         cmocka_unit_test(test_prose_text), cmocka_unit_test(test_whose_fault),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_explain),    cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_manner),     cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,8 @@ static void test_components(void **state)
         {"SELECT 44 FROM pedidos LIMIT 1", 1, 1, 0, 0},
         {"SELECT 44 FROM (SELECT 1 FROM pedidos LIMIT 1)", 1, 1, 0, 0},
         {"SELECT CASE WHEN COUNT(*) > 9 THEN 44 END FROM pedidos", 1, 1, 0, 0},
-        {"SELECT 44 FROM pedidos WHERE id = 9", 1, 1, 0, 0}, /* gone from one half only */
+        {"SELECT 44 FROM pedidos WHERE id = 9", 1, 1, 0, 0},      /* gone from one half only */
+        {"SELECT 44 + COUNT(*) * 1e-9 FROM pedidos", 1, 1, 0, 0}, /* overlooked, and changes */
         {"SELECT 43 FROM pedidos LIMIT 1", 1, 1, 1, 0},
         {"SELECT COUNT(*) FROM pedidos", 1, 1, 1, 0},
         {"SELECT status, COUNT(*) FROM pedidos WHERE status = 'cancelado'", 1, 1, 0.8, 1},

@@ -73,7 +73,7 @@ struct sql_exec {
     int64_t steps;
     sql_pool *pool;
     pthread_mutex_t lock; /* guards the cache */
-    struct map places;    /* database, NUL, query → index into references */
+    struct map places;    /* put_key → index into references */
     struct reference **references;
     size_t n, capacity;
     int64_t bytes;
@@ -388,13 +388,25 @@ static void keep(struct sql_exec *s, const struct str *key, struct reference *r)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A reference by its file, as it is now, and its query: a file that was replaced has others. */
+static void put_key(struct str *key, const char *path, const char *sql)
+{
+    struct stat st = {0};
+    if (stat(path, &st) != 0)
+        st = (struct stat){0}; /* the query will say that there is none */
+    str_append(key, path, strlen(path) + 1);
+    str_printf(key, "%llu %llu %lld %lld %ld:", (unsigned long long)st.st_dev,
+               (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+               (long)st.st_mtim.tv_nsec);
+    str_puts(key, sql);
+}
+
 /* NULL: out says why. Give it back with done_with. */
 static struct reference *get_reference(struct sql_exec *s, const char *path, const char *sql,
                                        struct reward_result *out)
 {
     struct str key = {0};
-    str_append(&key, path, strlen(path) + 1);
-    str_puts(&key, sql);
+    put_key(&key, path, sql);
     struct reference *r = key.failed ? NULL : find_kept(s, &key);
     if (!r && !key.failed && (r = mem_calloc(1, sizeof *r))) {
         r->sql = mem_strdup(sql);

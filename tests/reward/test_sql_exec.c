@@ -358,6 +358,27 @@ static void test_manner(void **state)
     reward_free(r);
 }
 
+/* A file that is replaced is another database, and its references are run anew. */
+static void test_replaced(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {"CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);",
+                                           "CREATE TABLE t (a); INSERT INTO t VALUES (7);"};
+    char *folder = temp_folder(), path[300];
+    struct err err = {0};
+    reward *r = make_reward("sql_exec", "{\"workers\": 1}");
+    snprintf(path, sizeof path, "%s/t.sql", folder);
+    json_t *row = make_row(path, "SELECT SUM(a) FROM t");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(file_write_atomic(path, versions[i], strlen(versions[i]), &err), 0);
+        struct reward_result out = score(r, row, "SELECT TOTAL(a) FROM t", NULL);
+        assert_true(out.status == REWARD_OK && out.components[SQL_EXEC_VALUES] == 1);
+    }
+    json_decref(row);
+    reward_free(r);
+    temp_folder_remove(folder);
+}
+
 static void test_explain(void **state)
 {
     (void)state;
@@ -479,8 +500,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_budget),     cmocka_unit_test(test_prose),
         cmocka_unit_test(test_prose_text), cmocka_unit_test(test_whose_fault),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_manner),     cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_manner),     cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_explain),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,12 +9,15 @@
  *   fields        against the row's reference, weighted by the schema: words and flags exactly
  *                 (case and accents aside), integers by distance, numbers within a tolerance
  *                 (Brazilian strings are read), text by token F1. Where the truth is null a field
- * has half its weight: null is easily guessed. What the reference lacks is not judged. Absent where
- * the row has no reference consistency   without a reference, in place of it: the share of the
- * schema's rules that apply and hold, and of the fields "from_prompt" whose words or value the
- * prompt has (names of fields are no such words: prompts list them). Scaled by `schema`, so that
- * silence is not consistent no_extra      1 / (1 + keys that are not in the schema / 2), scaled by
- * `schema`
+ *                 has half its weight: null is easily guessed. What the reference lacks is not
+ *                 judged. Absent where the row has no reference
+ *
+ *   consistency   without a reference, in place of it: the share of the schema's rules that apply
+ *                 and hold, and of the fields "from_prompt" whose words or value the prompt has
+ *                 (names of fields are no such words: prompts list them). Scaled by `schema`, so
+ *                 that silence is not consistent
+ *
+ *   no_extra      1 / (1 + keys that are not in the schema / 2), scaled by `schema`
  *
  * One object is judged, that of json_repair.h: a second one, a second value under a key, an object
  * within it, are never looked at for something better.

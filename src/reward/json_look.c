@@ -361,6 +361,18 @@ bool json_lone_scalar_at(const struct json_reader *r, size_t at)
     return alone && end > at && json_scalar_in(r, at, end);
 }
 
+/* Words with single spaces between them from `at` on, and then the text is over: a key cut off. */
+static bool words_to_end(const struct json_reader *r, size_t at)
+{
+    enum { LONGEST = 80 };
+    size_t end = at, word;
+    do {
+        word = end + (end > at);
+        end = bare_key_end(r, word);
+    } while (end > word && end - at < LONGEST && json_byte(r, end) == ' ');
+    return end >= r->length;
+}
+
 /* A key whose colon or closing quote is lost, or in which the text ends. */
 static bool damaged_key_at(const struct json_reader *r, size_t at)
 {
@@ -370,7 +382,7 @@ static bool damaged_key_at(const struct json_reader *r, size_t at)
     if (!quote)
         return false;
     size_t start = i + bytes, end = bare_key_end(r, start);
-    if (end >= r->length)
+    if (end >= r->length || (end > start && words_to_end(r, start)))
         return true;
     if (end == start)
         return false;

@@ -17,6 +17,7 @@ struct json_reader {
     size_t read_twice;   /* bytes gone back over, for strings that bare keys end */
     bool bare_keys;      /* a key stood without quotes */
     bool doubled_quotes; /* a key stood in ""two quotes"" */
+    bool untripled;      /* a """ had no end */
     struct str buffer;   /* the string being read */
     bool no_memory, too_large;
 };

@@ -462,10 +462,37 @@ static void open_quote(struct json_reader *r, enum json_quote quote, enum json_c
     }
 }
 
+/* Python's """text""" at r->at, whatever quotes are in it: true when it was read. A sign that may
+ * follow a string shows that the text is empty and the third quote too many. */
+static bool read_tripled(struct json_reader *r)
+{
+    size_t start = r->at + 3, left = r->length - r->at;
+    char mark[3] = {r->text[r->at], r->text[r->at], r->text[r->at]};
+    if (left < 4 || !strchr("\"'", mark[0]) || memcmp(r->text + r->at, mark, 3) != 0)
+        return false;
+    int next = json_byte(r, json_skip(r, start, NULL));
+    if (r->untripled || next < 0 || strchr(",;:]}\"'", next))
+        return false;
+    const char *close = memmem(r->text + start, left - 3, mark, 3);
+    r->untripled = close == NULL; /* nor does one follow further on */
+    if (!close)
+        return false;
+    json_note(r, JSON_QUOTES);
+    for (r->at = start; r->text + r->at < close;)
+        if (json_byte(r, r->at) == '\\')
+            read_escape(r);
+        else
+            read_character(r);
+    r->at = (size_t)(close - r->text) + 3;
+    return true;
+}
+
 static void read_one(struct json_reader *r, enum json_context context)
 {
     struct cut cut = {.context = context};
     size_t bytes, more;
+    if (context != JSON_AS_KEY && read_tripled(r))
+        return;
     enum json_quote quote = json_quote_at(r, r->at, &bytes);
     bool plain = r->text[r->at] == '"';
     r->at += bytes;

@@ -135,6 +135,7 @@ static const struct reward_definition table[] = {
         .summary = "the SQL of the completion is run on the row's database, and its result "
                    "compared with the reference query's",
         .needs = REWARD_NEEDS_REFERENCE | REWARD_NEEDS_PROCESS,
+        .manner = sql_exec_manner,
         .n_components = SQL_EXEC_COMPONENTS,
         .components = {[SQL_EXEC_PARSES] = {"parses", 0.10},
                        [SQL_EXEC_RUNS] = {"runs", 0.10},
@@ -157,6 +158,7 @@ static const struct reward_definition table[] = {
                        [SQL_VALID_READS] = {"reads", 0.2}},
         .configure = sql_valid_configure,
         .release = sql_valid_release,
+        .files = sql_valid_files,
         .evaluate = sql_valid_evaluate,
         .params = "database: FILE, or schema: FILE",
     },
@@ -320,10 +322,11 @@ const struct reward_component *reward_components(const reward *r, int *n)
 
 struct reward_manner reward_manner(const reward *r)
 {
+    struct reward_manner manner = {.side_by_side = 1, .repeatable = true};
     if (r->definition->manner)
-        return r->definition->manner(r->state);
-    return (struct reward_manner){
-        .needs = r->definition->needs, .side_by_side = 1, .repeatable = true};
+        manner = r->definition->manner(r->state);
+    manner.needs |= r->definition->needs;
+    return manner;
 }
 
 int reward_files(const reward *r, const json_t *row, reward_file_visit *visit, void *user,

@@ -67,7 +67,7 @@ struct reward_definition {
     int version;
     const char *summary;
     unsigned needs; /* bits of enum reward_need */
-    /* Where the parameters say it (then needs above is 0). NULL: needs, 1, true. */
+    /* Where the parameters say it; its needs are beside those above. NULL: needs, 1, true. */
     struct reward_manner (*manner)(const void *state);
     int n_components;
     struct reward_component components[REWARD_MAX_COMPONENTS];

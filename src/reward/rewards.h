@@ -76,12 +76,15 @@ void insights_evaluate(const void *state, const struct reward_input *in, struct 
                        struct str *explain_json);
 int sql_exec_configure(void **state, const json_t *params, struct err *err);
 void sql_exec_release(void *state);
+struct reward_manner sql_exec_manner(const void *state);
 int sql_exec_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
                    struct err *err);
 void sql_exec_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                        struct str *explain_json);
 int sql_valid_configure(void **state, const json_t *params, struct err *err);
 void sql_valid_release(void *state);
+int sql_valid_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                    struct err *err);
 void sql_valid_evaluate(const void *state, const struct reward_input *in, struct reward_result *out,
                         struct str *explain_json);
 

@@ -400,6 +400,63 @@ bool sql_same_result(const struct sql_result *a, const struct sql_result *b)
     return true;
 }
 
+/* The row as text; its length before its bytes sets cells apart. */
+static void put_glance(struct str *out, const struct sql_result *r, int row)
+{
+    for (int i = 0; i < r->n_columns; i++) {
+        struct value v;
+        read_value(&v, r, sql_result_cell(r, row, i));
+        if (v.kind == VALUE_TEXT) {
+            str_printf(out, "%zu:", v.text.length);
+            str_append(out, v.text.data, v.text.length);
+        } else if (v.kind == VALUE_NUMBER) {
+            double x = v.real ? v.number : (double)v.integer;
+            str_printf(out, fabs(x) < 1000 ? "%.2f," : "%.4e,", x);
+        } else {
+            str_puts(out, "-,");
+        }
+    }
+}
+
+static int compare_glances(const void *a, const void *b)
+{
+    return compare_text(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static bool put_glances(struct str *text, struct slice *rows, const struct sql_result *r)
+{
+    for (int row = 0; row < r->n_rows; row++) {
+        rows[row].length = text->length;
+        put_glance(text, r, row);
+        rows[row].length = text->length - rows[row].length;
+    }
+    const char *at = str_text(text);
+    for (int row = 0; row < r->n_rows && !text->failed; row++) {
+        rows[row].data = at;
+        at += rows[row].length;
+    }
+    if (!text->failed && r->n_rows > 1)
+        qsort(rows, (size_t)r->n_rows, sizeof *rows, compare_glances);
+    return !text->failed;
+}
+
+bool sql_unchanged(bool *out, const struct sql_result *a, const struct sql_result *b)
+{
+    *out = a->n_columns == b->n_columns && a->n_rows == b->n_rows;
+    if (!*out || a->n_rows == 0)
+        return true;
+    size_t n = (size_t)a->n_rows;
+    struct slice *rows = mem_calloc(2 * n, sizeof *rows);
+    struct str texts[2] = {0};
+    bool memory = rows && put_glances(&texts[0], rows, a) && put_glances(&texts[1], rows + n, b);
+    for (size_t i = 0; memory && *out && i < n; i++)
+        *out = compare_text(rows[i], rows[n + i]) == 0;
+    mem_free(rows);
+    str_free(&texts[0]);
+    str_free(&texts[1]);
+    return memory;
+}
+
 bool sql_nothing_found(const struct sql_result *r)
 {
     for (int row = 0; row < r->n_rows; row++)

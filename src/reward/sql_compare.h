@@ -46,6 +46,11 @@ bool sql_compare(struct sql_match *out, const struct sql_result *reference, int 
 /* The same cells in the same places, numbers as in sql_compare. */
 bool sql_same_result(const struct sql_result *a, const struct sql_result *b);
 
+/* Whether the two have the same rows in any order, as one reads them at a glance: numbers to two
+ * decimals, large ones to five digits. More than one in sql_compare would take for the same, so
+ * that nothing added to a number which it overlooks makes another of it. false: memory is out. */
+bool sql_unchanged(bool *out, const struct sql_result *a, const struct sql_result *b);
+
 /* Two cells of one result are equal. */
 bool sql_same_cell(const struct sql_result *r, const struct sql_cell *a, const struct sql_cell *b);
 

@@ -447,6 +447,7 @@ static int copy_half(struct sql_db *s, const char *path, int half, struct err *e
     if (status)
         return status;
     sqlite3_progress_handler(whole->db, 0, NULL, NULL);
+    whole->steps_left = INT64_MAX; /* LIKE is ours, and counts */
     sqlite3_set_authorizer(whole->db, NULL, NULL);
     sqlite3_backup *copy = sqlite3_backup_init(s->db, "main", whole->db, "main");
     int done = copy ? sqlite3_backup_step(copy, -1) : SQLITE_ERROR;
@@ -460,9 +461,12 @@ static int copy_half(struct sql_db *s, const char *path, int half, struct err *e
     sqlite3_stmt *statement = NULL;
     if (!status && sqlite3_prepare_v2(whole->db, names, -1, &statement, NULL))
         status = sqlite_error(whole, path, "cannot be read", err);
-    while (!status && sqlite3_step(statement) == SQLITE_ROW)
+    int step = SQLITE_DONE;
+    while (!status && (step = sqlite3_step(statement)) == SQLITE_ROW)
         if (sqlite3_column_text(statement, 0))
             halve(s->db, (const char *)sqlite3_column_text(statement, 0), half);
+    if (!status && step != SQLITE_DONE)
+        status = sqlite_error(whole, path, "cannot be read", err);
     sqlite3_finalize(statement);
     sql_db_close(whole);
     return status;

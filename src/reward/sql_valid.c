@@ -24,6 +24,7 @@
 #include "reward/sql_find.h"
 
 struct sql_valid {
+    char *path;  /* of the database or the schema; NULL: none was named */
     sqlite3 *db; /* NULL: no database was named */
     pthread_mutex_t lock;
     /* Of the statement being compiled; under the lock, like db. */
@@ -126,7 +127,10 @@ int sql_valid_configure(void **state, const json_t *params, struct err *err)
     if (!s)
         return err_no_memory(err, where, sizeof *s);
     pthread_mutex_init(&s->lock, NULL);
-    if (database)
+    const char *path = database ? database : schema;
+    if (path && !(s->path = mem_strdup(path)))
+        status = err_no_memory(err, where, strlen(path));
+    else if (database)
         status = open_database(s, database, err);
     else if (schema)
         status = open_schema(s, schema, err);
@@ -144,7 +148,15 @@ void sql_valid_release(void *state)
     struct sql_valid *s = state;
     sqlite3_close(s->db);
     pthread_mutex_destroy(&s->lock);
+    mem_free(s->path);
     mem_free(s);
+}
+
+int sql_valid_files(const void *state, const json_t *row, reward_file_visit *visit, void *user,
+                    struct err *err)
+{
+    const struct sql_valid *s = state;
+    return s->path && !row ? visit(user, s->path, err) : ERR_NONE;
 }
 
 /* --- judging --- */

@@ -355,6 +355,11 @@ void sql_pool_free(sql_pool *pool)
     mem_free(pool);
 }
 
+int sql_pool_workers(const sql_pool *pool)
+{
+    return pool->n;
+}
+
 int sql_pool_processes(sql_pool *pool, pid_t *out, int n)
 {
     int count = 0;

@@ -34,7 +34,8 @@ enum { SQL_MAX_WORKERS = 16 };
 /* Processes are started when a query finds none idle, at most `workers`; 0: one a core, at most 4.
  * ERR_MACHINE for memory. */
 int sql_pool_create(sql_pool **out, int workers, struct err *err);
-void sql_pool_free(sql_pool *pool); /* ends them; NULL is fine */
+void sql_pool_free(sql_pool *pool);         /* ends them; NULL is fine */
+int sql_pool_workers(const sql_pool *pool); /* queries that run side by side */
 
 /* Thread-safe; waits for an idle process. A query whose process ends by a fault, or is over its
  * time of the processor (far beyond what its steps take), is asked once more in a fresh one;

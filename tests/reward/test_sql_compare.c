@@ -366,16 +366,50 @@ static void test_no_memory(void **state)
     sql_db_close(db);
 }
 
+static void test_unchanged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool unchanged;
+    } cases[] = {
+        {"VALUES (1, 'x'), (2, 'y')", "VALUES (2, 'y'), (1, 'x')", true},
+        {"VALUES (1, 'x'), (2, 'y')", "VALUES (1, 'y'), (2, 'x')", false},
+        {"VALUES (1, 'x')", "VALUES (1, 'x'), (1, 'x')", false},
+        {"SELECT 15.2508", "SELECT 15.2504", true},
+        {"SELECT 15.25", "SELECT 15.26", false},
+        {"SELECT 84", "SELECT '84,0'", true},
+        {"SELECT 123456.7", "SELECT 123456.9", true},
+        {"SELECT 123456.7", "SELECT 123476.9", false},
+        {"SELECT NULL", "SELECT NULL", true},
+        {"SELECT NULL", "SELECT 0", false},
+        {"SELECT 'ab', 'c'", "SELECT 'a', 'bc'", false},
+        {"SELECT 1 WHERE 0", "SELECT 2 WHERE 0", true},
+    };
+    sql_db *db = open_db();
+    size_t live = mem_stats().live_blocks;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sql_result a, b;
+        bool same;
+        run(db, cases[i].a, &a);
+        run(db, cases[i].b, &b);
+        assert_true(sql_unchanged(&same, &a, &b));
+        if (same != cases[i].unchanged)
+            fail_msg("%s and %s: %d", cases[i].a, cases[i].b, same);
+        sql_result_free(&a);
+        sql_result_free(&b);
+    }
+    assert_int_equal(mem_stats().live_blocks, live);
+    sql_db_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outline),
-        cmocka_unit_test(test_key_column),
-        cmocka_unit_test(test_cells),
-        cmocka_unit_test(test_rows_and_columns),
-        cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_small_questions),
+        cmocka_unit_test(test_unchanged),        cmocka_unit_test(test_outline),
+        cmocka_unit_test(test_key_column),       cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_rows_and_columns), cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_random),           cmocka_unit_test(test_small_questions),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,8 @@ static void test_components(void **state)
         {"SELECT 44 FROM pedidos LIMIT 1", 1, 1, 0, 0},
         {"SELECT 44 FROM (SELECT 1 FROM pedidos LIMIT 1)", 1, 1, 0, 0},
         {"SELECT CASE WHEN COUNT(*) > 9 THEN 44 END FROM pedidos", 1, 1, 0, 0},
-        {"SELECT 44 FROM pedidos WHERE id = 9", 1, 1, 0, 0}, /* gone from one half only */
+        {"SELECT 44 FROM pedidos WHERE id = 9", 1, 1, 0, 0},      /* gone from one half only */
+        {"SELECT 44 + COUNT(*) * 1e-9 FROM pedidos", 1, 1, 0, 0}, /* overlooked, and changes */
         {"SELECT 43 FROM pedidos LIMIT 1", 1, 1, 1, 0},
         {"SELECT COUNT(*) FROM pedidos", 1, 1, 1, 0},
         {"SELECT status, COUNT(*) FROM pedidos WHERE status = 'cancelado'", 1, 1, 0.8, 1},
@@ -346,6 +347,38 @@ static void test_files(void **state)
     reward_free(r);
 }
 
+static void test_manner(void **state)
+{
+    (void)state;
+    reward *r = make_reward("sql_exec", "{\"workers\": 3}");
+    struct reward_manner manner = reward_manner(r);
+    assert_int_equal(manner.needs, REWARD_NEEDS_REFERENCE | REWARD_NEEDS_PROCESS);
+    assert_int_equal(manner.side_by_side, 3);
+    assert_true(manner.repeatable);
+    reward_free(r);
+}
+
+/* A file that is replaced is another database, and its references are run anew. */
+static void test_replaced(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {"CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);",
+                                           "CREATE TABLE t (a); INSERT INTO t VALUES (7);"};
+    char *folder = temp_folder(), path[300];
+    struct err err = {0};
+    reward *r = make_reward("sql_exec", "{\"workers\": 1}");
+    snprintf(path, sizeof path, "%s/t.sql", folder);
+    json_t *row = make_row(path, "SELECT SUM(a) FROM t");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(file_write_atomic(path, versions[i], strlen(versions[i]), &err), 0);
+        struct reward_result out = score(r, row, "SELECT TOTAL(a) FROM t", NULL);
+        assert_true(out.status == REWARD_OK && out.components[SQL_EXEC_VALUES] == 1);
+    }
+    json_decref(row);
+    reward_free(r);
+    temp_folder_remove(folder);
+}
+
 static void test_explain(void **state)
 {
     (void)state;
@@ -467,6 +500,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_budget),     cmocka_unit_test(test_prose),
         cmocka_unit_test(test_prose_text), cmocka_unit_test(test_whose_fault),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_manner),     cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_explain),    cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_threads),
     };

@@ -573,6 +573,37 @@ static void test_halves(void **state)
     remove_shop(&shop);
 }
 
+/* However many tables there are: reading their names must not stop at a budget. */
+static void test_halves_of_many(void **state)
+{
+    (void)state;
+    enum { TABLES = 60, ROWS = 64 };
+    char *folder = temp_folder(), path[400];
+    struct str text = {0};
+    struct err err = {0};
+    for (int i = 0; i < TABLES; i++)
+        str_printf(&text,
+                   "CREATE TABLE t%d (a PRIMARY KEY); INSERT INTO t%d WITH RECURSIVE n(i) AS "
+                   "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n;\n",
+                   i, i, ROWS);
+    snprintf(path, sizeof path, "%s/many.sql", folder);
+    assert_int_equal(file_write_atomic(path, str_text(&text), text.length, &err), 0);
+    sql_db *db;
+    if (sql_db_half(&db, path, 0, &err))
+        fail_msg("%s: %s", err.where, err.message);
+    for (int i = 0; i < TABLES; i++) {
+        char sql[100];
+        struct sql_result r;
+        snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM t%d", i);
+        run(db, sql, &r);
+        assert_in_range(sql_result_cell(&r, 0, 0)->integer, 1, ROWS - 1);
+        sql_result_free(&r);
+    }
+    sql_db_close(db);
+    str_free(&text);
+    temp_folder_remove(folder);
+}
+
 static void write_text(const char *path, const char *text)
 {
     struct err err = {0};
@@ -981,13 +1012,14 @@ int main(int argc, char **argv)
     if (sql_worker_asked(argc, argv))
         return sql_worker_main();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results),           cmocka_unit_test(test_parses_and_reads),
-        cmocka_unit_test(test_budgets_repeat),    cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_memory_repeats),    cmocka_unit_test(test_opening),
-        cmocka_unit_test(test_functions),         cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_escapes),           cmocka_unit_test(test_whose_fault),
-        cmocka_unit_test(test_dead_when_idle),    cmocka_unit_test(test_machine_faults),
-        cmocka_unit_test(test_replaced_database), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_results),        cmocka_unit_test(test_parses_and_reads),
+        cmocka_unit_test(test_budgets_repeat), cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_halves_of_many), cmocka_unit_test(test_memory_repeats),
+        cmocka_unit_test(test_opening),        cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_whose_fault),    cmocka_unit_test(test_dead_when_idle),
+        cmocka_unit_test(test_machine_faults), cmocka_unit_test(test_replaced_database),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,32 @@ static void test_parameters(void **state)
     reward_free(r);
 }
 
+static int note_file(void *user, const char *path, struct err *err)
+{
+    (void)err;
+    str_printf(user, "%s ", path);
+    return ERR_NONE;
+}
+
+/* The parameters' file, once; a row has none of its own. */
+static void test_files(void **state)
+{
+    (void)state;
+    static const char *const params[] = {PARAMS, NULL};
+    struct str files = {0};
+    struct err err = {0};
+    json_t *row = json_pack("{s:{s:s}}", "reference", "database", "other.sqlite");
+    for (int i = 0; i < 2; i++) {
+        reward *r = make_reward("sql_valid", params[i]);
+        assert_int_equal(reward_files(r, NULL, note_file, &files, &err), 0);
+        assert_int_equal(reward_files(r, row, note_file, &files, &err), 0);
+        reward_free(r);
+    }
+    assert_string_equal(str_text(&files), "tests/reward/fixtures/shop.sql ");
+    json_decref(row);
+    str_free(&files);
+}
+
 /* A real file: read, and never written. */
 static void test_database(void **state)
 {
@@ -199,7 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),       cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_database),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),    cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,6 +202,14 @@ same("concatenated", OBJ, '{"a": 1, "b": "x"}{"a": 2}', '{"a": 1, "b": "x"}\n{"a
      '{"a": 1, "b": "x"}, {"c": 2}', '{} {"a": 1, "b": "x"}', '{"a": 1, "b": "x"} ou {"a": 2}',
      why="the answer is one object: the first with members; a list was not written")
 case("stray", '{"a": 1, lixo aqui, "b": "x"}', OBJ)
+# --- keys of several words cut off, Python's three quotes ---
+case("truncated", '{"a":"x","nome do cli', {"a": "x"})
+case("truncated", '{"a": "x", "b": ["y"], "data da comp', {"a": "x", "b": ["y"]})
+case("quotes", '{"a": "x", "obs": """linha um\nele disse "oi", e foi"""}', {"a": "x", "obs": 'linha um\nele disse "oi", e foi'})
+case("quotes", "{'a': '''copo d'água''', 'b': 1}", {"a": "copo d'água", "b": 1})
+case("quotes", '{"a": """, "b": """}', {"a": '"', "b": '"'})
+case("quotes", '{"a": """sem fim, "b": 1}', {"a": '""sem fim', "b": 1})
+
 # --- quoted speech is open: a bare word and a colon, or a bare element, is no end of the string ---
 case("quotes", '{resumo: "ele disse "sim", depois: nada", nota: 2}',
      {"resumo": 'ele disse "sim", depois: nada', "nota": 2})

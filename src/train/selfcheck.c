@@ -5,8 +5,8 @@
  * choice) is done here once more, plainly.
  *
  * Nothing here changes a number of the run: parameters are read, and prepared once more at most,
- * which gives the same bits. The cost is a forward pass over a prompt and 16 tokens, 16 rows of the
- * LM head, and after an update one or two passes over one completion. */
+ * which gives the same bits. The cost, once a process: a forward pass over 64 tokens and their
+ * prompts, 64 rows of the LM head, and after an update one or two passes over one completion. */
 #include "train/selfcheck.h"
 #include <math.h>
 #include <string.h>
@@ -19,7 +19,7 @@
  * fault does is larger by orders. */
 #define LOGP_TOLERANCE 1e-3
 #define DRAW_TOLERANCE 1e-4
-enum { TOKENS = 16, MOST_UPDATES = 64 };
+enum { TOKENS = 64, MOST_UPDATES = 64 };
 
 /* --- the sampler --- */
 
@@ -63,28 +63,40 @@ static void check_draw(void *user, int t, const float *logits)
     s->token = t;
 }
 
-int selfcheck_sampler(struct grpo *g, struct err *err)
+static int check_completion(struct grpo *g, int i, int n, struct err *err)
 {
-    const struct episode_group *group = &g->gen.batch.groups[0];
-    const struct completion *c = &group->samples[0].completion;
-    if (g->selfcheck.sampler || g->replay)
-        return ERR_NONE;
-    struct draws s = {.c = c,
+    const struct episode_group *group = &g->gen.batch.groups[i / g->gen.per_group];
+    int sample = i % g->gen.per_group;
+    struct draws s = {.c = &group->samples[sample].completion,
                       .key = group->key,
                       .temperature = g->o->temperature,
                       .vocab = model_config(g->m)->vocab_size,
                       .whole = !g->gen.batch.warped,
                       .token = -1};
-    s.key.sample = (uint64_t)group->first_sample;
-    int n = c->length < TOKENS ? c->length : TOKENS;
+    s.key.sample = (uint64_t)(group->first_sample + sample);
     int status = rollout_logits(g->episode.rollout, g->a, group->prompt.data,
-                                (int)group->prompt.count, c->ids, n, check_draw, &s, err);
+                                (int)group->prompt.count, s.c->ids, n, check_draw, &s, err);
     if (!status && s.token >= 0)
         return err_set(err, ERR_GATE, "selfcheck",
                        "the sampler does not draw from the distribution that is trained: token %d "
-                       "of the first completion %s. Please report this",
-                       s.token, s.why);
-    g->selfcheck.sampler = !status;
+                       "of completion %d of row \"%.80s\" %s. Please report this",
+                       s.token, sample, group->row->id, s.why);
+    return status;
+}
+
+int selfcheck_sampler(struct grpo *g, struct err *err)
+{
+    struct selfcheck *s = &g->selfcheck;
+    int status = ERR_NONE, tokens = 0;
+    if (s->sampler || g->replay)
+        return ERR_NONE;
+    for (int i = 0; i < generation_count(&g->gen) && tokens < TOKENS && !status; i++) {
+        int length = generation_sample(&g->gen, i)->completion.length;
+        int n = length < TOKENS - tokens ? length : TOKENS - tokens;
+        status = check_completion(g, i, n, err);
+        tokens += n;
+    }
+    s->sampler = !status;
     return status;
 }
 

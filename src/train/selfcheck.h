@@ -16,7 +16,7 @@ struct selfcheck { /* zero-initialise */
 };
 
 struct grpo;
-/* After sampling. Over the first tokens of one completion, from the model's logits, in double:
+/* After sampling. Over the first 64 tokens of the completions, from the model's logits, in double:
  * the log-probability noted is that of softmax(logits / temperature), and (unless the distribution
  * was truncated) the token is the one that the draw's own uniform number selects. Hence another
  * temperature, another distribution, another seed or no seed is found. */

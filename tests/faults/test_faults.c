@@ -437,6 +437,14 @@ static void a_lucky_difference(void **state)
     assert_int_equal(v.kind, VERDICT_IMPROVED);
 }
 
+/* A test that failed left its fault behind. */
+static int nothing_planted(void **state)
+{
+    (void)state;
+    planted = NO_FAULT;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -447,17 +455,17 @@ int main(int argc, char **argv)
         return 1;
     snprintf(end, sizeof binary - (size_t)(end - binary), "/grpo");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults_that_stop_a_run),
-        cmocka_unit_test(faults_that_rules_stop),
-        cmocka_unit_test(a_reward_that_tells_nothing_apart),
-        cmocka_unit_test(micro_batches),
-        cmocka_unit_test(settings_of_the_model_folder),
-        cmocka_unit_test(rewards_that_fail),
-        cmocka_unit_test(rewards_against_fixtures),
-        cmocka_unit_test(a_clip_ratio_that_cannot_move),
-        cmocka_unit_test(resumes_that_are_refused),
-        cmocka_unit_test(the_best_checkpoint),
-        cmocka_unit_test(a_lucky_difference),
+        cmocka_unit_test_setup(faults_that_stop_a_run, nothing_planted),
+        cmocka_unit_test_setup(faults_that_rules_stop, nothing_planted),
+        cmocka_unit_test_setup(a_reward_that_tells_nothing_apart, nothing_planted),
+        cmocka_unit_test_setup(micro_batches, nothing_planted),
+        cmocka_unit_test_setup(settings_of_the_model_folder, nothing_planted),
+        cmocka_unit_test_setup(rewards_that_fail, nothing_planted),
+        cmocka_unit_test_setup(rewards_against_fixtures, nothing_planted),
+        cmocka_unit_test_setup(a_clip_ratio_that_cannot_move, nothing_planted),
+        cmocka_unit_test_setup(resumes_that_are_refused, nothing_planted),
+        cmocka_unit_test_setup(the_best_checkpoint, nothing_planted),
+        cmocka_unit_test_setup(a_lucky_difference, nothing_planted),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

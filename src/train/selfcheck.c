@@ -47,7 +47,8 @@ static void check_draw(void *user, int t, const float *logits)
         before += v < id ? p : 0;
         sum += p;
     }
-    double logp = (logits[id] - max) / s->temperature - log(sum), noted = s->c->logprobs[t];
+    double logp = (logits[id] - max) / s->temperature - (sum > 0 ? log(sum) : NAN);
+    double noted = s->c->logprobs[t];
     double tolerance = LOGP_TOLERANCE + 1e-5 * fabs(max) / s->temperature;
     double low = before / sum, high = low + exp(logp), u = rng_uniform(&s->key, (uint64_t)t);
     if (!(fabs(logp - noted) <= tolerance))
@@ -73,7 +74,7 @@ static int check_completion(struct grpo *g, int i, int n, struct err *err)
                       .vocab = model_config(g->m)->vocab_size,
                       .whole = !g->gen.batch.warped,
                       .token = -1};
-    s.key.sample = (uint64_t)(group->first_sample + sample);
+    s.key.sample = (uint64_t)group->first_sample + (uint64_t)sample;
     int status = rollout_logits(g->episode.rollout, g->a, group->prompt.data,
                                 (int)group->prompt.count, s.c->ids, n, check_draw, &s, err);
     if (!status && s.token >= 0)

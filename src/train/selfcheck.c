@@ -6,7 +6,7 @@
  *
  * Nothing here changes a number of the run: parameters are read, and prepared once more at most,
  * which gives the same bits. The cost, once a process: a forward pass over 64 tokens and their
- * prompts, 64 rows of the LM head, and after an update one or two passes over one completion. */
+ * prompts, 64 rows of the LM head, and after an update up to two passes over one completion. */
 #include "train/selfcheck.h"
 #include <math.h>
 #include <string.h>
@@ -169,7 +169,7 @@ int selfcheck_gradient(struct grpo *g, const float *total, double learning_rate,
 
 /* --- the update --- */
 
-static int score_one(struct grpo *g, int i, float *logp, struct err *err)
+static int score_one(struct grpo *g, const adapter *a, int i, float *logp, struct err *err)
 {
     const struct ids *prompt = &g->gen.batch.groups[i / g->gen.per_group].prompt;
     const struct completion *c = &generation_sample(&g->gen, i)->completion;
@@ -180,7 +180,33 @@ static int score_one(struct grpo *g, int i, float *logp, struct err *err)
                               .completion_len = &c->length,
                               .n = 1,
                               .logprobs = &logp};
-    return rollout_score(g->episode.rollout, g->a, g->o->temperature, &q, err);
+    return rollout_score(g->episode.rollout, a, g->o->temperature, &q, err);
+}
+
+/* Nothing has moved: because the prepared copies are old ones? */
+static int check_stale(struct grpo *g, int i, const float *now, float *prepared, size_t bytes,
+                       struct err *err)
+{
+    adapter_refresh(g->a);
+    int status = score_one(g, g->a, i, prepared, err);
+    if (status || memcmp(now, prepared, bytes) == 0)
+        return status;
+    return err_set(err, ERR_GATE, "selfcheck",
+                   "after the update the policy still computed with the adapter from before it: "
+                   "completions would come from stale weights. Please report this");
+}
+
+/* The policy has moved: the reference of the KL has not. */
+static int check_reference(struct grpo *g, int i, float *after, size_t bytes, struct err *err)
+{
+    if (g->loss.beta == 0)
+        return ERR_NONE;
+    int status = score_one(g, g->reference, i, after, err);
+    if (status || memcmp(g->gen.ref + generation_token(&g->gen, i), after, bytes) == 0)
+        return status;
+    return err_set(err, ERR_GATE, "selfcheck",
+                   "the update of the policy has moved the reference of the KL too, whose "
+                   "log-probabilities must stay. Please report this");
 }
 
 /* Whether the log-probabilities of completion i moved with the update, and at once. */
@@ -190,18 +216,11 @@ static int check_moved(struct grpo *g, int i, struct err *err)
     float *now = mem_alloc(2 * bytes);
     if (!now)
         return err_no_memory(err, "selfcheck", 2 * bytes);
-    float *prepared = now + n;
-    int status = score_one(g, i, now, err);
+    int status = score_one(g, g->a, i, now, err);
     bool moved = memcmp(now, g->gen.logp + generation_token(&g->gen, i), bytes) != 0;
-    if (!status && !moved) {
-        adapter_refresh(g->a);
-        status = score_one(g, i, prepared, err);
-        if (!status && memcmp(now, prepared, bytes) != 0)
-            status = err_set(err, ERR_GATE, "selfcheck",
-                             "after the update the policy still computed with the adapter from "
-                             "before it: completions would come from stale weights. Please report "
-                             "this");
-    }
+    if (!status)
+        status = moved ? check_reference(g, i, now + n, bytes, err)
+                       : check_stale(g, i, now, now + n, bytes, err);
     g->selfcheck.update = !status && moved;
     mem_free(now);
     return status;

@@ -27,8 +27,9 @@ int selfcheck_sampler(struct grpo *g, struct err *err);
 int selfcheck_gradient(struct grpo *g, const float *total, double learning_rate, struct err *err);
 
 /* After it: B is no longer zero, and the log-probabilities of a completion are those of the
- * parameters as they are now, not of a copy prepared before. Until a log-probability has moved the
- * updates 1, 2, 4 … 64 are looked at; then a warning says that nothing moves. */
+ * parameters as they are now, not of a copy prepared before; those of the KL's reference have not
+ * moved. Until a log-probability has moved the updates 1, 2, 4 … 64 are looked at; then a warning
+ * says that nothing moves. */
 int selfcheck_update(struct grpo *g, double norm, struct err *err);
 
 #endif

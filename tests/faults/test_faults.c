@@ -64,18 +64,27 @@ static const struct stopped stopped[] = {
     {UNSEEDED, "", {"selfcheck", "this token's draw is"}, 0},
 };
 
+/* The same recipe without a fault is fine; once for each recipe. */
+static void expect_no_stop(size_t i, struct train_run run)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(stopped[j].more, stopped[i].more) == 0)
+            return;
+    assert_int_equal(train_ok(&run).steps, 2);
+    shell("rm -r '%s'", run.run);
+}
+
 static void faults_that_stop_a_run(void **state)
 {
     (void)state;
     static const char *const precisions[] = {"precision=f32", "precision=bf16"};
     for (size_t i = 0; i < 2 * sizeof stopped / sizeof *stopped; i++) {
         const struct stopped *s = &stopped[i / 2];
-        struct plot p = plot_open(TRAIN_RECIPE "max_steps: 3\n", s->more);
+        struct plot p = plot_open(TRAIN_RECIPE "max_steps: 2\n", s->more);
         struct train_run run = plot_run(&p);
         struct err err;
         run.set[0] = precisions[i % 2];
-        assert_int_equal(train_ok(&run).steps, 3);
-        shell("rm -r '%s'", p.run);
+        expect_no_stop(i / 2, run);
         planted = s->fault;
         int status = train_run(&run, NULL, &err);
         print_message("%s, %s: %s: %s\n", fault_names[s->fault], precisions[i % 2], err.where,
@@ -85,8 +94,6 @@ static void faults_that_stop_a_run(void **state)
         plot_close(&p);
     }
 }
-
-/* --- a run that a rule of the recipe stops --- */
 
 static void nothing_ends_a_completion(void **state)
 {

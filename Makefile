@@ -76,6 +76,8 @@ CFLAGS_CONFIG += -Werror
 endif
 ALL_CFLAGS = $(CFLAGS_COMMON) $(CFLAGS_CONFIG) $(CFLAGS)
 
+comma := ,
+
 # One short line for each file made, unless V=1.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@ &&)
 
@@ -131,7 +133,7 @@ $(BIN): $(BUILD)/src/cli/main.o $(LIB)
 # Tests: one program a file, over cmocka; tests/run adds up their counts. Some drive the program.
 JOBS ?= $(shell nproc)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(TEST_SUPPORT_OBJECTS) $(LIB)
-	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 $(filter $(BUILD)/tests/cli/%,$(TEST_BINS)): | $(BIN) # they run the program
 test-bins: $(TEST_BINS)
 test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
@@ -146,6 +148,20 @@ $(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
 -include $(EMULATED:.o=.d)
+
+# Planted faults: programs in which the functions of tests/faults/wrapped are those of faults.c. Test
+# programs that must turn red are linked a second time with them.
+FAULT_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,$(shell cat tests/faults/wrapped))
+FAULTED := $(addprefix $(BUILD)/faulted/tests/,model/test_gradient train/test_bad_input \
+             train/test_external train/test_learning train/test_resume train/test_trl_replay)
+FAULT_OBJECT := $(BUILD)/tests/faults/faults.o
+$(BUILD)/tests/faults/% $(BUILD)/faulted/tests/%: private LINK_FLAGS = $(FAULT_WRAPS)
+$(filter $(BUILD)/tests/faults/%,$(TEST_BINS)): $(FAULT_OBJECT) | $(BIN)
+$(BUILD)/tests/faults/test_suite: | $(FAULTED)
+$(FAULTED): $(BUILD)/faulted/%: $(BUILD)/%.o $(FAULT_OBJECT) $(TEST_SUPPORT_OBJECTS) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
+-include $(FAULT_OBJECT:.o=.d)
 
 # Shared objects for the tests of the reward `library`: the example, and odd ones from one source.
 # Without the sanitizers of CONFIG: they are a user's.

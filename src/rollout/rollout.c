@@ -462,3 +462,41 @@ int rollout_score(rollout *r, const adapter *a, double temperature, const struct
     }
     return ERR_NONE;
 }
+
+int rollout_logits(rollout *r, const adapter *a, const int *prompt_ids, int prompt_len,
+                   const int *ids, int n, rollout_visit *visit, void *user, struct err *err)
+{
+    struct device *d = model_device(r->m);
+    const struct hf_config *config = model_config(r->m);
+    size_t bytes = (size_t)config->vocab_size * sizeof(float);
+    struct score_request q = {.prompt_ids = prompt_ids,
+                              .prompt_len = prompt_len,
+                              .completion_ids = &ids,
+                              .completion_len = &n,
+                              .n = 1};
+    CHECK(n > 0 && n <= r->pass_rows);
+    int status = check_request(r, &q, err);
+    if (status)
+        return status;
+    float *host = mem_alloc(bytes), *logits = host ? d->ops->alloc(d, bytes, err) : NULL;
+    if (!host)
+        status = err_no_memory(err, "a row of logits", bytes);
+    else if (!logits)
+        status = ERR_MACHINE;
+    else {
+        struct gathered g = {0};
+        prefill(r, a, prompt_ids, prompt_len - 1, 0);
+        gather(r, &g, &q, 0, 0, n, prompt_len - 1);
+        struct batch batch = {g.rows, r->ids, r->positions, r->kv_rows, r->spans, g.spans};
+        model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
+    }
+    for (int t = 0; t < n && !status; t++) {
+        d->ops->logits(d, logits, r->hidden + (size_t)t * (size_t)config->hidden_size,
+                       model_head(r->m), 1);
+        d->ops->download(d, host, logits, bytes);
+        visit(user, t, host);
+    }
+    d->ops->free(d, logits);
+    mem_free(host);
+    return status;
+}

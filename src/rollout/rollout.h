@@ -81,4 +81,11 @@ struct score_request {
 int rollout_score(rollout *r, const adapter *a, double temperature, const struct score_request *q,
                   struct err *err);
 
+/* For checks: calls visit with the logits (host, vocabulary) that each of a completion's first n
+ * tokens was chosen from, t = 0 … n−1; n at most a pass. Takes room for two rows of logits while it
+ * works. Limits and errors as rollout_score. */
+typedef void rollout_visit(void *user, int t, const float *logits);
+int rollout_logits(rollout *r, const adapter *a, const int *prompt_ids, int prompt_len,
+                   const int *ids, int n, rollout_visit *visit, void *user, struct err *err);
+
 #endif

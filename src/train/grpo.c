@@ -21,6 +21,8 @@ int grpo_step(struct grpo *g, int step, struct err *err)
     if (grpo_generates(g, step)) {
         status = roll_out(g, step, err);
         if (!status)
+            status = selfcheck_sampler(g, err);
+        if (!status)
             status = score(g, err);
         if (!status)
             compute_advantage(g);
@@ -405,7 +407,11 @@ static int update(struct grpo *g, int step, float *total, struct err *err)
     double started = clock_seconds(), norm;
     struct optimizer_call call = optim_call(&g->o->optim, step, g->warmup_steps, g->max_steps);
     struct trainable params = trainable_adapter(g->a);
-    int status = optimizer_step(&g->optimizer, &params, total, &call, &norm, err);
+    int status = selfcheck_gradient(g, total, call.learning_rate, err);
+    if (!status)
+        status = optimizer_step(&g->optimizer, &params, total, &call, &norm, err);
+    if (!status)
+        status = selfcheck_update(g, norm, err);
     if (status)
         return status;
     metrics_add(&g->metrics, norm, "grad_norm");

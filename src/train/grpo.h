@@ -7,6 +7,7 @@
 #include "train/optim.h"
 #include "train/options.h"
 #include "train/samples.h"
+#include "train/selfcheck.h"
 #include "train/task_sampler.h"
 
 struct grpo_times {                   /* seconds of the last step */
@@ -47,6 +48,7 @@ struct grpo {
     /* of the generation at hand; dealt: the cursor behind it, until its first step has ended */
     struct dealer_cursor dealt;
     struct sampling_report report;
+    struct selfcheck selfcheck;
     /* of the last step */
     struct metrics metrics;
     struct grpo_times times;
@@ -57,7 +59,7 @@ struct grpo {
 bool grpo_generates(const struct grpo *g, int step);
 
 /* Optimizer step `step`: roll out, score, advantage, loss and gradient, update. On error, adapter,
- * optimizer and counters are as before. */
+ * optimizer and counters are as before, but for selfcheck_update's, whose run is lost. */
 int grpo_step(struct grpo *g, int step, struct err *err);
 
 /* After a resume in the middle of a generation: takes its completions from saved samples. */

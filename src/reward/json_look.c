@@ -317,7 +317,8 @@ bool json_key_at(const struct json_reader *r, size_t at, bool quoted)
             continue;
         if (json_quote_at(r, i, &bytes) == quote) {
             size_t after = i + bytes;
-            if (doubled && json_quote_at(r, after, &bytes) == quote)
+            if (json_quote_at(r, after, &bytes) == quote &&
+                (doubled || json_colon_at(r, skip_white(r, after + bytes)))) /* "nota"": 4 */
                 after += bytes;
             return i > start && json_colon_at(r, skip_white(r, after));
         }

@@ -421,6 +421,13 @@ static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
     size_t after = r->at + bytes, sign, next = json_skip(r, after, NULL);
     size_t colon = json_colon_at(r, next);
     if (context == JSON_AS_KEY) {
+        size_t more;
+        if (!colon && json_quote_at(r, after, &more) &&
+            json_colon_at(r, json_skip(r, after + more, NULL))) { /* {"a"": 1} */
+            json_note(r, JSON_QUOTES);
+            after += more;
+            colon = 1;
+        }
         if (!colon && cut->colon) /* {"a: 1, "b": 2} */
             end_at(r, cut->colon_at, cut->colon_length);
         else

@@ -226,13 +226,15 @@ static bool new_token(struct push_text *t, size_t start, size_t source, bool num
         t->capacity = capacity;
     }
     struct slice word = {t->lowered.data + start, t->lowered.length - start};
-    t->tokens[t->n++] = (struct push_token){.start = start,
-                                            .length = word.length,
-                                            .source = source,
-                                            .hash = hash_bytes(word.data, word.length, 0),
-                                            .stem = number ? 0 : stem_of(word),
-                                            .lists = number ? 0 : push_word_lists(word),
-                                            .number = number};
+    uint64_t hash = push_word_hash(word);
+    t->tokens[t->n++] =
+        (struct push_token){.start = start,
+                            .length = word.length,
+                            .source = source,
+                            .hash = hash,
+                            .stem = number ? 0 : stem_of(word),
+                            .lists = number ? 0 : push_hashed_word_lists(word, hash),
+                            .number = number};
     str_putc(&t->lowered, ' ');
     return !t->lowered.failed;
 }

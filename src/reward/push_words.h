@@ -2,6 +2,7 @@
 #ifndef REWARD_PUSH_WORDS_H
 #define REWARD_PUSH_WORDS_H
 #include <stddef.h>
+#include <stdint.h>
 #include "base/str.h"
 
 enum push_list {
@@ -24,6 +25,10 @@ enum push_list {
 
 /* The lists that hold the word (in lower case), as bits 1 << PUSH_…; 0: none. */
 unsigned push_word_lists(struct slice word);
+
+/* The same for who has the word's hash at hand. */
+uint64_t push_word_hash(struct slice word);
+unsigned push_hashed_word_lists(struct slice word, uint64_t hash);
 
 /* The i-th word of a list, NULL at its end. */
 const char *push_list_word(enum push_list list, size_t i);

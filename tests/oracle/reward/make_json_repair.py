@@ -208,6 +208,8 @@ case("truncated", '{"a": "x", "b": ["y"], "data da comp', {"a": "x", "b": ["y"]}
 case("quotes", '{"a": "x", "obs": """linha um\nele disse "oi", e foi"""}', {"a": "x", "obs": 'linha um\nele disse "oi", e foi'})
 case("quotes", "{'a': '''copo d'água''', 'b': 1}", {"a": "copo d'água", "b": 1})
 case("quotes", '{"a": """, "b": """}', {"a": '"', "b": '"'})
+case("quotes", '{"a"": "b", "c": 1}', {"a": "b", "c": 1})
+case("quotes", '{"a"": "b", "c"" : {"d"": 1}}', {"a": "b", "c": {"d": 1}})
 case("quotes", '{"a": """sem fim, "b": 1}', {"a": '""sem fim', "b": 1})
 
 # --- quoted speech is open: a bare word and a colon, or a bare element, is no end of the string ---

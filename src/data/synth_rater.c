@@ -294,7 +294,7 @@ static int rate_insights(double *points, const struct row *row, const json_t *re
     return ERR_NONE;
 }
 
-/* --- push: is it short, about the product, and like a shop's? --- */
+/* --- push: is it short, about the product, alive, and like a shop's? --- */
 
 static size_t letters(struct slice text)
 {
@@ -325,7 +325,8 @@ static int rate_push(double *points, const struct row *row, const json_t *refere
     size_t n = letters(text);
     bool one_line = !memchr(text.data, '\n', text.length);
     bool gaps = memchr(text.data, '[', text.length) || memchr(text.data, '{', text.length);
-    *points = n < 10 ? 0 : 3.0 * (n <= 120) + 3.0 * mentions(&folded, str_text(&named));
+    bool lively = memchr(text.data, '!', text.length) || memchr(text.data, '?', text.length);
+    *points = n < 10 ? 0 : 2.0 * (n <= 120) + 3.0 * mentions(&folded, str_text(&named)) + lively;
     if (*points > 0)
         *points += 1.0 * one_line + 1.0 * !gaps +
                    1.0 * !count_mentions(&folded, formal, ARRAY_LENGTH(formal)) +

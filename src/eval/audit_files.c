@@ -2,7 +2,6 @@
 #include "eval/audit_files.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "base/file.h"
@@ -71,11 +70,14 @@ static int read_item(struct audit *a, const json_t *o, const char *where, struct
         status = keep_text(a, &item->stop_reason, o, "stop_reason", where, err);
     const json_t *reference = json_object_get(o, "reference");
     if (!status && reference && !json_is_null(reference)) {
-        char *text = json_dumps(reference, JSON_ENCODE_ANY);
-        item->reference = text ? arena_strndup(&a->arena, text, strlen(text)) : NULL;
-        free(text);
-        if (!item->reference)
-            status = err_no_memory(err, where, 0);
+        struct str text = {0};
+        struct json_writer w;
+        jw_begin(&w, &text);
+        jw_value(&w, reference);
+        item->reference = arena_strndup(&a->arena, str_text(&text), text.length);
+        if (!item->reference || text.failed)
+            status = err_no_memory(err, where, text.length);
+        str_free(&text);
     }
     item->completion_length = json_string_length(json_object_get(o, "completion"));
     a->n += !status;

@@ -3,7 +3,6 @@
 #include "protocol/audit_job.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/file.h"
@@ -211,21 +210,25 @@ static int keep_sample(struct audit *a, const struct row *row, const struct epis
                        struct err *err)
 {
     const json_t *reference = json_object_get(row->json, "reference");
-    char *shown = reference ? json_dumps(reference, JSON_ENCODE_ANY) : NULL;
+    struct str shown = {0};
+    struct json_writer w;
+    jw_begin(&w, &shown);
+    if (reference)
+        jw_value(&w, reference);
     struct audit_item *item = &a->items[a->n];
     *item = (struct audit_item){
         .id = keep(a, row->id, strlen(row->id)),
         .task = keep(a, row->task, strlen(row->task)),
         .prompt = keep(a, row->user_text, strlen(row->user_text)),
-        .reference = shown ? keep(a, shown, strlen(shown)) : "",
+        .reference = keep(a, str_text(&shown), shown.length),
         .completion = keep(a, str_text(&s->text), s->text.length),
         .completion_length = s->text.length,
         .stop_reason = stop_reason_name(s->completion.stop),
         .automatic = NAN,
     };
-    bool lost = (reference && !shown) || !item->id || !item->task || !item->prompt ||
-                !item->reference || !item->completion;
-    free(shown);
+    bool lost = shown.failed || !item->id || !item->task || !item->prompt || !item->reference ||
+                !item->completion;
+    str_free(&shown);
     a->n++;
     return lost ? err_no_memory(err, "the audit's completions", s->text.length) : ERR_NONE;
 }

@@ -30,9 +30,12 @@ void audit_completions_write(struct str *out, const struct audit *a)
         jw_key(&w, "stop_reason");
         jw_text(&w, item->stop_reason);
         jw_key(&w, "reference");
-        json_t *reference =
-            json_read(item->reference, strlen(item->reference), JSON_ANY_VALUE, "", NULL);
-        jw_value(&w, reference);
+        json_t *reference = json_read(item->reference, strlen(item->reference),
+                                      JSON_ANY_VALUE | JSON_NUL_ALLOWED, "", NULL);
+        if (reference)
+            jw_value(&w, reference);
+        else
+            jw_null(&w);
         json_decref(reference);
         jw_object_end(&w);
         str_putc(out, '\n');

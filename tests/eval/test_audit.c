@@ -292,6 +292,7 @@ static void test_completions(void **state)
     make(&a, items);
     items[0].completion = "a\0b";
     items[0].completion_length = 3;
+    items[2].reference = ""; /* a row without */
     items[1].reference = "{\"valor\": 610.9, \"x\": null}";
     audit_completions_write(&text, &a);
     const char *path = write_text(in_folder(folder, "c.jsonl"), str_text(&text));
@@ -300,6 +301,7 @@ static void test_completions(void **state)
     assert_int_equal(back.items[0].completion_length, 3);
     assert_memory_equal(back.items[0].completion, "a\0b", 3);
     assert_string_equal(back.items[1].reference, items[1].reference);
+    assert_string_equal(back.items[2].reference, "");
     assert_string_equal(back.items[3].id, "ação;7");
     assert_true(back.items[4].mark == AUDIT_OPEN && isnan(back.items[4].automatic));
     audit_free(&back);

@@ -36,6 +36,7 @@ void audit_completions_write(struct str *out, const struct audit *a)
             jw_value(&w, reference);
         else
             jw_null(&w);
+        out->failed = out->failed || (!reference && item->reference[0]); /* our own JSON: memory */
         json_decref(reference);
         jw_object_end(&w);
         str_putc(out, '\n');
@@ -90,18 +91,23 @@ static int read_item(struct audit *a, const json_t *o, const char *where, struct
 int audit_completions_read(struct audit *a, const char *path, struct err *err)
 {
     struct jsonl_reader in;
+    struct err local = {0};
     int status = jsonl_open(&in, path, err), got = 0;
     if (status)
         return status;
     json_t *value = NULL;
-    while (!status && (got = jsonl_next(&in, &value, err)) == 1) {
+    while (!status && (got = jsonl_next(&in, &value, &local)) == 1) {
         char where[256];
         snprintf(where, sizeof where, "%.200s:%ld", path, in.line);
-        status = value ? read_item(a, value, where, err) : ERR_INPUT;
+        status = value ? read_item(a, value, where, &local) : (int)local.code;
         json_decref(value);
     }
+    if (!status && got < 0)
+        status = (int)local.code;
+    if (status && err)
+        *err = local;
     jsonl_close(&in);
-    return status ? status : got < 0 ? ERR_INPUT : ERR_NONE;
+    return status;
 }
 
 /* --- scores.csv: writing --- */

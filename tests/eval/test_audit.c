@@ -593,6 +593,82 @@ static void test_check_damaged(void **state)
     temp_folder_remove(c.folder);
 }
 
+/* --- without memory --- */
+
+static int everything(const char *folder, bool *done, struct err *said)
+{
+    struct audit a = {0};
+    struct audit_result r = {0};
+    struct audit_selection s = {0};
+    struct dataset train = {0};
+    struct str text = {0};
+    struct err local = {0};
+    struct audit_gate gate = {0.7, false};
+    int status = dataset_open(&train, in_folder(folder, "train.jsonl"), &local);
+    if (!status)
+        status = audit_select(&s, &train, NULL, 0, 3, 1, &local);
+    if (!status)
+        status = audit_completions_read(&a, in_folder(folder, "c.jsonl"), &local);
+    for (size_t i = 0; i < a.n; i++)
+        a.items[i].automatic = 0.1 * (double)i;
+    if (!status) {
+        audit_sheet_write(&text, &a);
+        status = text.failed ? ERR_MACHINE : ERR_NONE;
+    }
+    if (!status)
+        status = audit_sheet_read(&a, str_text(&text), text.length, "s.csv", false, &local);
+    if (!status)
+        status = audit_judge(&r, &a, &gate, false, &local);
+    str_clear(&text);
+    if (!status) {
+        audit_completions_write(&text, &a);
+        audit_plot_svg(&text, &a, &r);
+        audit_plot_text(&text, &a);
+        audit_say(&text, &r);
+        status = text.failed ? ERR_MACHINE : ERR_NONE;
+    }
+    *done = !status;
+    *said = local;
+    audit_result_free(&r);
+    audit_selection_free(&s);
+    if (train.rows)
+        dataset_close(&train);
+    audit_free(&a);
+    str_free(&text);
+    return status;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    char *folder = temp_folder();
+    struct audit a;
+    struct audit_item items[ITEMS];
+    struct str text = {0};
+    bool done = false;
+    struct err said = {0};
+    make(&a, items);
+    audit_completions_write(&text, &a);
+    write_text(in_folder(folder, "c.jsonl"), str_text(&text));
+    str_clear(&text);
+    many_rows(&text);
+    write_text(in_folder(folder, "train.jsonl"), str_text(&text));
+    str_free(&text);
+    size_t blocks = mem_stats().live_blocks;
+    int tries = 0;
+    for (; !done; tries++) {
+        size_t failed = mem_stats().failed_calls;
+        mem_fail_after(tries);
+        int status = everything(folder, &done, &said);
+        mem_fail_after(-1);
+        assert_int_equal(mem_stats().live_blocks, blocks);
+        if (mem_stats().failed_calls != failed && status != ERR_MACHINE)
+            fail_msg("allocation %d: status %d: %s", tries, status, said.message);
+    }
+    assert_true(tries > 50);
+    temp_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_left_out),       cmocka_unit_test(test_ties),
         cmocka_unit_test(test_worth),          cmocka_unit_test(test_words),
         cmocka_unit_test(test_check),          cmocka_unit_test(test_check_damaged),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

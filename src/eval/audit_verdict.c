@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "eval/audit.h"
+#include "stats/dist.h"
 
 const char *const audit_verdict_names[] = {"pass", "fail", "undefined", "too_few"};
 
@@ -96,7 +97,7 @@ struct interval audit_worth(double rho, size_t n)
     struct interval worth = {NAN, NAN};
     if (n < 4)
         return worth;
-    double half = 1.96 / sqrt((double)n - 3);
+    double half = dist_normal_quantile(0.975) / sqrt((double)n - 3);
     worth.low = tanh(atanh(rho) - half);
     worth.high = tanh(atanh(rho) + half);
     return worth;

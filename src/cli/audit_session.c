@@ -3,7 +3,6 @@
 #include "cli/audit_session.h"
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -13,8 +12,7 @@ struct scoring {
     size_t *marked; /* stack of items */
     size_t n_marked;
     size_t current;
-    char *line; /* of getline */
-    size_t room;
+    char line[256];
 };
 
 static void say(const char *text)
@@ -137,6 +135,20 @@ static int obey(struct scoring *s, struct slice c, bool *next, bool *over, struc
     return ERR_NONE;
 }
 
+/* What is too long for an answer is read to its end, and is none. */
+static bool next_line(struct scoring *s)
+{
+    if (!fgets(s->line, sizeof s->line, stdin))
+        return false;
+    while (!strchr(s->line, '\n') && !feof(stdin)) {
+        char rest[256];
+        memset(s->line, '?', 2);
+        if (!fgets(rest, sizeof rest, stdin) || strchr(rest, '\n'))
+            break;
+    }
+    return true;
+}
+
 static int ask(struct scoring *s, bool *over, struct err *err)
 {
     bool next = false;
@@ -144,7 +156,7 @@ static int ask(struct scoring *s, bool *over, struct err *err)
     show(s);
     while (!next && !*over && !status) {
         say("score 0-10 (s skip, u undo, q quit, ? help): ");
-        if (getline(&s->line, &s->room, stdin) < 0) {
+        if (!next_line(s)) {
             say("\n");
             *over = true;
             return interrupt_requested()
@@ -173,6 +185,5 @@ int audit_session(struct audit_job *j, struct err *err)
     while (!over && !status && find_open(&s))
         status = ask(&s, &over, err);
     mem_free(s.marked);
-    free(s.line);
     return status;
 }

@@ -24,6 +24,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static bool one_of(char c, const char *list)
+{
+    return c && strchr(list, c);
+}
+
 /* Points between digits are thousands where three digits follow each and no other sense is left. */
 static bool points_are_thousands(const char *token, size_t n)
 {
@@ -168,7 +173,7 @@ static bool written_for(struct slice *out, struct slice text, const char *name)
         if (memcmp(p, name, n) != 0 || (p > text.data && p[-1] == '_'))
             continue;
         const char *q = p + n;
-        while (q < end && memchr("\"' ", *q, 3))
+        while (q < end && one_of(*q, "\"' "))
             q++;
         if (q == end || (*q != ':' && *q != '='))
             continue;
@@ -186,7 +191,7 @@ static bool written_for(struct slice *out, struct slice text, const char *name)
                 /* A comma between digits belongs to the number. */
                 bool decimal =
                     *q == ',' && q > from && is_digit(q[-1]) && q + 1 < end && is_digit(q[1]);
-                within = decimal || !memchr(",}\n]", *q, 4);
+                within = decimal || !one_of(*q, ",}\n]");
                 q += within;
             }
         }

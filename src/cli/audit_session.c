@@ -2,8 +2,11 @@
  * sheet lowest, so that undo goes back over the beginning of this session too. */
 #include "cli/audit_session.h"
 #include <ctype.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/interrupt.h"
 #include "base/log.h"
 
@@ -135,18 +138,32 @@ static int obey(struct scoring *s, struct slice c, bool *next, bool *over, struc
     return ERR_NONE;
 }
 
-/* What is too long for an answer is read to its end, and is none. */
+/* Waits for a byte, and looks at the flag of signals now and then: one that comes just before a
+ * read, or that another thread gets, would not end it. */
+static bool next_byte(char *c)
+{
+    enum { LOOK_MS = 100 };
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (!interrupt_requested()) {
+        int ready = poll(&input, 1, LOOK_MS);
+        if (ready > 0)
+            return read(STDIN_FILENO, c, 1) == 1;
+        if (ready < 0 && errno != EINTR)
+            return false;
+    }
+    return false;
+}
+
+/* False: the end of input, or a signal. What is too long for an answer is none. */
 static bool next_line(struct scoring *s)
 {
-    if (!fgets(s->line, sizeof s->line, stdin))
-        return false;
-    while (!strchr(s->line, '\n') && !feof(stdin)) {
-        char rest[256];
-        memset(s->line, '?', 2);
-        if (!fgets(rest, sizeof rest, stdin) || strchr(rest, '\n'))
-            break;
-    }
-    return true;
+    size_t n = 0;
+    char c = 0;
+    while (next_byte(&c) && c != '\n')
+        if (n < sizeof s->line - 1)
+            s->line[n++] = c;
+    s->line[n < sizeof s->line - 1 ? n : 0] = 0;
+    return c == '\n' || (n && !interrupt_requested());
 }
 
 static int ask(struct scoring *s, bool *over, struct err *err)

@@ -32,7 +32,6 @@ static int import_scores(struct audit_job *j, const char *path, struct err *err)
 /* ERR_GATE when somebody has yet to score some: there is no verdict then. */
 static int ask_person(struct audit_job *j, struct err *err)
 {
-    interrupt_catch_reading();
     int status = audit_session(j, err);
     size_t open = audit_count(&j->audit, AUDIT_OPEN);
     if (!status && open)

@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -322,9 +323,14 @@ static void give_back(struct command *c, int i)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* One that the worker cannot know beforehand: a line that it writes too many would else be taken
+ * for the answer to the next request. JSON readers keep integers up to 2^53. */
 static long long next_id(struct command *c)
 {
-    pthread_mutex_lock(&c->lock);
+    uint64_t bits;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits)
+        return (long long)(bits >> 11) + 1;
+    pthread_mutex_lock(&c->lock); /* no entropy yet, early in the machine's life */
     long long id = ++c->last_id;
     pthread_mutex_unlock(&c->lock);
     return id;

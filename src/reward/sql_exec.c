@@ -14,9 +14,10 @@
  *   runs     it runs within its budgets and reads a table: a query without one is worth nothing
  *            beyond its grammar
  *   shape    as many columns and rows as the reference (sql_compare.h); 0 when it does not run
- *   values   share of the reference's result that it has; 0 for what is constant (below)
- *   prose    a sentence beside it whose numbers agree with the result (sql_prose.h), scaled by
- *            0.2 + 0.8 · values: words about a wrong result are worth little. 0 without a sentence
+ *   values   1 for the reference's result, else 0.8 times the share of it that it has; 0 for what
+ * is constant (below) prose    a sentence beside it whose numbers agree with the result
+ * (sql_prose.h), scaled by 0.2 + 0.8 · values: words about a wrong result are worth little. 0
+ * without a sentence
  *
  * Constants: an answer learnt by heart (SELECT 42 FROM pedidos) is right until the data change. So
  * a result that has right values is run on two halves of the database (sql_db_half) too: where the
@@ -54,6 +55,7 @@ enum {
     MAX_REFERENCE_ROWS = 5000,
     EXPLAINED_ROWS = 20
 };
+static const double INEXACT = 0.8;
 static const int64_t MEMORY = 32 << 20, BYTES = 1 << 20, CACHE_BYTES = 64 << 20;
 static const int64_t LEAST_STEPS = 1000000, REFERENCE_STEPS = 200000000;
 static const off_t LARGEST_HALVED = 128 << 20; /* a larger database is not copied */
@@ -534,6 +536,8 @@ static bool judge(const struct sql_exec *s, const char *path, const struct refer
     }
     bool runs = j->result.outcome == SQL_RAN && j->result.reads, told = runs && !j->constant;
     double values = told ? j->match.values : 0;
+    if (values < 1) /* a result that is wrong somewhere is wrong */
+        values *= INEXACT;
     out->components[SQL_EXEC_PARSES] = j->result.parses;
     out->components[SQL_EXEC_RUNS] = runs;
     out->components[SQL_EXEC_SHAPE] = told ? j->match.shape : 0;

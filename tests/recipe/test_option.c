@@ -72,9 +72,9 @@ static const struct recipe_reserved reserved[] = {
 static struct settings s;
 static struct lora lora;
 static const struct option_table tables[] = {
-    {NULL, top_options, ARRAY_LENGTH(top_options), &s},
-    {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora},
-    {NULL, more_options, ARRAY_LENGTH(more_options), &s},
+    {NULL, top_options, ARRAY_LENGTH(top_options), &s, false},
+    {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora, false},
+    {NULL, more_options, ARRAY_LENGTH(more_options), &s, false},
 };
 
 static char *folder, path[600];
@@ -649,8 +649,8 @@ static void test_shared_section(void **state)
     (void)state;
     double dropout;
     const struct option_table shared[] = {
-        {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora},
-        {"lora", extra_options, ARRAY_LENGTH(extra_options), &dropout},
+        {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora, false},
+        {"lora", extra_options, ARRAY_LENGTH(extra_options), &dropout, false},
     };
     recipe *r;
     assert_int_equal(recipe_load(&r, NULL, (const char *[]){"lora.dropout=0.5", "lora.r=2"}, 2,
@@ -736,7 +736,7 @@ static void test_help(void **state)
          "aligned with the first."},
         {"other", NULL, OPTION_CHOICE, 0, 0, 0, many, "x", "Short."},
     };
-    const struct option_table table = {"lora", options, ARRAY_LENGTH(options), NULL};
+    const struct option_table table = {"lora", options, ARRAY_LENGTH(options), NULL, false};
     struct str out = {0};
     option_table_help(&out, &table);
     assert_string_equal(

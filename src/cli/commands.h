@@ -13,5 +13,6 @@ extern const struct command command_tokenize;
 extern const struct command command_eval;
 extern const struct command command_data;
 extern const struct command command_doctor;
+extern const struct command command_run;
 
 #endif

@@ -761,7 +761,7 @@ static void test_help_width(void **state)
     (void)state;
     char help[200];
     struct option option = {.name = "a", .type = OPTION_STRING, .help = help};
-    const struct option_table table = {NULL, &option, 1, NULL};
+    const struct option_table table = {NULL, &option, 1, NULL, false};
     for (int extra = 0; extra < 2; extra++) {
         struct str out = {0};
         size_t length = 0; /* help starts in column 11: 40 + 1 + 48 columns are left */

@@ -338,6 +338,22 @@ static int clean_gates(const char *folder, struct err *err)
 
 /* --- a seed --- */
 
+static bool same_file(const char *folder_a, const char *folder_b, const char *name)
+{
+    struct str a = {0}, b = {0}, text_a = {0}, text_b = {0};
+    path_join(&a, folder_a, name);
+    path_join(&b, folder_b, name);
+    bool same = !a.failed && !b.failed && file_exists(str_text(&b)) &&
+                !file_read(&text_a, str_text(&a), NULL) &&
+                !file_read(&text_b, str_text(&b), NULL) && text_a.length == text_b.length &&
+                memcmp(str_text(&text_a), str_text(&text_b), text_a.length) == 0;
+    str_free(&a);
+    str_free(&b);
+    str_free(&text_a);
+    str_free(&text_b);
+    return same;
+}
+
 /* Everything downstream reads a run folder alone: it gets the shared records too. */
 static int copy_gates(const struct protocol *p, struct err *err)
 {
@@ -348,7 +364,8 @@ static int copy_gates(const struct protocol *p, struct err *err)
     for (int s = STAGE_ENV; s <= STAGE_DATASET && !status; s++) {
         char name[32];
         snprintf(name, sizeof name, "%s.json", stages[s].name);
-        status = run_folder_copy(str_text(&from), str_text(&to), name, err);
+        if (!same_file(str_text(&from), str_text(&to), name))
+            status = run_folder_copy(str_text(&from), str_text(&to), name, err);
     }
     str_free(&from);
     str_free(&to);
@@ -399,7 +416,7 @@ static int seed_is_due(struct protocol *p, struct seed_state *s, struct err *err
         p->result.unchanged++;
         say(p, (enum stage)stage, "skipped", "unchanged", 0, true);
     }
-    return status;
+    return status || s->due ? status : copy_gates(p, err);
 }
 
 /* The first seed that did not come through decides the outcome; all of them are named. */

@@ -111,6 +111,8 @@ int seeds_run(struct protocol *p, struct seed_state *seeds, int n, struct err *e
     for (int i = 0; i < n; i++)
         due += seeds[i].due;
     int jobs = p->spec->jobs < due ? p->spec->jobs : due;
+    if (!due)
+        return ERR_NONE;
     while (live || (next < n && !stopping && !status)) {
         for (; next < n && live < jobs && !stopping && !status; next++) {
             if (!seeds[next].due)

@@ -150,21 +150,34 @@ static int check_eval(struct protocol *p, struct gate_record *g, struct err *err
     return status;
 }
 
+/* Whatever this time comes to, what was taken down first stays taken down. */
+static int keep_first(struct protocol *p, struct gate_record *g, struct err *err)
+{
+    static const char *const keys[] = {"eval_data_sha256", "test_data_sha256"};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !status; i++) {
+        char was[72];
+        status = first_seen(was, p, keys[i], err);
+        if (!status && was[0])
+            gate_put(g, g->figures, keys[i], json_string(was));
+    }
+    return status;
+}
+
 int stage_evalset(struct protocol *p, struct gate_record *g, struct err *err)
 {
-    char was[72];
-    int status = need_data(p, err);
+    int status = keep_first(p, g, err);
+    if (!status)
+        status = need_data(p, err);
     if (!status && p->d.setup.has_eval)
         status = check_eval(p, g, err);
     else if (!status) {
-        status = first_seen(was, p, "eval_data_sha256", err);
-        if (!status && was[0]) {
-            gate_put(g, g->figures, "eval_data_sha256", json_string(was));
+        const char *was = json_string_value(json_object_get(g->figures, "eval_data_sha256"));
+        if (was)
             return err_set(err, ERR_GATE, recipe_where(p->d.recipe, NULL, "eval_data"),
                            "is gone, but this experiment began with rows of SHA-256 %s: put it "
                            "back, or begin anew in another --out",
                            was);
-        }
         g->verdict = OUTCOME_SKIPPED;
         gate_record_say(g, "the recipe has no eval_data: nothing will tell learning from luck");
     }

@@ -16,7 +16,8 @@ enum rng_purpose {
     RNG_TASK_PLAN = 6,   /* order of tasks within a stretch */
     RNG_SYNTH = 8,       /* the synthetic shop */
     RNG_PERMUTATION = 9, /* signs of a permutation test */
-    RNG_OLIST = 10       /* rows from Olist's data */
+    RNG_OLIST = 10,      /* rows from Olist's data */
+    RNG_AUDIT = 11       /* rows and tokens of the reward audit */
 };
 
 struct rng_key {

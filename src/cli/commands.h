@@ -12,6 +12,7 @@ extern const struct command command_logprob;
 extern const struct command command_tokenize;
 extern const struct command command_eval;
 extern const struct command command_data;
+extern const struct command command_audit;
 extern const struct command command_doctor;
 extern const struct command command_run;
 

@@ -78,7 +78,7 @@ static int quoted_field(struct record *r)
             break;
         str_putc(&c->buffer, '"');
     }
-    if (!at_break(c) && c->data[c->at] != ',')
+    if (!at_break(c) && c->data[c->at] != c->separator)
         return record_error(r, "there is text behind a closing \": expected a comma or the end of "
                                "the line; a \" within a quoted field is written twice");
     return ERR_NONE;
@@ -88,7 +88,7 @@ static int bare_field(struct record *r)
 {
     struct csv *c = r->c;
     size_t start = c->at;
-    while (!at_break(c) && c->data[c->at] != ',') {
+    while (!at_break(c) && c->data[c->at] != c->separator) {
         if (c->data[c->at] == '"')
             return record_error(r, "there is a \" within a field that does not begin with one: put "
                                    "the field in quotes and write the \" twice");
@@ -126,7 +126,7 @@ static int read_fields(struct record *r)
             return status;
         r->ends[r->n++] = c->buffer.length;
         str_putc(&c->buffer, '\0');
-        more = c->at < c->size && c->data[c->at] == ',';
+        more = c->at < c->size && c->data[c->at] == c->separator;
         c->at += more;
     }
     pass_break(c);
@@ -151,7 +151,14 @@ static bool skip_blank_lines(struct csv *c)
 
 int csv_open(struct csv *c, const void *data, size_t size, const char *name, struct err *err)
 {
-    *c = (struct csv){.name = name, .data = data, .size = size, .line = 1, .next = 1};
+    return csv_open_separated(c, data, size, ',', name, err);
+}
+
+int csv_open_separated(struct csv *c, const void *data, size_t size, char separator,
+                       const char *name, struct err *err)
+{
+    *c = (struct csv){
+        .name = name, .data = data, .size = size, .separator = separator, .line = 1, .next = 1};
     if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0)
         c->at = 3;
     if (!skip_blank_lines(c))

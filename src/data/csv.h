@@ -19,6 +19,7 @@ struct csv {
     const char *name; /* of the file, for errors; borrowed */
     const char *data; /* borrowed */
     size_t size, at;
+    char separator;
     long row;        /* of the record at hand, counted from 1 without the header; 0: the header */
     long line, next; /* where it begins, and where the next one does, from 1 */
     size_t n_columns;
@@ -29,6 +30,10 @@ struct csv {
 
 /* Reads the header. csv_close in any case. */
 int csv_open(struct csv *c, const void *data, size_t size, const char *name, struct err *err);
+/* The same where fields are separated by this instead of a comma: spreadsheets of countries that
+ * write 7,5 save semicolons. */
+int csv_open_separated(struct csv *c, const void *data, size_t size, char separator,
+                       const char *name, struct err *err);
 /* 1: a record in fields; 0: the end; -1: *err says why. */
 int csv_next(struct csv *c, struct err *err);
 void csv_close(struct csv *c);

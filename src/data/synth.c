@@ -162,6 +162,8 @@ static int put_row(struct str *out, struct synth *s, int task, enum synth_set se
         jw_text(&w, str_text(&id));
         jw_key(&w, "task");
         jw_text(&w, synth_task_names[task]);
+        jw_key(&w, "source");
+        jw_text(&w, SYNTH_SOURCE);
     }
     put_prompt(&w, c);
     if (set == SYNTH_CORPUS) {

@@ -15,6 +15,9 @@
 
 enum { SYNTH_TASKS = 4 };
 extern const char *const synth_task_names[SYNTH_TASKS];
+/* What "source" is in every row, and in no row that was not invented: a scorer that knows the
+ * invented truth (synth_rater.h) looks at it. */
+#define SYNTH_SOURCE "synth"
 
 struct synth_options {
     const char *out; /* folder, made when it is not there */
@@ -31,8 +34,8 @@ struct synth_result {
 };
 
 /* Writes (replacing what is there) out/shop.sqlite, schema.sql, train.jsonl, eval.jsonl, test.jsonl
- * and corpus.jsonl. A row: {"id","task","prompt":[{"role":"user","content"}],"reference"}; in
- * train.jsonl the tasks take turns, in the others they stand one after another. A corpus line:
+ * and corpus.jsonl. A row: {"id","task","source","prompt":[{"role":"user","content"}],"reference"};
+ * in train.jsonl the tasks take turns, in the others they stand one after another. A corpus line:
  * {"prompt":[...],"completion":"..."}: answers of deliberately mixed quality.
  *
  * No prompt (rows.h: fingerprint) occurs twice in the row files or both in them and in the corpus,

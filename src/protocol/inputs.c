@@ -178,16 +178,28 @@ static int of_counts(struct protocol *p, char out[72], struct err *err)
     return hash_text(out, &text, err);
 }
 
+/* What an audit is of is told by its own identity (eval/audit.h); here it is enough to see that
+ * something of it may have changed. */
 static int of_audit(struct protocol *p, char out[72], struct err *err)
 {
+    static const enum input of[] = {INPUT_WHOLE,     INPUT_CHAT,      INPUT_DATA,
+                                    INPUT_EVAL_DATA, INPUT_TEST_DATA, INPUT_REFERENCES};
     struct str text = {0}, path = {0};
     char hash[72] = "absent";
+    if (p->spec->skip_audit) {
+        snprintf(out, 72, "skipped");
+        return ERR_NONE;
+    }
     path_join(&path, p->dir, "audit/audit.json");
     int status = path.failed ? err_no_memory(err, p->dir, path.capacity) : ERR_NONE;
     if (!status && file_exists(str_text(&path)))
         status = sha256_file(hash, str_text(&path), err);
-    str_printf(&text, "%s %.17g %d %d", hash, p->d.o.audit_min_rho,
-               p->d.o.audit_gate_on_lower_bound, p->spec->skip_audit);
+    str_puts(&text, hash);
+    for (size_t i = 0; i < ARRAY_LENGTH(of) && !status; i++) {
+        const char *one;
+        status = input_hash(p, of[i], &one, err);
+        str_printf(&text, "\n%s", one);
+    }
     str_free(&path);
     if (status) {
         str_free(&text);

@@ -20,7 +20,7 @@ enum input {
     INPUT_EVAL_DATA,
     INPUT_TEST_DATA,
     INPUT_COUNTS,  /* eval_counts, classifier */
-    INPUT_AUDIT,   /* DIR/audit/audit.json, what it must reach, --skip-audit */
+    INPUT_AUDIT,   /* DIR/audit/audit.json and what it is of, or --skip-audit */
     INPUT_REPLAY,  /* of the smoke stage */
     INPUT_ADAPTER, /* the adapter that training ended with: best, or last */
     INPUT_SEEDS,

@@ -42,8 +42,8 @@ static const struct {
                   AFTER(MODEL), stage_kv},
     [STAGE_REWARDS] = {"rewards", "no reward pays a bad fixture as much as a good one", false,
                        IN(REWARDS), AFTER(ENV), stage_rewards},
-    [STAGE_AUDIT] = {"audit", "rewards agree with a person's scores", false,
-                     IN(AUDIT) | IN(MODEL) | IN(DATA), AFTER(REWARDS), stage_audit},
+    [STAGE_AUDIT] = {"audit", "rewards agree with a person's scores", false, IN(AUDIT) | IN(MODEL),
+                     AFTER(REWARDS), stage_audit},
     [STAGE_EVALSET] = {"evalset", "evaluation rows as first seen, and not trained on", false,
                        IN(DATA) | IN(EVAL_DATA) | IN(TEST_DATA) | IN(COUNTS), AFTER(ENV),
                        stage_evalset},
@@ -195,7 +195,15 @@ static int look(struct protocol *p, enum stage stage, struct gate_record *g, jso
     return status;
 }
 
-/* Runs it and writes its record, also of a failure. */
+static void fail(struct gate_record *g, const struct err *why)
+{
+    g->seconds += clock_seconds();
+    g->verdict = OUTCOME_FAIL;
+    g->error = *why;
+    gate_record_say(g, "%s%s%s", why->where, why->where[0] ? ": " : "", why->message);
+}
+
+/* Runs it; an error is the verdict "fail". */
 static int perform(struct protocol *p, enum stage stage, struct gate_record *g, struct err *err)
 {
     p->d.said_no = (struct err){0};
@@ -207,12 +215,10 @@ static int perform(struct protocol *p, enum stage stage, struct gate_record *g, 
         *err = g->error;
         status = (int)err->code;
     }
-    g->seconds += clock_seconds();
-    if (status) {
-        g->verdict = OUTCOME_FAIL;
-        g->error = *err;
-        gate_record_say(g, "%s%s%s", err->where, err->where[0] ? ": " : "", err->message);
-    }
+    if (status)
+        fail(g, err);
+    else
+        g->seconds += clock_seconds();
     return status;
 }
 
@@ -246,12 +252,12 @@ static int run_stage(struct protocol *p, enum stage stage, struct err *err)
             status = gate_remove(protocol_folder(p, stage), stages[stage].name, err);
         if (!status)
             status = finish(p, stage, &g, perform(p, stage, &g, err), err);
-    } else { /* what it depends on cannot even be read */
-        g.verdict = OUTCOME_FAIL;
-        g.error = *err;
-        g.seconds += clock_seconds();
-        gate_record_say(&g, "%s%s%s", err->where, err->where[0] ? ": " : "", err->message);
-        say(p, stage, "fail", g.text, g.seconds, false);
+    } else if (status != ERR_INTERRUPTED) { /* what it depends on cannot even be read */
+        fail(&g, err);
+        if (stage == STAGE_EVALSET) /* its record holds what must not be forgotten */
+            say(p, stage, "fail", g.text, g.seconds, false);
+        else
+            status = finish(p, stage, &g, status, err);
     }
     json_decref(saved);
     gate_record_free(&g);

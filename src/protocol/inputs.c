@@ -185,16 +185,22 @@ static int of_audit(struct protocol *p, char out[72], struct err *err)
     static const enum input of[] = {INPUT_WHOLE,     INPUT_CHAT,      INPUT_DATA,
                                     INPUT_EVAL_DATA, INPUT_TEST_DATA, INPUT_REFERENCES};
     struct str text = {0}, path = {0};
-    char hash[72] = "absent";
+    char hash[72];
     if (p->spec->skip_audit) {
         snprintf(out, 72, "skipped");
         return ERR_NONE;
     }
-    path_join(&path, p->dir, "audit/audit.json");
-    int status = path.failed ? err_no_memory(err, p->dir, path.capacity) : ERR_NONE;
-    if (!status && file_exists(str_text(&path)))
-        status = sha256_file(hash, str_text(&path), err);
-    str_puts(&text, hash);
+    int status = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(files) && !status; i++) {
+        path_join(&path, p->dir, files[i]);
+        if (path.failed)
+            status = err_no_memory(err, p->dir, path.capacity);
+        else if (file_exists(str_text(&path)))
+            status = sha256_file(hash, str_text(&path), err);
+        else
+            snprintf(hash, sizeof hash, "absent");
+        str_printf(&text, "%s\n", hash);
+    }
     for (size_t i = 0; i < ARRAY_LENGTH(of) && !status; i++) {
         const char *one;
         status = input_hash(p, of[i], &one, err);

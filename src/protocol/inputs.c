@@ -184,6 +184,7 @@ static int of_audit(struct protocol *p, char out[72], struct err *err)
 {
     static const enum input of[] = {INPUT_WHOLE,     INPUT_CHAT,      INPUT_DATA,
                                     INPUT_EVAL_DATA, INPUT_TEST_DATA, INPUT_REFERENCES};
+    static const char *const files[] = {"audit/audit.json", "audit/completions.jsonl"};
     struct str text = {0}, path = {0};
     char hash[72];
     if (p->spec->skip_audit) {

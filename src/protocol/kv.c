@@ -5,6 +5,7 @@
  * token, which is one pass in which every key is computed anew. A log-probability is a logit minus
  * the log-sum-exp of all of its row, so equal bits mean equal logits in all that matters. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/mem.h"
@@ -14,8 +15,8 @@ enum { TOKENS = 24, PROMPTS = 3, LONGEST = 512 };
 
 static const char *const texts[PROMPTS] = {
     "Oi!", "Quantos pedidos da categoria cozinha houve em março? Responda com SQL e explique.",
-    "Resuma em uma frase: o produto chegou dois dias antes do prazo, bem embalado, mas a cor não "
-    "era a da foto e o manual veio só em inglês. Mesmo assim recomendo a loja."};
+    ("Resuma em uma frase: o produto chegou dois dias antes do prazo, bem embalado, mas a cor não "
+     "era a da foto e o manual veio só em inglês. Mesmo assim recomendo a loja.")};
 
 /* Through the template where there is one; else ids as good as any. */
 static int make_prompt(struct ids *out, const struct setup *s, int i, struct err *err)
@@ -59,6 +60,13 @@ static int score_whole(rollout *r, const adapter *a, struct both *b, int n, stru
     return rollout_score(r, a, 1.0, &q, err);
 }
 
+static uint32_t bits(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
 static int compare_one(struct kv_check *out, rollout *r, const adapter *a, const struct ids *prompt,
                        struct both *b, struct err *err)
 {
@@ -70,7 +78,7 @@ static int compare_one(struct kv_check *out, rollout *r, const adapter *a, const
     memcpy(b->all + n, c.ids, (size_t)c.length * sizeof *b->all);
     status = score_whole(r, a, b, n + c.length, err);
     for (int t = 0; t < c.length && !status; t++) {
-        out->differ += memcmp(&b->decoded[t], &b->full[n + t], sizeof(float)) != 0;
+        out->differ += bits(b->decoded[t]) != bits(b->full[n + t]);
         out->largest = fmax(out->largest, fabs((double)b->decoded[t] - b->full[n + t]));
         out->tokens++;
     }

@@ -24,7 +24,7 @@ static const char **make_words(const struct protocol *p, int seed, int jobs, str
     const struct protocol_spec *spec = p->spec;
     int from = spec->from > STAGE_SMOKE ? spec->from : STAGE_SMOKE;
     int to = spec->to < STAGE_SAVE ? spec->to : STAGE_SAVE;
-    int threads = p->d.device->threads / jobs;
+    int threads = p->d.device->threads / (jobs > 1 ? jobs : 1);
     const char **words = mem_alloc((spec->n_words + 12) * sizeof *words);
     str_printf(room, "%d%c%d", seed, 0, threads > 0 ? threads : 1);
     if (!words || room->failed) {

@@ -694,6 +694,7 @@ static void write_resolved(const recipe *r, struct str *json, bool aside)
     for (size_t i = 0; i < r->n_tables; i++) {
         const struct option_table *table = &r->tables[i];
         size_t first = 0;
+        CHECK(!table->aside || !table->section);
         if (table->aside && !aside)
             continue;
         while (!same_section(r->tables[first].section, table->section))

@@ -48,7 +48,7 @@ struct option_table {
     const struct option *options;
     size_t count;
     void *target; /* the struct to fill */
-    bool aside;   /* not in recipe_resolved: does not decide what a run computes */
+    bool aside;   /* top level only: not in recipe_resolved, for it decides nothing of a run */
 };
 /* Several tables may share a section; a name may occur in one of them only (CHECKed). */
 

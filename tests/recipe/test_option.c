@@ -666,6 +666,37 @@ static void test_shared_section(void **state)
     recipe_free(r);
 }
 
+/* What stands aside is read and written out like the rest, but is no part of what a run is. */
+static void test_aside(void **state)
+{
+    (void)state;
+    struct {
+        int steps, watched;
+    } t;
+    static const struct option own[] = {{"steps", NULL, OPTION_INT, 0, 0, 0, NULL, "3", "Steps."}};
+    static const struct option beside[] = {
+        {"watched", NULL, OPTION_INT, sizeof(int), 0, 0, NULL, "1", "Watched."}};
+    const struct option_table both[] = {{NULL, own, 1, &t, false}, {NULL, beside, 1, &t, true}};
+    char hash[2][65];
+    for (int i = 0; i < 2; i++) {
+        recipe *r;
+        struct str json = {0}, all = {0};
+        const char *set[] = {i ? "watched=2" : "watched=1"};
+        assert_int_equal(recipe_load(&r, NULL, set, 1, both, 2, NULL, 0, &err), 0);
+        assert_int_equal(t.watched, 1 + i);
+        recipe_resolved(r, &json);
+        recipe_resolved_all(r, &all);
+        recipe_hash(r, hash[i]);
+        assert_string_equal(str_text(&json), "{\"steps\": 3}");
+        assert_string_equal(str_text(&all), i ? "{\"steps\": 3, \"watched\": 2}"
+                                              : "{\"steps\": 3, \"watched\": 1}");
+        str_free(&json);
+        str_free(&all);
+        recipe_free(r);
+    }
+    assert_string_equal(hash[0], hash[1]);
+}
+
 static void test_node_json(void **state)
 {
     (void)state;
@@ -803,17 +834,18 @@ static void test_scalar_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_file_values),
-        cmocka_unit_test(test_floats),         cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_booleans),       cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_strings),        cmocka_unit_test(test_null),
-        cmocka_unit_test(test_null_refused),   cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_reserved),       cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_aliases),        cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_where),          cmocka_unit_test(test_resolved),
-        cmocka_unit_test(test_shared_section), cmocka_unit_test(test_node_json),
-        cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_help),
-        cmocka_unit_test(test_help_width),     cmocka_unit_test(test_scalar_types),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_file_values),
+        cmocka_unit_test(test_floats),       cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_booleans),     cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_strings),      cmocka_unit_test(test_null),
+        cmocka_unit_test(test_null_refused), cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_aside),        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_documents),    cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_overrides),    cmocka_unit_test(test_where),
+        cmocka_unit_test(test_resolved),     cmocka_unit_test(test_shared_section),
+        cmocka_unit_test(test_node_json),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_help_width),
+        cmocka_unit_test(test_scalar_types),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -284,6 +284,48 @@ static void the_probe_says_no(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* All zeros in the first lora_A of an adapter's file. */
+static void zero_one_a(const char *path)
+{
+    struct str file = read_bytes(path);
+    uint64_t header;
+    struct err err;
+    memcpy(&header, file.data, sizeof header);
+    json_t *tensors = json_read(file.data + 8, header, JSON_PLAIN, path, &err), *tensor;
+    const char *name;
+    assert_non_null(tensors);
+    json_object_foreach(tensors, name, tensor)
+    {
+        if (!strstr(name, "layers.0.self_attn.q_proj.lora_A"))
+            continue;
+        const json_t *offsets = json_object_get(tensor, "data_offsets");
+        size_t from = (size_t)json_integer_value(json_array_get(offsets, 0));
+        size_t to = (size_t)json_integer_value(json_array_get(offsets, 1));
+        memset(file.data + 8 + header + from, 0, to - from);
+    }
+    assert_int_equal(file_write_atomic(path, file.data, file.length, &err), 0);
+    json_decref(tensors);
+    str_free(&file);
+}
+
+/* A projection whose A is all zero gives its B no gradient: nothing of it would be trained. */
+static void the_smoke_says_no(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS);
+    run(&g, 0, "--skip-audit --seeds 7 --to save");
+    shell("cp -r '%s/seed-7/adapter' '%s/init' && rm -r '%s'", g.out, g.folder, g.out);
+    char arguments[800];
+    snprintf(arguments, sizeof arguments,
+             "--skip-audit --seeds 7 --to smoke --set init_adapter='%s/init'", g.folder);
+    run(&g, 0, arguments);
+    zero_one_a(in_folder(g.folder, "init/adapter_model.safetensors"));
+    run(&g, 1, arguments);
+    assert_true(holds(&g, "err", "layers.0.self_attn.q_proj.lora_B"));
+    assert_true(figure(&g, "seed-7", "smoke", "lora_b_without_gradient") == 1);
+    temp_folder_remove(g.folder);
+}
+
 /* --- the audit --- */
 
 /* `grpo audit` with a sheet of scores from `first` on in steps of `step`, in the completions'
@@ -521,6 +563,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_test_set_does_too),
         cmocka_unit_test(each_gate_says_no),
         cmocka_unit_test(the_probe_says_no),
+        cmocka_unit_test(the_smoke_says_no),
         cmocka_unit_test(an_audit_that_counts),
         cmocka_unit_test(ranges_of_stages),
         cmocka_unit_test(force_trains_anew),

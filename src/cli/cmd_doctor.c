@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/commands.h"
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 #include "cli/lines.h"
 #include "cli/recipe_args.h"
 
@@ -43,7 +43,9 @@ static int examine(struct doctor *d, const struct doctor_command *c, struct err 
     doctor_machine(d);
     int status = doctor_model(d, err);
     if (!status)
-        status = doctor_texts(d, err);
+        status = doctor_tokens(d, err);
+    if (!status)
+        status = doctor_data(d, err);
     if (!status)
         status = doctor_rewards(d, err);
     if (!status)

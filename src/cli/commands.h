@@ -14,5 +14,6 @@ extern const struct command command_eval;
 extern const struct command command_data;
 extern const struct command command_audit;
 extern const struct command command_doctor;
+extern const struct command command_run;
 
 #endif

@@ -18,7 +18,6 @@
         .name = title, .summary = line, .usage = ""                                                \
     }
 
-static const struct command run_command = NOT_BUILT("run", "the whole protocol, every seed");
 static const struct command exam_command = NOT_BUILT("exam", "multiple-choice exams");
 static const struct command bench_command = NOT_BUILT("bench", "how fast this machine is");
 static const struct command sft_command = NOT_BUILT("sft", "supervised LoRA warm start");
@@ -29,7 +28,7 @@ static const struct command pull_command = NOT_BUILT("pull", "fetch a model from
 
 static const struct command *const commands[] = {
     &command_train,    &command_eval,   &command_generate, &command_score,  &command_logprob,
-    &command_tokenize, &command_data,   &run_command,      &command_audit,  &exam_command,
+    &command_tokenize, &command_data,   &command_run,      &command_audit,  &exam_command,
     &bench_command,    &sft_command,    &command_pretrain, &report_command, &serve_command,
     &export_command,   &command_doctor, &pull_command,
 };

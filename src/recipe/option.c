@@ -686,7 +686,7 @@ static void write_options(const recipe *r, struct json_writer *w, const char *se
     }
 }
 
-void recipe_resolved(const recipe *r, struct str *json)
+static void write_resolved(const recipe *r, struct str *json, bool aside)
 {
     struct json_writer w;
     jw_begin(&w, json);
@@ -694,6 +694,9 @@ void recipe_resolved(const recipe *r, struct str *json)
     for (size_t i = 0; i < r->n_tables; i++) {
         const struct option_table *table = &r->tables[i];
         size_t first = 0;
+        CHECK(!table->aside || !table->section);
+        if (table->aside && !aside)
+            continue;
         while (!same_section(r->tables[first].section, table->section))
             first++;
         if (!table->section) {
@@ -706,6 +709,16 @@ void recipe_resolved(const recipe *r, struct str *json)
         }
     }
     jw_object_end(&w);
+}
+
+void recipe_resolved(const recipe *r, struct str *json)
+{
+    write_resolved(r, json, false);
+}
+
+void recipe_resolved_all(const recipe *r, struct str *json)
+{
+    write_resolved(r, json, true);
 }
 
 void recipe_hash(const recipe *r, char out[65])

@@ -48,6 +48,7 @@ struct option_table {
     const struct option *options;
     size_t count;
     void *target; /* the struct to fill */
+    bool aside;   /* top level only: not in recipe_resolved, for it decides nothing of a run */
 };
 /* Several tables may share a section; a name may occur in one of them only (CHECKed). */
 
@@ -76,6 +77,8 @@ bool recipe_given(const recipe *r, const char *section, const char *name, int *l
  * nested where first met), keys in table order, null for what is absent; and the SHA-256 of that
  * text ("" when memory is out). */
 void recipe_resolved(const recipe *r, struct str *json);
+/* The same with the tables that stand aside. */
+void recipe_resolved_all(const recipe *r, struct str *json);
 void recipe_hash(const recipe *r, char out[65]);
 /* Where a key's value comes from, for struct err's `where`: "FILE:LINE: lora.r", "--set lora.r=8",
  * or "FILE: lora.r" when it is not given. Owned by the recipe. */

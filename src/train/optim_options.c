@@ -40,9 +40,10 @@ static const struct option scheduler_table[] = {
 
 void optim_option_tables(struct optim_options *o, struct option_table tables[OPTIM_OPTION_TABLES])
 {
-    tables[0] = (struct option_table){NULL, options, ARRAY_LENGTH(options), o};
-    tables[1] = (struct option_table){"lr_scheduler_kwargs", scheduler_table,
-                                      ARRAY_LENGTH(scheduler_table), &o->lr_scheduler_kwargs};
+    tables[0] = (struct option_table){NULL, options, ARRAY_LENGTH(options), o, false};
+    tables[1] =
+        (struct option_table){"lr_scheduler_kwargs", scheduler_table, ARRAY_LENGTH(scheduler_table),
+                              &o->lr_scheduler_kwargs, false};
 }
 
 static int complain(const recipe *r, const char *key, struct err *err, const char *message)

@@ -20,8 +20,6 @@ static const struct option top_options[] = {
     {"data", NULL, OPTION_STRING, TOP(data), 0, 0, NULL, NULL, "Training rows, JSONL."},
     {"eval_data", NULL, OPTION_STRING, TOP(eval_data), 0, 0, NULL, NULL,
      "Fixed evaluation rows, JSONL; none of them may be in `data`."},
-    {"test_data", NULL, OPTION_STRING, TOP(test_data), 0, 0, NULL, NULL,
-     "Rows for the headline alone, JSONL: neither trained on, nor selected by, nor audited."},
     {"rewards", NULL, OPTION_NODE, TOP(rewards), 0, 0, NULL, NULL,
      "A list of rewards (names or {name, weight, params}), or a map from task to such a list. Your "
      "own: {command: [program, ...], ...} or {library: FILE, ...} (docs/REWARDS_PROTOCOL.md)."},
@@ -188,8 +186,26 @@ static const struct option top_options[] = {
      "Show one sample on the console every so many steps; 0: never."},
     {"seed", NULL, OPTION_INT, TOP(seed), 0, INT32_MAX, NULL, "42", "Seed of every draw."},
 
+    {"per_device_train_batch_size", NULL, OPTION_INT, TOP(per_device_train_batch_size), 0, 1 << 24,
+     NULL, "0", "TRL's micro-batch, in completions; with the next key it gives prompts_per_step."},
+    {"gradient_accumulation_steps", NULL, OPTION_INT, TOP(gradient_accumulation_steps), 0, 1 << 24,
+     NULL, "0", "TRL's micro-batches of a step."},
+    {"generation_batch_size", NULL, OPTION_INT, TOP(generation_batch_size), 0, 1 << 24, NULL, "0",
+     "TRL's completions of a generation: prompts_per_step * num_generations * "
+     "steps_per_generation."},
+};
+
+/* What `grpo run` and its report do around a run. It decides no number of the run itself, so a run
+ * may go on when it changes. */
+static const struct option protocol_table[] = {
+    {"test_data", NULL, OPTION_STRING, TOP(test_data), 0, 0, NULL, NULL,
+     "Rows for the headline alone, JSONL: neither trained on, nor selected by, nor audited."},
     {"seeds", NULL, OPTION_INTS, TOP(seeds), 0, INT32_MAX, NULL, NULL,
      "`grpo run`: one run a seed, in place of `seed`; `grpo train` does one, that of `seed`."},
+    {"eval_counts", NULL, OPTION_NODE, TOP(eval_counts), 0, 0, NULL, NULL,
+     "`grpo run`: map from task to the rows that eval_data must have of it, such as {extraction: "
+     "20, "
+     "sql_qa: 15}; absent: as many as were there at first."},
     {"audit_min_rho", NULL, OPTION_FLOAT, TOP(audit_min_rho), -1, 1, NULL, "0.70",
      "`grpo audit`: Spearman's rho between human and automatic scores must be above this."},
     {"audit_gate_on_lower_bound", NULL, OPTION_BOOL, TOP(audit_gate_on_lower_bound), 0, 0, NULL,
@@ -198,14 +214,6 @@ static const struct option top_options[] = {
      "For the report: what came before, such as {name: V4.1, eval/mean_reward: 0.645}."},
     {"history", NULL, OPTION_NODE, TOP(history), 0, 0, NULL, NULL,
      "For the report: a list of {version, failure, fix, contribution}."},
-
-    {"per_device_train_batch_size", NULL, OPTION_INT, TOP(per_device_train_batch_size), 0, 1 << 24,
-     NULL, "0", "TRL's micro-batch, in completions; with the next key it gives prompts_per_step."},
-    {"gradient_accumulation_steps", NULL, OPTION_INT, TOP(gradient_accumulation_steps), 0, 1 << 24,
-     NULL, "0", "TRL's micro-batches of a step."},
-    {"generation_batch_size", NULL, OPTION_INT, TOP(generation_batch_size), 0, 1 << 24, NULL, "0",
-     "TRL's completions of a generation: prompts_per_step * num_generations * "
-     "steps_per_generation."},
 };
 
 static const struct option lora_table[] = {
@@ -248,12 +256,14 @@ const size_t train_n_reserved = ARRAY_LENGTH(train_reserved);
 
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES])
 {
-    tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o};
+    tables[0] = (struct option_table){NULL, top_options, ARRAY_LENGTH(top_options), o, false};
     optim_option_tables(&o->optim, tables + 1);
     tables[1 + OPTIM_OPTION_TABLES] =
-        (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora};
+        (struct option_table){"lora", lora_table, ARRAY_LENGTH(lora_table), &o->lora, false};
     tables[2 + OPTIM_OPTION_TABLES] = (struct option_table){
-        "task_sampler_kwargs", sampler_table, ARRAY_LENGTH(sampler_table), &o->sampler};
+        "task_sampler_kwargs", sampler_table, ARRAY_LENGTH(sampler_table), &o->sampler, false};
+    tables[3 + OPTIM_OPTION_TABLES] =
+        (struct option_table){NULL, protocol_table, ARRAY_LENGTH(protocol_table), o, true};
 }
 
 /* --- what one key alone cannot say --- */

@@ -61,12 +61,12 @@ struct train_options {
     struct int_list seeds;
     double audit_min_rho;
     bool audit_gate_on_lower_bound;
-    const struct yaml_node *baseline, *history;
+    const struct yaml_node *eval_counts, *baseline, *history;
     /* TRL's batch sizes, in completions; 0: not given */
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };
 
-enum { TRAIN_OPTION_TABLES = 3 + OPTIM_OPTION_TABLES };
+enum { TRAIN_OPTION_TABLES = 4 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
 /* Keys the project knows but has not built yet. */

@@ -84,7 +84,7 @@ static const struct recipe_reserved reserved[] = {
 void pretrain_option_tables(struct pretrain_options *o,
                             struct option_table tables[PRETRAIN_OPTION_TABLES])
 {
-    tables[0] = (struct option_table){NULL, options, ARRAY_LENGTH(options), o};
+    tables[0] = (struct option_table){NULL, options, ARRAY_LENGTH(options), o, false};
     optim_option_tables(&o->optim, tables + 1);
 }
 

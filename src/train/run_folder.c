@@ -234,13 +234,14 @@ int run_folder_copy(const char *from_folder, const char *to_folder, const char *
     return status;
 }
 
-int run_folder_save_best(const char *run, adapter *a, const char *from, struct err *err)
+int run_folder_save_adapter(const char *run, const char *name, adapter *a, const char *from,
+                            struct err *err)
 {
     static const char *const files[] = {"tokenizer.json", "tokenizer_config.json",
                                         "chat_template.jinja", "special_tokens_map.json"};
     struct str fresh = {0}, target = {0};
-    path_join(&fresh, run, ".best_checkpoint.new");
-    path_join(&target, run, "best_checkpoint");
+    str_printf(&fresh, "%s/.%s.new", run, name);
+    path_join(&target, run, name);
     int status = fresh.failed || target.failed ? err_no_memory(err, run, fresh.capacity)
                                                : dir_remove(str_text(&fresh), err);
     if (!status)
@@ -254,6 +255,11 @@ int run_folder_save_best(const char *run, adapter *a, const char *from, struct e
     str_free(&fresh);
     str_free(&target);
     return status;
+}
+
+int run_folder_save_best(const char *run, adapter *a, const char *from, struct err *err)
+{
+    return run_folder_save_adapter(run, "best_checkpoint", a, from, err);
 }
 
 /* Without memory of ours: a path that could not be made is not a file that is not there. */

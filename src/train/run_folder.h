@@ -31,6 +31,9 @@ int run_folder_copy(const char *from_folder, const char *to_folder, const char *
 /* best_checkpoint/: the adapter with tokenizer and template of the model folder `from`, so that it
  * can be used as it is. The old one stays whole until the new one is. */
 int run_folder_save_best(const char *run, adapter *a, const char *from, struct err *err);
+/* The same as RUN/name. */
+int run_folder_save_adapter(const char *run, const char *name, adapter *a, const char *from,
+                            struct err *err);
 /* Whether there is one: people delete it to save room. */
 bool run_folder_has_best(const char *run);
 

@@ -22,7 +22,7 @@ static void place_error(const struct setup *s, struct err *err)
     err_prefix(err, place);
 }
 
-static int open_rewards(struct setup *s, struct err *err)
+int setup_open_rewards(struct setup *s, struct err *err)
 {
     if (!s->o->rewards)
         return ERR_NONE;
@@ -33,10 +33,6 @@ static int open_rewards(struct setup *s, struct err *err)
         reward_set_create(&s->rewards, json, recipe_where(s->spec.recipe, NULL, "rewards"), err);
     json_decref(json);
     s->has_rewards = !status;
-    if (!status && s->has_data)
-        status = reward_set_covers(&s->rewards, &s->data, err);
-    if (!status && s->has_eval)
-        status = reward_set_covers(&s->rewards, &s->eval_data, err);
     if (status)
         place_error(s, err);
     return status;
@@ -62,7 +58,7 @@ static int open_rows(const struct setup *s, struct dataset *d, const char *path,
                                         recipe_where(s->spec.recipe, NULL, "classifier"), err);
 }
 
-static int open_data(struct setup *s, struct err *err)
+int setup_open_data(struct setup *s, struct err *err)
 {
     int status = ERR_NONE;
     if (s->o->data)
@@ -160,9 +156,13 @@ static int open_rules(struct setup *s, struct err *err)
     return status;
 }
 
-int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
+void setup_begin(struct setup *s, const struct setup_spec *spec)
 {
     *s = (struct setup){.spec = *spec, .o = spec->o};
+}
+
+int setup_open_model(struct setup *s, struct err *err)
+{
     int status = train_peft_config(&s->lora, s->o, err);
     if (!status)
         status = hf_config_open(&s->config, s->o->model, s->ignored, sizeof s->ignored, err);
@@ -173,16 +173,33 @@ int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
                                      s->o->stop_strings.count,
                                      recipe_where(s->spec.recipe, NULL, "stop_strings"), err);
     if (!status)
-        status = open_data(s, err);
-    if (!status)
-        status = open_rewards(s, err);
-    if (!status)
-        status = check_names(s, err);
-    if (!status)
-        status = open_rules(s, err);
-    if (!status)
         report_generation_config(s);
     return status;
+}
+
+int setup_check(struct setup *s, struct err *err)
+{
+    int status = ERR_NONE;
+    if (s->has_rewards && s->has_data)
+        status = reward_set_covers(&s->rewards, &s->data, err);
+    if (!status && s->has_rewards && s->has_eval)
+        status = reward_set_covers(&s->rewards, &s->eval_data, err);
+    if (status)
+        place_error(s, err);
+    if (!status)
+        status = check_names(s, err);
+    return status ? status : open_rules(s, err);
+}
+
+int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
+{
+    setup_begin(s, spec);
+    int status = setup_open_model(s, err);
+    if (!status)
+        status = setup_open_data(s, err);
+    if (!status)
+        status = setup_open_rewards(s, err);
+    return status ? status : setup_check(s, err);
 }
 
 /* --- the plan --- */

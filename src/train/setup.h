@@ -41,6 +41,13 @@ struct setup {
 /* Model configuration, tokenizer, template, data, rewards. On an error setup_close still releases
  * what was opened. */
 int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err);
+/* Its parts, for who stops in between (`grpo run`): model configuration, tokenizer and template;
+ * rows; rewards; and what these say about each other. The middle two in either order. */
+void setup_begin(struct setup *s, const struct setup_spec *spec);
+int setup_open_model(struct setup *s, struct err *err);
+int setup_open_data(struct setup *s, struct err *err);
+int setup_open_rewards(struct setup *s, struct err *err);
+int setup_check(struct setup *s, struct err *err);
 /* The plan and the dealer. ERR_USAGE when prompt and completion exceed the model's context,
  * ERR_INPUT naming a row whose prompt is too long, ERR_MACHINE when it does not fit. */
 int setup_plan(struct setup *s, struct err *err);

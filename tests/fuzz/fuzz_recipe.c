@@ -72,8 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct settings s;
     const struct option_table tables[] = {
-        {NULL, top, ARRAY_LENGTH(top), &s},
-        {"sub", sub, ARRAY_LENGTH(sub), &s},
+        {NULL, top, ARRAY_LENGTH(top), &s, false},
+        {"sub", sub, ARRAY_LENGTH(sub), &s, false},
     };
     char path[40], line[200];
     size_t length = 0;

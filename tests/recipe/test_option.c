@@ -72,9 +72,9 @@ static const struct recipe_reserved reserved[] = {
 static struct settings s;
 static struct lora lora;
 static const struct option_table tables[] = {
-    {NULL, top_options, ARRAY_LENGTH(top_options), &s},
-    {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora},
-    {NULL, more_options, ARRAY_LENGTH(more_options), &s},
+    {NULL, top_options, ARRAY_LENGTH(top_options), &s, false},
+    {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora, false},
+    {NULL, more_options, ARRAY_LENGTH(more_options), &s, false},
 };
 
 static char *folder, path[600];
@@ -649,8 +649,8 @@ static void test_shared_section(void **state)
     (void)state;
     double dropout;
     const struct option_table shared[] = {
-        {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora},
-        {"lora", extra_options, ARRAY_LENGTH(extra_options), &dropout},
+        {"lora", lora_options, ARRAY_LENGTH(lora_options), &lora, false},
+        {"lora", extra_options, ARRAY_LENGTH(extra_options), &dropout, false},
     };
     recipe *r;
     assert_int_equal(recipe_load(&r, NULL, (const char *[]){"lora.dropout=0.5", "lora.r=2"}, 2,
@@ -664,6 +664,37 @@ static void test_shared_section(void **state)
                         "[\"q_proj\", \"k_proj\"], \"dropout\": 0.5}}");
     str_free(&json);
     recipe_free(r);
+}
+
+/* What stands aside is read and written out like the rest, but is no part of what a run is. */
+static void test_aside(void **state)
+{
+    (void)state;
+    struct {
+        int steps, watched;
+    } t;
+    static const struct option own[] = {{"steps", NULL, OPTION_INT, 0, 0, 0, NULL, "3", "Steps."}};
+    static const struct option beside[] = {
+        {"watched", NULL, OPTION_INT, sizeof(int), 0, 0, NULL, "1", "Watched."}};
+    const struct option_table both[] = {{NULL, own, 1, &t, false}, {NULL, beside, 1, &t, true}};
+    char hash[2][65];
+    for (int i = 0; i < 2; i++) {
+        recipe *r;
+        struct str json = {0}, all = {0};
+        const char *set[] = {i ? "watched=2" : "watched=1"};
+        assert_int_equal(recipe_load(&r, NULL, set, 1, both, 2, NULL, 0, &err), 0);
+        assert_int_equal(t.watched, 1 + i);
+        recipe_resolved(r, &json);
+        recipe_resolved_all(r, &all);
+        recipe_hash(r, hash[i]);
+        assert_string_equal(str_text(&json), "{\"steps\": 3}");
+        assert_string_equal(str_text(&all), i ? "{\"steps\": 3, \"watched\": 2}"
+                                              : "{\"steps\": 3, \"watched\": 1}");
+        str_free(&json);
+        str_free(&all);
+        recipe_free(r);
+    }
+    assert_string_equal(hash[0], hash[1]);
 }
 
 static void test_node_json(void **state)
@@ -736,7 +767,7 @@ static void test_help(void **state)
          "aligned with the first."},
         {"other", NULL, OPTION_CHOICE, 0, 0, 0, many, "x", "Short."},
     };
-    const struct option_table table = {"lora", options, ARRAY_LENGTH(options), NULL};
+    const struct option_table table = {"lora", options, ARRAY_LENGTH(options), NULL, false};
     struct str out = {0};
     option_table_help(&out, &table);
     assert_string_equal(
@@ -761,7 +792,7 @@ static void test_help_width(void **state)
     (void)state;
     char help[200];
     struct option option = {.name = "a", .type = OPTION_STRING, .help = help};
-    const struct option_table table = {NULL, &option, 1, NULL};
+    const struct option_table table = {NULL, &option, 1, NULL, false};
     for (int extra = 0; extra < 2; extra++) {
         struct str out = {0};
         size_t length = 0; /* help starts in column 11: 40 + 1 + 48 columns are left */
@@ -803,17 +834,18 @@ static void test_scalar_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_file_values),
-        cmocka_unit_test(test_floats),         cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_booleans),       cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_strings),        cmocka_unit_test(test_null),
-        cmocka_unit_test(test_null_refused),   cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_reserved),       cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_aliases),        cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_where),          cmocka_unit_test(test_resolved),
-        cmocka_unit_test(test_shared_section), cmocka_unit_test(test_node_json),
-        cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_help),
-        cmocka_unit_test(test_help_width),     cmocka_unit_test(test_scalar_types),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_file_values),
+        cmocka_unit_test(test_floats),       cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_booleans),     cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_strings),      cmocka_unit_test(test_null),
+        cmocka_unit_test(test_null_refused), cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_aside),        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_documents),    cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_overrides),    cmocka_unit_test(test_where),
+        cmocka_unit_test(test_resolved),     cmocka_unit_test(test_shared_section),
+        cmocka_unit_test(test_node_json),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_help_width),
+        cmocka_unit_test(test_scalar_types),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,6 +1,6 @@
 /* doctor_rewards.c: the rewards of the recipe against their fixtures (episode/gate.h). */
 #include <math.h>
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 
 static json_t *score(double x)
 {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/check.h"
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 
 struct warning {
     const char *id; /* stable: scripts look for it */

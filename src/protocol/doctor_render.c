@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 
 /* --- putting together --- */
 

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 #include "formats/safetensors.h"
 #include "model/full.h"
 
@@ -222,16 +222,13 @@ static int put_example(struct doctor *d, json_t *s, const struct row *row, struc
     return status;
 }
 
-static int put_template(struct doctor *d, struct err *err)
+static void put_template(struct doctor *d)
 {
     const struct text_codec *c = &d->setup.codec;
     json_t *s = doctor_section(d, NULL, "template");
-    const struct setup *setup = &d->setup;
     doctor_put(d, s, "source", c->chat ? doctor_string(chat_template_where(c->chat)) : json_null());
     doctor_put(d, s, "system_prompt",
                json_boolean(c->system_prompt && !json_is_null(c->system_prompt)));
-    const struct row *row = setup->has_data ? setup->data.rows : NULL;
-    return row && (c->tokenizer || !row->messages) ? put_example(d, s, row, err) : ERR_NONE;
 }
 
 static void put_bos(struct doctor *d)
@@ -401,12 +398,97 @@ static int put_data(struct doctor *d, struct err *err)
     return ERR_NONE;
 }
 
-int doctor_texts(struct doctor *d, struct err *err)
+/* --- special tokens --- */
+
+/* A conversation whose own text has nothing that a template prints. */
+static int sample_text(struct doctor *d, struct str *text, struct ids *ids, struct err *err)
+{
+    static const char hello[] = "Quantos pedidos houve em maio?";
+    const struct chat_message user = {"user", hello, sizeof hello - 1};
+    return text_codec_prompt(&d->setup.codec, ids, text, NULL, &user, 1, err);
+}
+
+/* Whether the token's text, encoded, is the token. */
+static bool encodes_to(const tokenizer *t, const char *text, int id)
+{
+    struct ids ids = {0};
+    bool same = !tokenizer_encode(t, &ids, text, strlen(text), false, NULL) && ids.count == 1 &&
+                ids.data[0] == id;
+    ids_free(&ids);
+    return same;
+}
+
+struct special {
+    json_t *list;
+    char wrong[200]; /* what the first wrong one is; "": all are right */
+};
+
+static void take_special(struct doctor *d, struct special *s, const char *text, int id,
+                         const char *name)
+{
+    json_t *item = json_object();
+    bool same = id >= 0 && encodes_to(d->setup.codec.tokenizer, text, id);
+    bool known = id < d->setup.config.vocab_size;
+    doctor_put(d, item, "text", doctor_string(text));
+    doctor_put(d, item, "id", id >= 0 ? json_integer(id) : json_null());
+    doctor_push(d, s->list, item);
+    if (s->wrong[0] || (same && known))
+        return;
+    snprintf(s->wrong, sizeof s->wrong, "%s%s\"%.60s\" %s", name, *name ? " " : "", text,
+             id < 0 ? "is no token of the tokenizer"
+             : same ? "has an id beyond the model's vocabulary"
+                    : "is not encoded as its own id");
+}
+
+/* Those that the tokenizer's configuration names, and those that the rendering holds. */
+static int put_special(struct doctor *d, struct err *err)
+{
+    static const char *const names[] = {"bos_token", "eos_token", "pad_token", "unk_token"};
+    const struct text_codec *c = &d->setup.codec;
+    struct special s = {.list = json_array()};
+    struct str text = {0}, token = {0};
+    struct ids ids = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const char *named = chat_template_token(c->chat, names[i]);
+        if (named && *named)
+            take_special(d, &s, named, tokenizer_token_id(c->tokenizer, named, strlen(named)),
+                         names[i]);
+    }
+    int status = sample_text(d, &text, &ids, err);
+    for (int id = 0; !status && id < tokenizer_vocab_size(c->tokenizer); id++) {
+        str_clear(&token);
+        if (tokenizer_is_special(c->tokenizer, id) &&
+            !tokenizer_decode(c->tokenizer, &token, &id, 1, false, NULL) && token.length &&
+            strstr(str_text(&text), str_text(&token)))
+            take_special(d, &s, str_text(&token), id, "");
+    }
+    str_free(&text);
+    str_free(&token);
+    ids_free(&ids);
+    doctor_put(d, json_object_get(d->report, "template"), "special_tokens", s.list);
+    if (!status)
+        doctor_check(d, "special_tokens", !s.wrong[0], ERR_GATE, "%s%s",
+                     s.wrong[0] ? s.wrong : "each special token of the template is one id",
+                     s.wrong[0] ? ": repair tokenizer.json or tokenizer_config.json" : "");
+    return status;
+}
+
+int doctor_tokens(struct doctor *d, struct err *err)
 {
     put_tokenizer(d);
     find_bos(d);
-    int status = put_template(d, err);
-    if (!status && d->setup.has_data)
+    put_template(d);
+    return d->setup.codec.tokenizer && d->setup.codec.chat ? put_special(d, err) : ERR_NONE;
+}
+
+int doctor_data(struct doctor *d, struct err *err)
+{
+    const struct setup *s = &d->setup;
+    const struct row *row = s->has_data ? s->data.rows : NULL;
+    int status = ERR_NONE;
+    if (row && (s->codec.tokenizer || !row->messages))
+        status = put_example(d, json_object_get(d->report, "template"), row, err);
+    if (!status && s->has_data)
         status = put_data(d, err);
     if (!status)
         put_bos(d);

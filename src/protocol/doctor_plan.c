@@ -3,7 +3,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 
 static json_t *number(double x)
 {

@@ -1,10 +1,10 @@
-/* doctor.h: the parts of `grpo doctor`. Each part adds a section to one report, a JSON object; it
+/* doctor.h: what is found out about machine, model and recipe: the parts of `grpo doctor`, which
+ * stages of `grpo run` take too. Each part adds a section to one report, a JSON object; it
  * is printed as it is (--json) or rendered for people from the same object, so the two cannot
  * differ. A part that finds something wrong adds a check that says no; oddities are warnings. */
-#ifndef CLI_DOCTOR_H
-#define CLI_DOCTOR_H
+#ifndef PROTOCOL_DOCTOR_H
+#define PROTOCOL_DOCTOR_H
 #include <jansson.h>
-#include "cli/args.h"
 #include "episode/gate.h"
 #include "train/measure.h"
 #include "train/options.h"
@@ -35,7 +35,8 @@ struct doctor {
 /* --- sections, in the order of the report --- */
 void doctor_machine(struct doctor *d);
 int doctor_model(struct doctor *d, struct err *err);
-int doctor_texts(struct doctor *d, struct err *err); /* tokenizer, template, data */
+int doctor_tokens(struct doctor *d, struct err *err); /* tokenizer, template */
+int doctor_data(struct doctor *d, struct err *err);   /* rows, and the first one rendered */
 int doctor_rewards(struct doctor *d, struct err *err);
 void doctor_plan(struct doctor *d); /* plan, disk */
 void doctor_time(struct doctor *d); /* from d->measured */

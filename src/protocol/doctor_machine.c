@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/version.h"
-#include "cli/doctor.h"
+#include "protocol/doctor.h"
 
 /* The text behind "name ... : " of the first such line of a file of /proc. */
 static bool proc_line(char *out, size_t size, const char *path, const char *name)

@@ -1,0 +1,315 @@
+/* trial.c: steps that are really done and thrown away: the stages smoke and probe. They go the
+ * trainer's own way (setup.h, grpo.h) on an engine of their own and write nothing but their record:
+ * training starts at step 0 afterwards. */
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "protocol/parts.h"
+
+typedef int trial_step(void *user, const struct grpo *g, int step, struct err *err);
+
+/* `s` is open and planned, and stays as it is: what is open is borrowed; plan, dealer and engine
+ * are the trial's own. */
+static int trial_run(const struct setup *s, int steps, trial_step *each, void *user,
+                     struct err *err)
+{
+    struct setup own = *s;
+    struct grpo *g = mem_calloc(1, sizeof *g);
+    if (!g)
+        return err_no_memory(err, "a step", sizeof *g);
+    own.dealer = (struct dealer){0};
+    int status = setup_plan(&own, err);
+    if (!status)
+        status = setup_engine(g, &own, err);
+    for (int step = 1; step <= steps && !status; step++) {
+        status = grpo_step(g, step, err);
+        if (!status)
+            status = each(user, g, step, err);
+    }
+    setup_close_engine(g, &own);
+    dealer_free(&own.dealer);
+    mem_free(g);
+    return status;
+}
+
+/* --- memory: the highest the process was resident, from here on --- */
+
+static void forget_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return; /* then it counts what came before, too */
+    ssize_t ignored = write(fd, "5", 1);
+    (void)ignored;
+    close(fd);
+}
+
+static double peak_bytes(void)
+{
+    char line[256];
+    double kib = NAN;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kib * 1024;
+}
+
+/* Sanitizers keep what is freed and put shadows beside what is not: nothing to compare then. */
+static bool memory_is_ours(void)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    return false;
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return false;
+#else
+    return true;
+#endif
+#else
+    return true;
+#endif
+}
+
+/* --- smoke --- */
+
+struct smoke {
+    int matrices, zero; /* LoRA B; those whose gradient is all zero */
+    char first[160];    /* name of the first of these */
+    int groups, informative;
+    double loss, grad_norm;
+};
+
+/* The optimizer's first moment after the first step is the gradient times a number. */
+static int look_at_gradient(void *user, const struct grpo *g, int step, struct err *err)
+{
+    struct smoke *out = user;
+    struct device *d = g->optimizer.d;
+    int n;
+    const struct adapter_tensor *tensors = adapter_tensors(g->a, &n);
+    float *moment = mem_alloc(g->optimizer.n * sizeof *moment);
+    (void)step;
+    if (!moment)
+        return err_no_memory(err, "a gradient", g->optimizer.n * sizeof *moment);
+    d->ops->download(d, moment, g->optimizer.exp_avg, g->optimizer.n * sizeof *moment);
+    for (int i = 0; i < n; i++) {
+        size_t size = (size_t)tensors[i].rows * (size_t)tensors[i].cols, t = 0;
+        while (t < size && moment[tensors[i].offset + t] == 0)
+            t++;
+        if (!tensors[i].is_b)
+            continue;
+        out->matrices++;
+        if (t == size && !out->zero++)
+            snprintf(out->first, sizeof out->first, "%s", tensors[i].name);
+    }
+    out->groups = g->gen.batch.count;
+    out->informative = (int)metrics_get(&g->metrics, "informative_groups");
+    out->loss = metrics_get(&g->metrics, "loss");
+    out->grad_norm = metrics_get(&g->metrics, "grad_norm");
+    mem_free(moment);
+    return ERR_NONE;
+}
+
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Within 5% of the plan, and what an allocator and the threads' stacks take beside it. */
+static int judge_memory(struct gate_record *g, double peak, double planned, struct err *err)
+{
+    const double slack = 16 * 0x1p20;
+    gate_put(g, g->measured, "peak_bytes", number(peak));
+    gate_put(g, g->measured, "planned_bytes", number(planned));
+    if (!memory_is_ours() || isnan(peak) || peak <= 1.05 * planned + slack)
+        return ERR_NONE;
+    return err_set(err, ERR_MACHINE, "smoke",
+                   "expected a step to take at most the planned %.1f MiB, found %.1f MiB: the plan "
+                   "is wrong, so a long run could end for lack of memory; report it, and set "
+                   "memory_gib to leave room",
+                   planned / 0x1p20, peak / 0x1p20);
+}
+
+static int judge_gradient(struct gate_record *g, const struct smoke *s, struct err *err)
+{
+    gate_put(g, g->figures, "groups", json_integer(s->groups));
+    gate_put(g, g->figures, "informative_groups", json_integer(s->informative));
+    gate_put(g, g->figures, "lora_b_matrices", json_integer(s->matrices));
+    gate_put(g, g->figures, "lora_b_without_gradient", json_integer(s->zero));
+    gate_put(g, g->figures, "loss", number(s->loss));
+    gate_put(g, g->figures, "grad_norm", number(s->grad_norm));
+    if (!s->informative) {
+        g->verdict = OUTCOME_WARN;
+        gate_record_say(g,
+                        "one step; in none of its %d groups did rewards vary, so there is no "
+                        "gradient to look at",
+                        s->groups);
+        return ERR_NONE;
+    }
+    gate_record_say(g, "one step, %d of %d groups informative; each of %d LoRA B has a gradient",
+                    s->informative, s->groups, s->matrices);
+    if (!s->zero)
+        return ERR_NONE;
+    return err_set(err, ERR_GATE, "smoke",
+                   "expected a gradient in each of %d LoRA B, for rewards vary in %d groups; found "
+                   "%d that are all zero, the first %.160s: that projection would not be trained",
+                   s->matrices, s->informative, s->zero, s->first);
+}
+
+/* With completions from a file the setup is another one: they decide its sizes. */
+static int smoke_setup(struct protocol *p, struct setup *replayed, const struct setup **out,
+                       struct err *err)
+{
+    int status = need_plan(p, err);
+    *out = &p->d.setup;
+    if (status || !p->spec->smoke_replay)
+        return status;
+    struct setup_spec spec = p->d.setup.spec;
+    spec.replay = p->spec->smoke_replay;
+    spec.evaluates = false;
+    status = setup_open(replayed, &spec, err);
+    if (!status)
+        status = setup_plan(replayed, err);
+    *out = replayed;
+    return status;
+}
+
+int stage_smoke(struct protocol *p, struct gate_record *g, struct err *err)
+{
+    struct smoke found = {0};
+    struct setup replayed = {0};
+    const struct setup *s;
+    int status = smoke_setup(p, &replayed, &s, err);
+    forget_peak();
+    if (!status)
+        status = trial_run(s, 1, look_at_gradient, &found, err);
+    if (!status)
+        status = judge_memory(g, peak_bytes(), (double)s->plan.total, err);
+    if (!status)
+        status = judge_gradient(g, &found, err);
+    if (p->spec->smoke_replay)
+        setup_close(&replayed);
+    return status;
+}
+
+/* --- probe --- */
+
+enum { PROBE_STEPS = 10, PROBE_NEEDS = 3 }; /* steps; of these must show what is asked */
+
+struct probe {
+    int steps, clipped, signal; /* signal: steps with an informative group and a gradient */
+    double informative, groups, entropy, length, cut, reward, clip, norm; /* sums over steps */
+    json_t *each;
+};
+
+static int look_at_metrics(void *user, const struct grpo *g, int step, struct err *err)
+{
+    static const char *const kept[] = {"reward",
+                                       "reward_std",
+                                       "informative_groups",
+                                       "entropy",
+                                       "completions/mean_length",
+                                       "completions/clipped_ratio",
+                                       "clip_ratio/region_mean",
+                                       "grad_norm"};
+    struct probe *out = user;
+    json_t *line = json_object();
+    double v[sizeof kept / sizeof *kept];
+    json_object_set_new(line, "step", json_integer(step));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        v[i] = metrics_get(&g->metrics, kept[i]);
+        json_object_set_new(line, kept[i], number(v[i]));
+    }
+    if (json_array_append_new(out->each, line))
+        return err_no_memory(err, "the probe", 0);
+    out->steps++;
+    out->clipped += v[6] > 0;
+    out->signal += v[2] > 0 && v[7] > 0;
+    out->reward += v[0];
+    out->informative += v[2];
+    out->groups += g->gen.batch.count;
+    out->entropy += v[3];
+    out->length += v[4];
+    out->cut += v[5];
+    return ERR_NONE;
+}
+
+static void put_probe(struct gate_record *g, struct probe *r, bool on_policy, int needed)
+{
+    double n = r->steps;
+    gate_put(g, g->figures, "steps", json_integer(r->steps));
+    gate_put(g, g->figures, "on_policy", json_boolean(on_policy));
+    gate_put(g, g->figures, "steps_needed", json_integer(needed));
+    gate_put(g, g->figures, "steps_with_clipping", json_integer(r->clipped));
+    gate_put(g, g->figures, "steps_with_signal", json_integer(r->signal));
+    gate_put(g, g->figures, "reward", number(r->reward / n));
+    gate_put(g, g->figures, "informative_groups", number(r->informative / r->groups));
+    gate_put(g, g->figures, "entropy", number(r->entropy / n));
+    gate_put(g, g->figures, "mean_length", number(r->length / n));
+    gate_put(g, g->figures, "eos_rate", number(1 - r->cut / n));
+    gate_put(g, g->figures, "by_step", json_incref(r->each));
+}
+
+/* Oddities that stop nothing. */
+static const char *odd(const struct probe *r)
+{
+    if (r->cut >= r->steps)
+        return "; no completion ended by itself: raise max_completion_length";
+    if (!(r->entropy / r->steps > 0.01))
+        return "; the policy is all but certain of every token: it explores nothing";
+    return "";
+}
+
+static int judge_probe(struct gate_record *g, const struct probe *r, bool on_policy, int needed,
+                       struct err *err)
+{
+    const char *more = odd(r);
+    if (*more)
+        g->verdict = OUTCOME_WARN;
+    gate_record_say(g,
+                    "%s on %d of %d steps%s; %.0f%% of the groups informative, entropy %.2f, "
+                    "length %.0f, EOS %.0f%%%s",
+                    on_policy ? "gradient signal" : "clip_ratio > 0",
+                    on_policy ? r->signal : r->clipped, r->steps,
+                    on_policy ? " (on-policy: the ratio is 1, nothing clips)" : "",
+                    100 * r->informative / r->groups, r->entropy / r->steps, r->length / r->steps,
+                    100 * (1 - r->cut / r->steps), more);
+    if ((on_policy ? r->signal : r->clipped) >= needed)
+        return ERR_NONE;
+    if (on_policy)
+        return err_set(err, ERR_GATE, "probe",
+                       "expected an informative group and a gradient on %d of %d steps or more, "
+                       "found %d (the setup is on-policy, where the ratio is 1 and nothing can "
+                       "clip, so signal is asked instead): all completions of a prompt earn the "
+                       "same; raise num_generations, temperature or prompts_per_step, or give a "
+                       "reward that tells them apart",
+                       needed, r->steps, r->signal);
+    return err_set(err, ERR_GATE, "probe",
+                   "expected clip_ratio > 0 on %d of %d steps or more, found %d: the policy does "
+                   "not move enough for clipping to act; raise learning_rate or num_iterations, or "
+                   "lower epsilon",
+                   needed, r->steps, r->clipped);
+}
+
+int stage_probe(struct protocol *p, struct gate_record *g, struct err *err)
+{
+    struct probe r = {.each = json_array()};
+    int status = r.each ? need_plan(p, err) : err_no_memory(err, "the probe", 0);
+    bool on_policy = plan_on_policy(&p->d.o);
+    int steps = p->d.setup.plan.max_steps < PROBE_STEPS ? p->d.setup.plan.max_steps : PROBE_STEPS;
+    int needed = (steps * PROBE_NEEDS + PROBE_STEPS - 1) / PROBE_STEPS;
+    if (!status)
+        status = trial_run(&p->d.setup, steps, look_at_metrics, &r, err);
+    if (!status) {
+        put_probe(g, &r, on_policy, needed);
+        status = judge_probe(g, &r, on_policy, needed, err);
+    }
+    json_decref(r.each);
+    return status;
+}

@@ -22,7 +22,7 @@ enum dapo_denominator { DAPO_STEP, DAPO_GENERATION };
 
 struct train_options {
     /* what is trained on what */
-    const char *model, *data, *eval_data, *init_adapter, *ref_adapter, *chat_template;
+    const char *model, *data, *eval_data, *test_data, *init_adapter, *ref_adapter, *chat_template;
     const struct yaml_node *rewards, *task_weights, *chat_template_kwargs, *system_prompt,
         *stop_rules;
     const struct yaml_node *classifier; /* data/classify.h */
@@ -57,6 +57,11 @@ struct train_options {
     /* safety, memory, display */
     double max_sampling_logp_difference, max_reward_failure_rate, memory_gib;
     int micro_batch, console_steps, precision, seed;
+    /* of the protocol around a run: seeds, audit, report */
+    struct int_list seeds;
+    double audit_min_rho;
+    bool audit_gate_on_lower_bound;
+    const struct yaml_node *baseline, *history;
     /* TRL's batch sizes, in completions; 0: not given */
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };

@@ -53,17 +53,6 @@ static int choose_folder(struct str *out, const struct common *common, const cha
     return status;
 }
 
-static int say(const struct report_request *q, const char *folder, struct err *err)
-{
-    struct str text = {0};
-    int status = report_write(q, &(struct report_texts){.summary = &text}, err);
-    str_printf(&text, "\nreport  %s/report.html\n        %s/report.md\n", folder, folder);
-    if (!status)
-        status = print_text(&text, err);
-    str_free(&text);
-    return status;
-}
-
 static int run(const struct common *common, const void *options, struct err *err)
 {
     const struct report_options *o = options;
@@ -71,22 +60,25 @@ static int run(const struct common *common, const void *options, struct err *err
                                .n_runs = common->n_positional,
                                .compare = o->compare,
                                .baseline_eval = o->baseline_eval};
-    struct str folder = {0}, json = {0};
+    struct str folder = {0}, text = {0};
+    struct report_texts texts = {.json = common->json ? &text : NULL,
+                                 .summary = common->json ? NULL : &text};
+    bool files = !common->json || o->out;
     int status = ERR_NONE;
     if (!q.n_runs)
         return err_set(err, ERR_USAGE, "", "which run folders? `grpo report RUN...`");
-    if (!common->json || o->out)
+    if (files)
         status = choose_folder(&folder, common, o->out, err);
-    if (!status && folder.length)
-        status = report_files(&q, str_text(&folder), err);
-    if (!status && common->json)
-        status = report_write(&q, &(struct report_texts){.json = &json}, err);
-    if (!status && common->json)
-        status = print_text(&json, err);
-    else if (!status && !common->quiet)
-        status = say(&q, str_text(&folder), err);
+    if (!status)
+        status = files ? report_files(&q, str_text(&folder), &texts, err)
+                       : report_write(&q, &texts, err);
+    if (!common->json)
+        str_printf(&text, "\nreport  %s/report.html\n        %s/report.md\n", str_text(&folder),
+                   str_text(&folder));
+    if (!status && (common->json || !common->quiet))
+        status = print_text(&text, err);
     str_free(&folder);
-    str_free(&json);
+    str_free(&text);
     return status;
 }
 

@@ -162,7 +162,7 @@ static int eval_figure(struct doc *d, const struct findings *f, const char *metr
 {
     char title[120], caption[240], level[80];
     const char *name = run_text(json_object_get(f->runs[0].recipe, "baseline"), "name");
-    snprintf(title, sizeof title, "%.30s (mean reward, 0 to 1)", task);
+    snprintf(title, sizeof title, "%.30s (mean reward)", task);
     snprintf(caption, sizeof caption, "%.100s on the eval set.", metric);
     snprintf(level, sizeof level, "%.30s", name ? name : "baseline");
     struct figure g = {metric, title, caption, false};
@@ -242,7 +242,7 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
 /* --- training --- */
 
 static const struct figure training[] = {
-    {"reward", "training reward (mean, 0 to 1)", "Mean reward of the sampled completions.", false},
+    {"reward", "training reward (mean)", "Mean reward of the sampled completions.", false},
     {"completions/mean_length", "completion length (tokens)", "Mean length of completions.", true},
     {"completions/clipped_ratio", "cut at the length limit (share)",
      "Share of completions that ended at the length limit.", true},

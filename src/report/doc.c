@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "base/log.h"
 
+enum { SHORT_CELL = 30 }; /* bytes */
+
 static const char style[] =
     ":root{color-scheme:light}"
     "body{font:16px/1.5 system-ui,sans-serif;color:#111;background:#fff;margin:0 auto;"
@@ -23,7 +25,8 @@ static const char style[] =
     ".scroll{overflow-x:auto;margin:.8rem 0}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
     "th,td{border:1px solid #999;padding:.25rem .55rem;text-align:left;vertical-align:top;"
-    "overflow-wrap:normal}td{max-width:36rem}th{background:#e8e8e8}"
+    "overflow-wrap:normal}th{background:#e8e8e8}td{white-space:nowrap}"
+    "td.long{white-space:normal;min-width:16rem;max-width:36rem;overflow-wrap:anywhere}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #999;background:#fafafa;"
     "padding:.5rem;margin:.3rem 0 1rem;font-size:.82rem;line-height:1.4}"
     ".figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,"
@@ -247,7 +250,9 @@ void doc_cell(struct doc *d, const char *format, ...)
     CHECK(d->columns > 0);
     str_puts(&d->md, d->column ? " | " : "| ");
     put_md(d);
-    str_puts(&d->html, d->column ? "<td>" : "<tr><td>");
+    /* Numbers and intervals stay in one line; sentences get room and wrap. */
+    bool is_long = d->text.length > SHORT_CELL;
+    str_printf(&d->html, "%s<td%s>", d->column ? "" : "<tr>", is_long ? " class=\"long\"" : "");
     put_html(d);
     str_puts(&d->html, "</td>");
     if (++d->column == d->columns) {

@@ -34,7 +34,8 @@ struct cell cell_signed(double x)
 struct cell cell_interval(struct interval ci)
 {
     struct cell c;
-    snprintf(c.text, sizeof c.text, "[%.3f, %.3f]", ci.low, ci.high);
+    bool small = fabs(ci.low) < 0.1 && fabs(ci.high) < 0.1;
+    snprintf(c.text, sizeof c.text, small ? "[%.4f, %.4f]" : "[%.3f, %.3f]", ci.low, ci.high);
     if (!isfinite(ci.low) || !isfinite(ci.high))
         snprintf(c.text, sizeof c.text, "%s", none);
     return c;
@@ -273,7 +274,8 @@ static void put_question(struct doc *d, const struct question *q)
     doc_table_begin(d, heads, 3);
     for (int i = 0; i < q->n_figures; i++) {
         doc_cell(d, "%s", q->figures[i].name);
-        doc_cell(d, "%s", cell_number(q->figures[i].value, 4).text);
+        double x = q->figures[i].value;
+        doc_cell(d, "%s", cell_number(x, fabs(x) >= 2 && x == floor(x) ? 0 : 4).text);
         doc_cell(d, "%s", cell_interval(q->figures[i].ci).text);
     }
     doc_table_end(d);
@@ -363,21 +365,26 @@ static void put_best(struct doc *d, const struct findings *f)
              "average; only a test set is free of that.");
 }
 
-/* Every evaluation, the mean over the runs that have it. */
+/* A column a run; the steps are the first run's. */
 static void put_evaluations(struct doc *d, const struct findings *f)
 {
-    static const char *const heads[] = {"Step", "Run", "eval/mean_reward", "± 1.96 se"};
-    doc_heading(d, 3, "Evaluations");
-    doc_table_begin(d, heads, 4);
-    for (int i = 0; i < f->n_runs; i++) {
-        const struct series *s = series_find(&f->runs[i].metrics, "eval/mean_reward");
-        const struct series *se = series_find(&f->runs[i].metrics, "eval/mean_reward_se");
-        size_t every = s ? s->n / 60 + 1 : 1;
-        for (size_t k = 0; s && k < s->n; k += every) {
-            doc_cell(d, "%.0f", s->step[k]);
-            doc_cell(d, "%s", f->runs[i].title);
-            doc_cell(d, "%.4f", s->value[k]);
-            doc_cell(d, "%s", cell_number(1.96 * series_at(se, s->step[k]), 4).text);
+    const char *heads[1 + 64];
+    heads[0] = "Step";
+    for (int i = 0; i < f->n_runs; i++)
+        heads[1 + i] = f->runs[i].title;
+    const struct series *s = series_find(&f->runs[0].metrics, "eval/mean_reward");
+    if (!s)
+        return;
+    doc_heading(d, 3, "eval/mean_reward, ± 1.96 standard errors over prompts");
+    doc_table_begin(d, heads, 1 + f->n_runs);
+    size_t every = s->n / 60 + 1;
+    for (size_t k = 0; k < s->n; k += every) {
+        doc_cell(d, "%.0f", s->step[k]);
+        for (int i = 0; i < f->n_runs; i++) {
+            const struct series_set *m = &f->runs[i].metrics;
+            double se = series_at(series_find(m, "eval/mean_reward_se"), s->step[k]);
+            double mean = series_at(series_find(m, "eval/mean_reward"), s->step[k]);
+            doc_cell(d, "%s ± %s", cell_number(mean, 4).text, cell_number(1.96 * se, 4).text);
         }
     }
     doc_table_end(d);

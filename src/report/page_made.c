@@ -233,10 +233,10 @@ static void put_example(struct doc *d, const struct findings *f, const struct re
     const struct pairs *p = &set->pairs;
     const struct report_row *before = p->row_before[at], *after = p->row_after[at];
     const char *run = f->compare ? "" : f->runs[at / p->n].title;
-    doc_text(d, "%s: row %.80s%s%s. %s %.3f:", what, before->id, *run ? ", " : "", run, set->before,
-             before->value);
+    doc_text(d, "%s: row %.80s%s%s. Before (%.60s), %.3f:", what, before->id, *run ? ", " : "", run,
+             set->before, before->value);
     put_text(d, before);
-    doc_text(d, "After %.3f:", after->value);
+    doc_text(d, "After, %.3f:", after->value);
     put_text(d, after);
 }
 
@@ -393,16 +393,22 @@ static struct cell cell_time(double seconds)
     return c;
 }
 
+/* A line a run. */
 static void gate_times(struct doc *d, const struct findings *f)
 {
     for (int r = 0; r < f->n_runs; r++) {
+        struct str text = {0};
         for (int i = 0; i < f->runs[r].n_gates; i++) {
             const struct gate_file *g = &f->runs[r].gates[i];
             const json_t *seconds = json_object_get(g->json, "seconds");
             if (json_is_number(seconds))
-                doc_item(d, "%s, stage %.40s: %s", f->runs[r].title, g->stage,
-                         cell_time(json_number_value(seconds)).text);
+                str_printf(&text, "%s%.40s %s", text.length ? ", " : "", g->stage,
+                           cell_time(json_number_value(seconds)).text);
         }
+        if (text.length)
+            doc_item(d, "Stages of %s: %s", f->runs[r].title, str_text(&text));
+        d->text.failed = d->text.failed || text.failed;
+        str_free(&text);
     }
 }
 

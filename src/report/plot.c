@@ -198,8 +198,10 @@ static void put_band(struct str *out, const struct frame *f, const struct plot_s
     }
 }
 
+/* place: of the series among the others, which mark other points of theirs, so that lines that lie
+ * on each other can be told apart. */
 static void put_line(struct str *out, const struct frame *f, const struct plot_series *r,
-                     const struct look *l)
+                     const struct look *l, int place)
 {
     str_puts(out, "<path d=\"");
     bool pen = false;
@@ -213,9 +215,11 @@ static void put_line(struct str *out, const struct frame *f, const struct plot_s
     if (*l->dash)
         str_printf(out, " stroke-dasharray=\"%s\"", l->dash);
     str_puts(out, "/>\n");
-    size_t every = r->n / 12 + 1;
+    size_t series = (size_t)shown_series(f->p), every = r->n / 12 + 1;
+    every = every > series ? every : series;
+    size_t first = (size_t)place * every / series;
     for (size_t i = 0; i < r->n; i++)
-        if (has_point(r, i, false) && (i % every == 0 || i + 1 == r->n))
+        if (has_point(r, i, false) && (i % every == first || r->n <= first))
             put_marker(out, l, at_x(f, r->x[i]), at_y(f, r->y[i]));
 }
 
@@ -276,7 +280,7 @@ bool plot_svg(struct str *out, const struct plot *p)
     for (int s = 0; s < shown_series(p); s++) {
         const struct look *l = &looks[s % (int)(sizeof looks / sizeof *looks)];
         put_band(out, &f, &p->series[s], l);
-        put_line(out, &f, &p->series[s], l);
+        put_line(out, &f, &p->series[s], l, s);
     }
     put_legend(out, &f);
     str_puts(out, "</svg>\n");

@@ -437,11 +437,12 @@ static int ask_seeds(struct question *q, struct findings *f)
         q->needed = seeds_needed(sd);
         q->needed_of = "seeds";
     }
-    q->ours = findings_text(f,
-                            "The 95%% interval of that sd is [%.4f, %.4f], %.2f to %.2f times "
-                            "itself. Robust when all of it is under 0.03, sensitive when all of "
-                            "it is over 0.05.",
-                            ci.low, ci.high, times.low, times.high);
+    q->ours = findings_text(
+        f,
+        "On the %s set. The 95%% interval of that sd is [%.4f, %.4f], %.2f to %.2f times "
+        "itself. Robust when all of it is under 0.03, sensitive when all of "
+        "it is over 0.05.",
+        set->name, ci.low, ci.high, times.low, times.high);
     return ERR_NONE;
 }
 

@@ -158,10 +158,14 @@ static int write_file(const char *folder, const char *name, const struct str *te
     return status;
 }
 
-int report_files(const struct report_request *q, const char *out_folder, struct err *err)
+int report_files(const struct report_request *q, const char *out_folder,
+                 const struct report_texts *also, struct err *err)
 {
     struct str md = {0}, html = {0};
-    int status = report_write(q, &(struct report_texts){.markdown = &md, .html = &html}, err);
+    struct report_texts texts = *also;
+    texts.markdown = &md;
+    texts.html = &html;
+    int status = report_write(q, &texts, err);
     if (!status)
         status = dir_make(out_folder, err);
     if (!status)
@@ -175,5 +179,6 @@ int report_files(const struct report_request *q, const char *out_folder, struct 
 
 int report_make(const char *const *runs, int n, const char *out_folder, struct err *err)
 {
-    return report_files(&(struct report_request){.runs = runs, .n_runs = n}, out_folder, err);
+    return report_files(&(struct report_request){.runs = runs, .n_runs = n}, out_folder,
+                        &(struct report_texts){0}, err);
 }

@@ -27,7 +27,8 @@ int report_write(const struct report_request *q, const struct report_texts *out,
 /* Writes report.md and report.html of the runs (seeds of one recipe) into a folder, which is made
  * where it is missing. */
 int report_make(const char *const *runs, int n, const char *out_folder, struct err *err);
-/* The same of any request. */
-int report_files(const struct report_request *q, const char *out_folder, struct err *err);
+/* The same of any request; `also`: its json and summary are written with them. */
+int report_files(const struct report_request *q, const char *out_folder,
+                 const struct report_texts *also, struct err *err);
 
 #endif

@@ -7,6 +7,7 @@
  * paired: "15% more than its start" is after − 1.15·before. */
 #include <math.h>
 #include <string.h>
+#include "report/cell.h"
 #include "report/findings.h"
 #include "stats/dist.h"
 #include "stats/trend.h"
@@ -193,9 +194,9 @@ static void say_q1(struct question *q, struct findings *f, const struct estimate
                                         : "its slope's interval holds 0, so it may be flat";
     q->ours = findings_text(
         f,
-        "At step %ld, after minus 1.15 times its own start (same prompts, same reward) is %+.3f "
-        "[%+.3f, %+.3f]; over the evaluations until then %s.%s%s",
-        step, rise->value, rise->ci.low, rise->ci.high, flat,
+        "At step %ld, after minus 1.15 times its own start (same prompts, same reward) is %s; "
+        "over the evaluations until then %s.%s%s",
+        step, cell_gain(rise->value, rise->ci).text, flat,
         RISE * start > 1 ? " The start is so high that +15% of it lies above 1: no run could." : "",
         step < SQL_STEP ? " The runs end before step 600, so a \"no\" would be too early." : "");
 }
@@ -239,9 +240,9 @@ static int ask_sql(struct question *q, struct findings *f, const long *steps, in
     figure(q, "eval/sql_qa at the step judged", now, level.ci);
     figure(q, "step judged", (double)steps[last], none);
     figure(q, "relative change over its start", now / start - 1, none);
-    figure(q, "after - 1.15 * start", rise.value, rise.ci);
+    figure(q, "after - 115% of start", rise.value, rise.ci);
     figure(q, "baseline", baseline, none);
-    figure(q, "after - 1.15 * baseline", over.value, over.ci);
+    figure(q, "after - 115% of baseline", over.value, over.ci);
     figure(q, "slope per 100 steps", 100 * t.slope,
            (struct interval){100 * t.ci.low, 100 * t.ci.high});
     read_q1(q, f, now, baseline, steps[last]);
@@ -333,10 +334,10 @@ static int ask_insights(struct question *q, struct findings *f, const long *step
     }
     q->ours = findings_text(
         f,
-        "The same prompts after step 800 minus steps 401 to 800: %+.3f [%+.3f, %+.3f]. Forgetting "
+        "The same prompts after step 800 minus steps 401 to 800: %s. Forgetting "
         "when the interval lies below 0; noise when it leaves out a drop of 0.05, half the "
         "document's band.",
-        change.value, change.ci.low, change.ci.high);
+        cell_gain(change.value, change.ci).text);
     return ERR_NONE;
 }
 
@@ -393,8 +394,9 @@ static int ask_target(struct question *q, struct findings *f, struct err *err)
                       : findings_text(f, "%s: best eval/mean_reward %.3f (asked: 0.70).%s",
                                       best >= TARGET ? "yes" : "no", best,
                                       start >= TARGET ? " It was above 0.70 before training." : "");
-    q->ours = findings_text(f, "On the %s set the mean is %.3f [%.3f, %.3f]%s.%s", set->name,
-                            e.value + TARGET, e.ci.low + TARGET, e.ci.high + TARGET,
+    struct interval level = {e.ci.low + TARGET, e.ci.high + TARGET};
+    q->ours = findings_text(f, "On the %s set the mean is %.3f %s%s.%s", set->name,
+                            e.value + TARGET, cell_interval(level).text,
                             set->selected_on ? ", and the best step was selected on this set" : "",
                             say_epochs(f, epochs));
     return ERR_NONE;

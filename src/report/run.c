@@ -153,8 +153,8 @@ static void read_series(struct run *r, struct series_set *s, const char *file)
     }
     json_t *line = NULL;
     double last = -1;
-    int got;
-    while ((got = jsonl_next(&in, &line, &err)) == 1 && !r->no_memory) {
+    int got = 0;
+    while (!r->no_memory && (got = jsonl_next(&in, &line, &err)) == 1) {
         const json_t *at = line ? json_object_get(line, "step") : NULL;
         double step = json_is_number(at) ? json_number_value(at) : -1;
         if (!line)

@@ -25,7 +25,7 @@ static const char style[] =
     ".scroll{overflow-x:auto;margin:.8rem 0}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
     "th,td{border:1px solid #999;padding:.25rem .55rem;text-align:left;vertical-align:top;"
-    "overflow-wrap:normal}th{background:#e8e8e8}td{white-space:nowrap}"
+    "overflow-wrap:normal}th{background:#e8e8e8}td.number{white-space:nowrap}"
     "td.long{white-space:normal;min-width:16rem;max-width:36rem;overflow-wrap:anywhere}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #999;background:#fafafa;"
     "padding:.5rem;margin:.3rem 0 1rem;font-size:.82rem;line-height:1.4}"
@@ -244,15 +244,22 @@ void doc_table_begin(struct doc *d, const char *const *heads, int n)
     str_puts(&d->html, "</tr></thead>\n<tbody>\n");
 }
 
+/* Numbers and intervals stay in one line; sentences get room and wrap. */
+static const char *cell_class(const struct str *text)
+{
+    const char *shown = str_text(text);
+    if (text->length > SHORT_CELL)
+        return " class=\"long\"";
+    return *shown && strchr("0123456789+-[<", *shown) ? " class=\"number\"" : "";
+}
+
 void doc_cell(struct doc *d, const char *format, ...)
 {
     FORMAT_TEXT(d, format);
     CHECK(d->columns > 0);
     str_puts(&d->md, d->column ? " | " : "| ");
     put_md(d);
-    /* Numbers and intervals stay in one line; sentences get room and wrap. */
-    bool is_long = d->text.length > SHORT_CELL;
-    str_printf(&d->html, "%s<td%s>", d->column ? "" : "<tr>", is_long ? " class=\"long\"" : "");
+    str_printf(&d->html, "%s<td%s>", d->column ? "" : "<tr>", cell_class(&d->text));
     put_html(d);
     str_puts(&d->html, "</td>");
     if (++d->column == d->columns) {

@@ -42,10 +42,11 @@ static void put_headline(struct doc *d, const struct findings *f)
     d->text.failed = d->text.failed || verdict.failed;
     str_free(&verdict);
     doc_text(d,
-             "%s: %.3f; after training: %.3f. The interval above is 95%%, by the hierarchical "
+             "%s: %.3f; %s: %.3f. The interval above is 95%%, by the hierarchical "
              "bootstrap over prompts and seeds. Over these prompts, paired: %s; over seeds (t): "
              "%s; permutation p %s. Found 4 times in 5 with so many prompts: a difference of %s.",
-             h->before, l->before, l->after, cell_gain(l->gain, l->gain_t).text,
+             h->before, l->before, f->compare ? f->runs[1].name : "after training", l->after,
+             cell_gain(l->gain, l->gain_t).text,
              h->gains.seeds > 1 ? cell_gain(l->gain, l->gain_seeds).text : "one seed has none",
              cell_p(l->p).text, cell_number(l->detectable, 3).text);
 }

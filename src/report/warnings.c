@@ -181,7 +181,12 @@ static void warn_selection(struct findings *f)
         findings_warn(f, -1,
                       "The task sampler watches the eval set (sampler_signal eval): training "
                       "saw, through the weights, what the best step is selected on.");
-    if (!f->compare && f->n_runs < 2)
+    if (f->compare)
+        findings_warn(
+            f, -1,
+            "One run of each recipe: the intervals are over prompts alone. Another seed of "
+            "either may turn the difference around.");
+    else if (f->n_runs < 2)
         findings_warn(f, -1,
                       "One seed: nothing is said of other seeds. Every interval here is over "
                       "prompts alone.");

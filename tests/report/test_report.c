@@ -162,7 +162,7 @@ static void test_table(void **state)
                    "+0.400 \\[+0.311, +0.489\\] | 0.0156 | improved |");
     expect_in(&md, "| Mean | 16 | 0.665 | 0.675 | 0.685 | 0.675 ± 0.025 | 0.350 | "
                    "+0.325 \\[+0.278, +0.372\\] |");
-    expect_in(&html, "<td>0.600 ± 0.025</td>");
+    expect_in(&html, "<td class=\"number\">0.600 ± 0.025</td>");
 }
 
 static void test_selected_and_test_set(void **state)
@@ -427,6 +427,7 @@ static void test_compare(void **state)
     expect_text("eval.before", "a");
     expect_text("headline.verdict", "improved");
     expect_in(&md, "beta: 0.1");
+    expect_warning("Another seed of either may turn the difference around");
     assert_int_equal(json_array_size(at("questions")), 0);
     q.n_runs = 1;
     assert_int_equal(report_of(&q), ERR_USAGE);

@@ -232,15 +232,25 @@ static const struct evaluation *best_eval(const struct findings *f, int run)
     return run_eval_at(&f->runs[run], f->best[run].step);
 }
 
+/* The eval set's two sides are the protocol's validation where every run has it, else step 0 and
+ * the best step. */
+static bool validated(const struct findings *f)
+{
+    bool all = f->n_runs > 0;
+    for (int i = 0; i < f->n_runs; i++)
+        all = all && f->runs[i].base.n && f->runs[i].best.n;
+    return all;
+}
+
 /* What stands before and after in a set; false: a run lacks one of them. */
 static bool sides(const struct findings *f, bool test, const struct evaluation **before,
                   const struct evaluation **after)
 {
-    bool all = f->n_runs > 0;
+    bool all = f->n_runs > 0, validation = validated(f);
     for (int i = 0; i < f->n_runs; i++) {
         const struct run *r = &f->runs[i];
-        before[i] = test ? &r->test_before : run_eval_at(r, 0);
-        after[i] = test ? &r->test_after : best_eval(f, i);
+        before[i] = test ? &r->test_before : validation ? &r->base : run_eval_at(r, 0);
+        after[i] = test ? &r->test_after : validation ? &r->best : best_eval(f, i);
         bool baseline = f->baseline.n && same_rows(after[i], &f->baseline);
         if (baseline)
             before[i] = &f->baseline;
@@ -260,7 +270,8 @@ static const char *name_before(const struct findings *f, const struct evaluation
         return f->runs[0].name;
     if (before == &f->baseline)
         return "baseline";
-    return run_text(f->runs[0].recipe, "init_adapter") ? "start" : "base model";
+    bool at_start = before == run_eval_at(&f->runs[0], 0);
+    return at_start && run_text(f->runs[0].recipe, "init_adapter") ? "start" : "base model";
 }
 
 static bool some(const struct findings *f, bool test)

@@ -52,11 +52,18 @@ static void put_figures(struct str *out, const json_t *figures)
 
 /* --- gates --- */
 
+/* Absent in both is the same too. */
+static bool same_member(const json_t *a, const json_t *b, const char *key)
+{
+    const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+    return x && y ? json_equal(x, y) : x == y;
+}
+
 /* A gate as it was for some of the runs. */
 static bool same_gate(const struct gate_file *a, const struct gate_file *b)
 {
     return strcmp(a->stage, b->stage) == 0 && strcmp(a->verdict, b->verdict) == 0 &&
-           json_equal(json_object_get(a->json, "figures"), json_object_get(b->json, "figures"));
+           same_member(a->json, b->json, "text") && same_member(a->json, b->json, "figures");
 }
 
 /* Whether an earlier run has the same; else the runs that have it, into *names. */
@@ -87,10 +94,14 @@ static void gate_rows(struct doc *d, const struct findings *f, int run, const ch
             known = known || strcmp(run_stages[s], g->stage) == 0;
         bool ours = stage ? strcmp(stage, g->stage) == 0 : !known;
         if (ours && !told_before(f, run, g, &names)) {
+            const char *text = run_text(g->json, "text");
+            const json_t *error = json_object_get(g->json, "error");
+            put_figures(&figures, json_is_object(error) ? error : NULL);
             put_figures(&figures, json_object_get(g->json, "figures"));
             doc_cell(d, "%.40s", g->stage);
             doc_cell(d, "%s", str_text(&names));
             doc_cell(d, "%.40s", g->verdict);
+            doc_cell(d, "%s", text && *text ? text : "–");
             doc_cell(d, "%s", figures.length ? str_text(&figures) : "–");
         }
         d->text.failed = d->text.failed || names.failed || figures.failed;
@@ -135,7 +146,7 @@ static void reward_gates(struct doc *d, const struct findings *f)
 
 void page_gates(struct doc *d, const struct findings *f)
 {
-    static const char *const heads[] = {"Stage", "Runs", "Verdict", "Figures"};
+    static const char *const heads[] = {"Stage", "Runs", "Verdict", "Finding", "Figures"};
     doc_heading(d, 2, "Gates");
     int all = 0;
     for (int r = 0; r < f->n_runs; r++)
@@ -144,7 +155,7 @@ void page_gates(struct doc *d, const struct findings *f)
         doc_text(d, "The run folders hold no gates/: these runs were started one by one, not by "
                     "the protocol.");
     } else {
-        doc_table_begin(d, heads, 4);
+        doc_table_begin(d, heads, 5);
         for (int s = 0; run_stages[s]; s++)
             for (int r = 0; r < f->n_runs; r++)
                 gate_rows(d, f, r, run_stages[s]);

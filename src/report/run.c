@@ -358,14 +358,18 @@ static void read_evals(struct run *r)
     mem_free(names);
 }
 
-static void read_test(struct run *r, struct evaluation *e, const char *name)
+/* The first of two names that is there. */
+static void read_either(struct run *r, struct evaluation *e, const char *name, const char *other)
 {
-    struct str path = {0};
-    path_join(&path, r->path, name);
+    const char *const names[] = {name, other};
     *e = (struct evaluation){.step = -1, .data_sha256 = ""};
-    if (!path.failed && file_exists(str_text(&path)))
-        read_noted(r, e, "", name);
-    str_free(&path);
+    for (int i = 0; i < 2 && names[i] && !e->n; i++) {
+        struct str path = {0};
+        path_join(&path, r->path, names[i]);
+        if (!path.failed && file_exists(str_text(&path)))
+            read_noted(r, e, "", names[i]);
+        str_free(&path);
+    }
 }
 
 /* A JSON object of a small file; NULL: noted. */
@@ -494,8 +498,10 @@ int run_read(struct run *r, const char *path, struct err *err)
     read_series(r, &r->timing, "timing.jsonl");
     r->last_step = steps;
     read_evals(r);
-    read_test(r, &r->test_before, "test-before.json");
-    read_test(r, &r->test_after, "test-after.json");
+    read_either(r, &r->base, "eval/base.json", NULL);
+    read_either(r, &r->best, "eval/best.json", NULL);
+    read_either(r, &r->test_before, "eval/test-base.json", "test-before.json");
+    read_either(r, &r->test_after, "eval/test-best.json", "test-after.json");
     read_gates(r);
     if (!r->no_memory)
         return ERR_NONE;
@@ -511,6 +517,8 @@ void run_free(struct run *r)
         json_decref(r->gates[i].json);
     mem_free(r->evals);
     mem_free(r->gates);
+    evaluation_free(&r->base);
+    evaluation_free(&r->best);
     evaluation_free(&r->test_before);
     evaluation_free(&r->test_after);
     series_free(&r->metrics);

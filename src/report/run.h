@@ -1,6 +1,7 @@
 /* run.h: a run folder, read. Everything the report says comes from here: run.json, metrics.jsonl,
- * timing.jsonl, eval/step-N.json, gates/NAME.json, and where they are test-before.json and
- * test-after.json (the untouched model and the best adapter on rows that nothing else used).
+ * timing.jsonl, eval/step-N.json, gates/NAME.json, and of the untouched model and the best adapter
+ * eval/base.json and eval/best.json, on rows that nothing else used eval/test-base.json and
+ * eval/test-best.json (or, as tools/demo.sh calls them, test-before.json and test-after.json).
  * samples.jsonl is not needed.
  *
  * A folder may be damaged: what cannot be read is left out and noted, and the report prints the
@@ -70,8 +71,9 @@ struct run {
     struct series_set metrics, timing;
     struct evaluation *evals; /* by ascending step */
     int n_evals;
-    struct evaluation test_before, test_after; /* n 0: not there */
-    struct gate_file *gates;                   /* in the protocol's order */
+    /* The untouched model and the best adapter; n 0: not there. */
+    struct evaluation base, best, test_before, test_after;
+    struct gate_file *gates; /* in the protocol's order */
     int n_gates;
     long last_step;
     struct note_list notes;

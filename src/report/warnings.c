@@ -62,13 +62,22 @@ static bool says_simulated(const json_t *gate)
            (rater && strcmp(rater, "simulated") == 0);
 }
 
+/* What a gate that did not pass says of it. */
+static void warn_gate(struct findings *f, int run, const struct gate_file *g)
+{
+    const char *text = run_text(g->json, "text");
+    const char *error = run_text(json_object_get(g->json, "error"), "message");
+    findings_warn(f, run, "gate %.40s: %.40s. %.300s%s%.300s", g->stage, g->verdict,
+                  text ? text : "", text && *text && error ? " " : "", error ? error : "");
+}
+
 static void warn_gates(struct findings *f, int run)
 {
     const struct run *r = &f->runs[run];
     for (int i = 0; i < r->n_gates; i++) {
         const struct gate_file *g = &r->gates[i];
         if (strcmp(g->verdict, "pass") != 0)
-            findings_warn(f, run, "gate %.40s: %.40s.", g->stage, g->verdict);
+            warn_gate(f, run, g);
         if (says_simulated(g->json))
             findings_warn(f, run, "gate %.40s was judged by a simulated rater, not by a person.",
                           g->stage);

@@ -128,6 +128,19 @@ static void three_seeds(const char *runs[3], struct run_spec change)
     }
 }
 
+/* A file of a run; static buffer. */
+static const char *file_text(const char *run, const char *name)
+{
+    static char text[20000];
+    struct str bytes = {0}, path = {0};
+    assert_int_equal(file_read(&bytes, path_join(&path, run, name), &err), 0);
+    assert_true(bytes.length < sizeof text);
+    memcpy(text, str_text(&bytes), bytes.length + 1);
+    str_free(&bytes);
+    str_free(&path);
+    return text;
+}
+
 /* --- the table --- */
 
 /* Gains alternate 0.3 and 0.5: mean 0.4, sd 0.1·√(8/7), se that over √8; t(7) = 2.364624, t(2) =
@@ -178,6 +191,12 @@ static void test_selected_and_test_set(void **state)
     expect_warning("One seed");
     expect_null("headline.seeds_t95.0");
     expect_null("test");
+    /* the protocol's validation of the eval set goes before step 0 and the best step */
+    run_put(run, "eval/base.json", file_text(run, "eval/step-10.json"));
+    run_put(run, "eval/best.json", file_text(run, "eval/step-10.json"));
+    report_ok(&run, 1);
+    expect_number("eval.overall.gain", 0, 0);
+    expect_text("eval.overall.verdict", "cannot tell");
     s.test = true;
     run = write_run(&s);
     report_ok(&run, 1);
@@ -185,6 +204,11 @@ static void test_selected_and_test_set(void **state)
     assert_true(json_is_false(at("headline.selected_on_this_set")));
     assert_null(strstr(str_text(&md), "**improved. Mean gain over base model +0.325 on the eval"));
     expect_number("test.overall.gain", 0.325, 1e-12);
+    /* under the protocol's names */
+    run_put(run, "eval/test-base.json", file_text(run, "eval/step-10.json"));
+    run_put(run, "eval/test-best.json", file_text(run, "eval/step-0.json"));
+    report_ok(&run, 1);
+    expect_number("test.overall.gain", -0.325, 1e-12);
 }
 
 /* One seed: ± is the document's 1.96·s/√n. */
@@ -401,6 +425,15 @@ static void test_best_step(void **state)
     const char *run = write_run(&s);
     report_ok(&run, 1);
     expect_number("runs.0.best_step", 20, 0);
+    s.steps[3] = s.steps[2]; /* of equals the first */
+    s.steps[3].step = 30;
+    run = write_run(&s);
+    report_ok(&run, 1);
+    expect_number("runs.0.best_step", 20, 0);
+    expect_number("runs.0.indistinguishable_from_best", 2, 0);
+    s.steps[3] = (struct run_step){30, {{0.1, 0.2}, {0.1, 0.0}}};
+    run = write_run(&s);
+    report_ok(&run, 1);
     expect_number("runs.0.evaluations", 4, 0);
     expect_number("runs.0.indistinguishable_from_best", 1, 0);
     /* sql 0.405 − 0.15, insights 0.25 − 0.05: their mean */
@@ -486,7 +519,8 @@ static void test_plain_sight(void **state)
         "false}]";
     const char *run = write_run(&s);
     run_put(run, "gates/audit.json",
-            "{\"stage\": \"audit\", \"verdict\": \"skipped\", \"figures\": "
+            "{\"stage\": \"audit\", \"verdict\": \"skipped\", \"text\": \"nobody scored\", "
+            "\"figures\": "
             "{\"why\": \"--skip-audit\"}, \"seconds\": 0}");
     run_put(run, "gates/probe.json",
             "{\"stage\": \"probe\", \"verdict\": \"fail\", \"figures\": "
@@ -498,11 +532,11 @@ static void test_plain_sight(void **state)
     expect_warning("--allow): max_steps: 5, now 10");
     expect_warning("sql_qa_v2 against its fixtures: known_gameable. a salad beats gold");
     expect_warning("reward ext is not deterministic");
-    expect_warning("gate audit: skipped");
+    expect_warning("gate audit: skipped. nobody scored");
     expect_warning("gate probe: fail");
     expect_warning("gate probe was judged by a simulated rater");
     expect_warning("The task sampler watches the eval set");
-    expect_in(&md, "| audit | seed 42 | skipped | why --skip-audit |");
+    expect_in(&md, "| audit | seed 42 | skipped | nobody scored | why --skip-audit |");
     expect_in(&md, "| V1 | a \\| b |");
     const char *env = strstr(str_text(&md), "| env |"), *audit = strstr(str_text(&md), "| audit |");
     assert_true(env && audit && env < audit); /* the protocol's order */

@@ -211,6 +211,29 @@ static void test_selected_and_test_set(void **state)
     expect_number("test.overall.gain", -0.325, 1e-12);
 }
 
+/* Tasks of one and of two rows: differences 0.2; 0.3 and -0.3. For the mean of task means they
+ * weigh 0.2, 0.15 and -0.15; of the 4 pairs of opposite signs those with |sum| 0.2, 0.5, 0.2 count
+ * and 0.1 does not. Without weights all would. */
+static void test_tasks_of_unequal_size(void **state)
+{
+    (void)state;
+    static const char rows[] =
+        "{\"rows\": [{\"id\": \"a\", \"task\": \"sql_qa\", \"value\": %g}, {\"id\": \"b\", "
+        "\"task\": \"push\", \"value\": %g}, {\"id\": \"c\", \"task\": \"push\", \"value\": %g}]}";
+    struct run_spec s = run_improved("a", 42, 0);
+    const char *run = write_run(&s);
+    char text[400];
+    snprintf(text, sizeof text, rows, 0.5, 0.5, 0.5);
+    run_put(run, "eval/step-0.json", text);
+    snprintf(text, sizeof text, rows, 0.7, 0.8, 0.2);
+    run_put(run, "eval/step-10.json", text);
+    report_ok(&run, 1);
+    expect_number("eval.overall.gain", 0.1, 1e-12);
+    expect_number("eval.overall.p", 0.75, 1e-12);
+    expect_number("eval.tasks.push.gain", 0, 1e-12);
+    expect_text("eval.overall.verdict", "cannot tell");
+}
+
 /* One seed: ± is the document's 1.96·s/√n. */
 static void test_one_seed(void **state)
 {
@@ -607,6 +630,7 @@ int main(void)
         TEST(test_table),
         TEST(test_selected_and_test_set),
         TEST(test_one_seed),
+        TEST(test_tasks_of_unequal_size),
         TEST(test_worse),
         TEST(test_cannot_tell),
         TEST(test_seeds_disagree),

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "report/plot.h"
 
-enum { MOST_POINTS = 120, MOST_TASK_FIGURES = 24 };
+enum { MOST_POINTS = 120, MOST_TASK_FIGURES = 24, MOST_RUNS = 64 };
 
 struct curve {
     double *x, *y, *low, *high; /* one block of memory, at x */
@@ -50,8 +50,8 @@ static void thin(struct curve *c)
 static int curve_of(struct curve *c, const struct findings *f, const char *metric, int first,
                     int n_runs, struct err *err)
 {
-    size_t room = 0, at[n_runs];
-    const struct series *s[n_runs];
+    size_t room = 0, at[MOST_RUNS];
+    const struct series *s[MOST_RUNS];
     for (int r = 0; r < n_runs; r++) {
         s[r] = series_find(&f->runs[first + r].metrics, metric);
         at[r] = 0;

@@ -284,7 +284,7 @@ static bool some(const struct findings *f, bool test)
 
 int findings_results(struct findings *f, struct err *err)
 {
-    const struct evaluation *before[MOST_RUNS], *after[MOST_RUNS];
+    const struct evaluation *before[MOST_RUNS] = {NULL}, *after[MOST_RUNS] = {NULL};
     int status = ERR_NONE;
     bool baseline_used = false;
     for (int k = 0; k < 2 && !status; k++) {

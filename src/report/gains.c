@@ -10,11 +10,12 @@
 #include "report/gains.h"
 #include <math.h>
 #include <string.h>
+#include "base/check.h"
 #include "stats/holm.h"
 #include "stats/permutation.h"
 #include "stats/power.h"
 
-enum { RESAMPLES = 4000, SIGNS = 20000, SEED = 0, MOST_TASKS = 256 };
+enum { RESAMPLES = 4000, SIGNS = 20000, SEED = 0, MOST_TASKS = 256, MOST_SEEDS = 64 };
 
 /* --- pairing --- */
 
@@ -91,6 +92,7 @@ int pairs_make(struct pairs *p, const struct evaluation *const *before,
                const struct evaluation *const *after, int seeds, struct err *err)
 {
     *p = (struct pairs){.seeds = seeds};
+    CHECK(seeds <= MOST_SEEDS);
     int status = ERR_NONE;
     for (int s = 0; s < seeds && !status; s++) {
         status = check_same(before[0], before[s], err);
@@ -246,8 +248,7 @@ static int bca(struct interval *out, const struct work *w, const struct stratifi
 /* p of the mean of task means: each difference weighs 1 over its task's prompts. */
 static int test_gain(struct gain_line *l, struct work *w, struct err *err)
 {
-    size_t count[w->strata];
-    memset(count, 0, sizeof count);
+    size_t count[MOST_TASKS] = {0};
     for (size_t i = 0; i < w->n; i++)
         count[w->stratum[i]]++;
     for (size_t i = 0; i < w->n; i++)
@@ -260,7 +261,7 @@ static int test_gain(struct gain_line *l, struct work *w, struct err *err)
 
 static int fill_line(struct gain_line *l, struct work *w, struct err *err)
 {
-    double seed_gain[w->seeds];
+    double seed_gain[MOST_SEEDS];
     l->n = w->n;
     seed_means(l->seed_before, w, w->before);
     seed_means(l->seed_after, w, w->after);
@@ -326,7 +327,7 @@ static void judge(struct gain_line *l, int seeds)
 
 static int make_lines(struct gains *g, const struct pairs *p, struct work *w, struct err *err)
 {
-    double raw[p->n_tasks], adjusted[p->n_tasks];
+    double raw[MOST_TASKS], adjusted[MOST_TASKS];
     int status = ERR_NONE;
     for (int t = -1; t < p->n_tasks && !status; t++) {
         struct gain_line *l = t < 0 ? &g->all : &g->tasks[t];

@@ -240,7 +240,8 @@ static void put_legend(struct str *out, const struct frame *f)
     double top = TOP + PLOT_HEIGHT + FOOT + 8;
     for (; f->p->legend && i < shown_series(f->p); i++) {
         const struct look *l = &looks[i % (int)(sizeof looks / sizeof *looks)];
-        double x = 8 + (i % 2) * 188.0, y = top + (i / 2) * ROW;
+        int row = i / 2;
+        double x = 8 + (i % 2) * 188.0, y = top + row * ROW;
         str_printf(out, "<path d=\"M%.1f %.1fh26\" stroke-width=\"1.8\" stroke=\"%s\"", x, y,
                    l->color);
         if (*l->dash)
@@ -253,7 +254,8 @@ static void put_legend(struct str *out, const struct frame *f)
     }
     if (!isfinite(f->p->level) || !f->p->level_name)
         return;
-    double y = top + (i + 1) / 2 * ROW;
+    int row = (i + 1) / 2;
+    double y = top + row * ROW;
     str_printf(out,
                "<path d=\"M8 %.1fh26\" stroke=\"#111\" stroke-dasharray=\"1 4\" "
                "stroke-width=\"1.6\"/><text x=\"41\" y=\"%.1f\">",

@@ -307,7 +307,7 @@ static size_t list_json(struct run *r, const char *folder, const char ***names)
     }
     if (dir)
         closedir(dir);
-    if (n)
+    if (list)
         qsort(list, n, sizeof *list, by_text);
     str_free(&path);
     *names = list;
@@ -353,7 +353,7 @@ static void read_evals(struct run *r)
         e->step = step; /* the file's name is what the trainer goes by */
         r->n_evals++;
     }
-    if (r->n_evals)
+    if (r->evals)
         qsort(r->evals, (size_t)r->n_evals, sizeof *r->evals, by_step);
     mem_free(names);
 }
@@ -436,7 +436,7 @@ static void read_gates(struct run *r)
                                                           : "?",
                                                     verdict ? verdict : "unknown", json};
     }
-    if (r->n_gates)
+    if (r->gates)
         qsort(r->gates, (size_t)r->n_gates, sizeof *r->gates, by_stage);
     mem_free(names);
 }

@@ -25,7 +25,10 @@ static void warn_rewards(struct findings *f, int run, const json_t *node, const 
                            : "It has weight 0 here and is only watched.");
         return;
     }
-    json_array_foreach(node, i, item) warn_rewards(f, run, item, task, depth);
+    json_array_foreach(node, i, item)
+    {
+        warn_rewards(f, run, item, task, depth);
+    }
     if (!json_is_object(node) || depth > 2)
         return;
     json_object_foreach((json_t *)node, key, value)

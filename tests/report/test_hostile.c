@@ -154,8 +154,7 @@ static void test_damaged_evaluations(void **state)
         "{\"rows\": [1]}",
         "{\"rows\": [{\"id\": 5, \"task\": \"a\"}]}",
         "{\"rows\": [{\"id\": \"a\", \"task\": \"a\", \"value\": \"x\"}]}",
-        "{\"rows\": [{\"id\": \"a\", \"task\": \"a\", \"value\": 1}, {\"id\": \"a\", \"task\": "
-        "\"a\", \"value\": 1}]}",
+        "{\"rows\": [{\"id\": \"a\", \"value\": 1}, {\"id\": \"a\", \"value\": 1}]}",
         "{\"rows\": [{\"id\": \"a\", \"task\": \"a\", \"value\": null}]}",
         "{\"step\": \"x\", \"rows\": [{\"id\": \"a\", \"task\": \"a\", \"value\": 1}]}",
         "{\"rows\": [{\"id\": \"a\", \"value\": 1, \"components\": [3], \"samples\": 7}]}",

@@ -419,6 +419,8 @@ static void read_gates(struct run *r)
     for (size_t i = 0; i < n && r->gates; i++) {
         struct str folder = {0}, path = {0};
         char shown[300];
+        if (strcmp(names[i], "report.json") == 0)
+            continue; /* of the report itself: a second one would differ from the first by it */
         snprintf(shown, sizeof shown, "gates/%.200s", names[i]);
         path_join(&folder, r->path, "gates");
         path_join(&path, str_text(&folder), names[i]);

@@ -20,7 +20,7 @@ enum arg_type {
     ARG_CHOICE /* int: index into choices */
 };
 
-enum { ARGS_MAX_TEXTS = 64, ARGS_MAX_POSITIONAL = 2 };
+enum { ARGS_MAX_TEXTS = 64, ARGS_MAX_POSITIONAL = 64 };
 
 struct arg_texts {
     const char *items[ARGS_MAX_TEXTS];

@@ -11,6 +11,7 @@ extern const struct command command_score;
 extern const struct command command_logprob;
 extern const struct command command_tokenize;
 extern const struct command command_eval;
+extern const struct command command_report;
 extern const struct command command_data;
 extern const struct command command_audit;
 extern const struct command command_doctor;

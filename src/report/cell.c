@@ -1,0 +1,85 @@
+/* cell.c: see cell.h. */
+#include "report/cell.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static const char none[] = "–";
+
+struct cell cell_number(double x, int decimals)
+{
+    struct cell c;
+    if (fabs(x) < 1e12)
+        snprintf(c.text, sizeof c.text, "%.*f", decimals, x);
+    else
+        snprintf(c.text, sizeof c.text, "%.4g", x);
+    if (!isfinite(x))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    return c;
+}
+
+struct cell cell_signed(double x)
+{
+    struct cell c;
+    snprintf(c.text, sizeof c.text, "%+.3f", x);
+    if (!isfinite(x))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    return c;
+}
+
+struct cell cell_interval(struct interval ci)
+{
+    struct cell c;
+    bool small = fabs(ci.low) < 0.1 && fabs(ci.high) < 0.1;
+    snprintf(c.text, sizeof c.text, small ? "[%.4f, %.4f]" : "[%.3f, %.3f]", ci.low, ci.high);
+    if (!isfinite(ci.low) || !isfinite(ci.high))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    return c;
+}
+
+struct cell cell_gain(double x, struct interval ci)
+{
+    struct cell c;
+    if (isfinite(ci.low) && isfinite(ci.high))
+        snprintf(c.text, sizeof c.text, "%+.3f [%+.3f, %+.3f]", x, ci.low, ci.high);
+    else
+        snprintf(c.text, sizeof c.text, "%.40s (no interval)", cell_signed(x).text);
+    return c;
+}
+
+struct cell cell_half(double x, struct interval ci)
+{
+    struct cell c;
+    double half = (ci.high - ci.low) / 2;
+    if (isfinite(half))
+        snprintf(c.text, sizeof c.text, "%.3f ± %.3f", x, half);
+    else
+        snprintf(c.text, sizeof c.text, "%.40s ± %s", cell_number(x, 3).text, none);
+    return c;
+}
+
+struct cell cell_count(double n)
+{
+    struct cell c;
+    if (isnan(n))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    else if (n > 1e6)
+        snprintf(c.text, sizeof c.text, "more than 1,000,000");
+    else if (n >= 1000)
+        snprintf(c.text, sizeof c.text, "%d,%03d", (int)n / 1000, (int)n % 1000);
+    else
+        snprintf(c.text, sizeof c.text, "%d", (int)n);
+    return c;
+}
+
+struct cell cell_p(double p)
+{
+    struct cell c;
+    if (isnan(p))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    else if (p < 0.0001)
+        snprintf(c.text, sizeof c.text, "< 0.0001");
+    else
+        snprintf(c.text, sizeof c.text, "%.4f", p);
+    return c;
+}

@@ -1,0 +1,343 @@
+/* doc.c: see doc.h.
+ *
+ * Every text goes through log_printable (no control character, no byte that is not UTF-8, no
+ * direction override survives) and then through one of two escapes. Texts of completions keep their
+ * line breaks: in HTML inside <pre>, in Markdown as a block indented by four spaces, in which
+ * nothing is markup, whatever fences the text holds. */
+#include "report/doc.h"
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/check.h"
+#include "base/log.h"
+
+enum { SHORT_CELL = 30 }; /* bytes */
+
+static const char style[] =
+    ":root{color-scheme:light}"
+    "body{font:16px/1.5 system-ui,sans-serif;color:#111;background:#fff;margin:0 auto;"
+    "padding:1rem;max-width:76rem;overflow-wrap:anywhere}"
+    "h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.25rem;margin-top:2.2rem;"
+    "border-bottom:2px solid #111}h3{font-size:1.05rem;margin-bottom:.3rem}"
+    "p,ul{max-width:50rem}"
+    ".strong{border-left:5px solid #111;padding:.4rem .8rem;font-weight:600;background:#f3f3f3}"
+    ".scroll{overflow-x:auto;margin:.8rem 0}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
+    "th,td{border:1px solid #999;padding:.25rem .55rem;text-align:left;vertical-align:top;"
+    "overflow-wrap:normal}th{background:#e8e8e8}td.number{white-space:nowrap}"
+    "td.long{white-space:normal;min-width:16rem;max-width:36rem;overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #999;background:#fafafa;"
+    "padding:.5rem;margin:.3rem 0 1rem;font-size:.82rem;line-height:1.4}"
+    ".figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,"
+    "21rem),1fr))}"
+    "figure{margin:0}figure svg{width:100%;height:auto;display:block}"
+    "figcaption{font-size:.85rem;color:#333}"
+    "@media print{.scroll{overflow:visible}}";
+
+/* --- escaping --- */
+
+void doc_escape_xml(struct str *out, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        switch (text[i]) {
+        case '&':
+            str_puts(out, "&amp;");
+            break;
+        case '<':
+            str_puts(out, "&lt;");
+            break;
+        case '>':
+            str_puts(out, "&gt;");
+            break;
+        case '"':
+            str_puts(out, "&quot;");
+            break;
+        case '\'':
+            str_puts(out, "&#39;");
+            break;
+        default:
+            str_putc(out, text[i]);
+        }
+    }
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* An underscore inside a word is none of Markdown's; elsewhere it is, as the others are. */
+static void escape_md(struct str *out, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        bool inside = i > 0 && i + 1 < length && is_word(text[i - 1]) && is_word(text[i + 1]);
+        if (c == '<')
+            str_puts(out, "&lt;");
+        else if (c == '&')
+            str_puts(out, "&amp;");
+        else if (strchr("\\`*[]|~>$", c) || (c == '_' && !inside))
+            str_printf(out, "\\%c", c);
+        else
+            str_putc(out, c);
+    }
+}
+
+/* The text of a call, printable, in d->text. */
+static void format_text(struct doc *d, const char *format, va_list args)
+{
+    struct str raw = {0};
+    char small[512];
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof small, format, args);
+    CHECK(n >= 0);
+    str_clear(&d->text);
+    if ((size_t)n < sizeof small) {
+        log_printable(&d->text, small, (size_t)n, 0);
+    } else {
+        for (int i = 0; i <= n; i++) /* room */
+            str_putc(&raw, ' ');
+        if (!raw.failed) {
+            vsnprintf(raw.data, (size_t)n + 1, format, again);
+            log_printable(&d->text, raw.data, (size_t)n, 0);
+        }
+        d->text.failed = d->text.failed || raw.failed;
+    }
+    va_end(again);
+    str_free(&raw);
+}
+
+static void put_md(struct doc *d)
+{
+    escape_md(&d->md, str_text(&d->text), d->text.length);
+}
+
+static void put_html(struct doc *d)
+{
+    doc_escape_xml(&d->html, str_text(&d->text), d->text.length);
+}
+
+#define FORMAT_TEXT(d, format)                                                                     \
+    do {                                                                                           \
+        va_list args;                                                                              \
+        va_start(args, format);                                                                    \
+        format_text(d, format, args);                                                              \
+        va_end(args);                                                                              \
+    } while (0)
+
+/* --- the whole --- */
+
+void doc_begin(struct doc *d, const char *title)
+{
+    *d = (struct doc){0};
+    log_printable(&d->text, title, strlen(title), 0);
+    str_puts(&d->md, "# ");
+    put_md(d);
+    str_puts(&d->md, "\n\n");
+    str_puts(&d->html, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                       "style-src 'unsafe-inline'\">\n<title>");
+    put_html(d);
+    str_printf(&d->html, "</title>\n<style>%s</style>\n</head>\n<body>\n<h1>", style);
+    put_html(d);
+    str_puts(&d->html, "</h1>\n");
+}
+
+void doc_end(struct doc *d)
+{
+    str_puts(&d->html, "</body>\n</html>\n");
+}
+
+void doc_free(struct doc *d)
+{
+    str_free(&d->md);
+    str_free(&d->html);
+    str_free(&d->text);
+}
+
+bool doc_failed(const struct doc *d)
+{
+    return d->md.failed || d->html.failed || d->text.failed;
+}
+
+/* --- texts --- */
+
+void doc_heading(struct doc *d, int level, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    for (int i = 0; i < level; i++)
+        str_putc(&d->md, '#');
+    str_putc(&d->md, ' ');
+    put_md(d);
+    str_puts(&d->md, "\n\n");
+    str_printf(&d->html, "<h%d>", level);
+    put_html(d);
+    str_printf(&d->html, "</h%d>\n", level);
+}
+
+void doc_text(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    put_md(d);
+    str_puts(&d->md, "\n\n");
+    str_puts(&d->html, "<p>");
+    put_html(d);
+    str_puts(&d->html, "</p>\n");
+}
+
+void doc_strong(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    str_puts(&d->md, "**");
+    put_md(d);
+    str_puts(&d->md, "**\n\n");
+    str_puts(&d->html, "<p class=\"strong\">");
+    put_html(d);
+    str_puts(&d->html, "</p>\n");
+}
+
+void doc_list_begin(struct doc *d)
+{
+    str_puts(&d->html, "<ul>\n");
+}
+
+void doc_item(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    str_puts(&d->md, "- ");
+    put_md(d);
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "<li>");
+    put_html(d);
+    str_puts(&d->html, "</li>\n");
+}
+
+void doc_list_end(struct doc *d)
+{
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "</ul>\n");
+}
+
+/* --- tables --- */
+
+void doc_table_begin(struct doc *d, const char *const *heads, int n)
+{
+    d->columns = n;
+    d->column = 0;
+    str_puts(&d->html, "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
+    for (int i = 0; i < n; i++) {
+        str_clear(&d->text);
+        log_printable(&d->text, heads[i], strlen(heads[i]), 60);
+        str_puts(&d->md, i ? " | " : "| ");
+        put_md(d);
+        str_puts(&d->html, "<th>");
+        put_html(d);
+        str_puts(&d->html, "</th>");
+    }
+    str_puts(&d->md, " |\n|");
+    for (int i = 0; i < n; i++)
+        str_puts(&d->md, "---|");
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "</tr></thead>\n<tbody>\n");
+}
+
+/* Numbers and intervals stay in one line; sentences get room and wrap. */
+static const char *cell_class(const struct str *text)
+{
+    const char *shown = str_text(text);
+    if (text->length > SHORT_CELL)
+        return " class=\"long\"";
+    return *shown && strchr("0123456789+-[<", *shown) ? " class=\"number\"" : "";
+}
+
+void doc_cell(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    CHECK(d->columns > 0);
+    str_puts(&d->md, d->column ? " | " : "| ");
+    put_md(d);
+    str_printf(&d->html, "%s<td%s>", d->column ? "" : "<tr>", cell_class(&d->text));
+    put_html(d);
+    str_puts(&d->html, "</td>");
+    if (++d->column == d->columns) {
+        d->column = 0;
+        str_puts(&d->md, " |\n");
+        str_puts(&d->html, "</tr>\n");
+    }
+}
+
+void doc_table_end(struct doc *d)
+{
+    CHECK(d->column == 0);
+    d->columns = 0;
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "</tbody></table></div>\n");
+}
+
+/* --- blocks --- */
+
+static size_t cut_length(const char *text, size_t length, size_t most)
+{
+    if (!most || length <= most)
+        return length;
+    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+        most--; /* not inside a character */
+    return most;
+}
+
+void doc_block(struct doc *d, const char *text, size_t length, size_t most)
+{
+    size_t shown = cut_length(text, length, most);
+    str_puts(&d->html, "<pre>");
+    for (size_t at = 0; at <= shown;) {
+        const char *line = text + at;
+        const char *end = shown > at ? memchr(line, '\n', shown - at) : NULL;
+        size_t n = end ? (size_t)(end - line) : shown - at;
+        str_clear(&d->text);
+        log_printable(&d->text, line, n, 0);
+        str_puts(&d->md, "    ");
+        str_append(&d->md, str_text(&d->text), d->text.length);
+        str_putc(&d->md, '\n');
+        put_html(d);
+        if (end)
+            str_putc(&d->html, '\n');
+        at += n + 1;
+    }
+    if (shown < length) {
+        str_printf(&d->md, "    … (%zu bytes more)\n", length - shown);
+        str_printf(&d->html, " … (%zu bytes more)", length - shown);
+    }
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "</pre>\n");
+}
+
+/* --- figures --- */
+
+void doc_figures_begin(struct doc *d)
+{
+    str_puts(&d->html, "<div class=\"figures\">\n");
+}
+
+void doc_figure(struct doc *d, const struct str *svg, const char *caption)
+{
+    str_clear(&d->text);
+    log_printable(&d->text, caption, strlen(caption), 0);
+    str_puts(&d->md, "- Figure (in report.html): ");
+    put_md(d);
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "<figure>\n");
+    str_append(&d->html, str_text(svg), svg->length);
+    str_puts(&d->html, "<figcaption>");
+    put_html(d);
+    str_puts(&d->html, "</figcaption>\n</figure>\n");
+    d->html.failed = d->html.failed || svg->failed;
+}
+
+void doc_figures_end(struct doc *d)
+{
+    str_putc(&d->md, '\n');
+    str_puts(&d->html, "</div>\n");
+}

@@ -14,6 +14,7 @@
 #include "cli/lines.h"
 #include "cli/recipe_args.h"
 #include "protocol/protocol.h"
+#include "report/report.h"
 #include "train/options.h"
 
 struct run_command {
@@ -214,6 +215,7 @@ static int run(const struct common *common, const void *options, struct err *err
         .allow = c->allow.items,
         .n_allow = (size_t)c->allow.count,
         .quiet = common->quiet,
+        .report = report_make,
         .say = say,
         .user = (void *)common};
     if (!status)

@@ -20,8 +20,6 @@ static const struct option top_options[] = {
     {"data", NULL, OPTION_STRING, TOP(data), 0, 0, NULL, NULL, "Training rows, JSONL."},
     {"eval_data", NULL, OPTION_STRING, TOP(eval_data), 0, 0, NULL, NULL,
      "Fixed evaluation rows, JSONL; none of them may be in `data`."},
-    {"test_data", NULL, OPTION_STRING, TOP(test_data), 0, 0, NULL, NULL,
-     "Rows for the headline alone, JSONL: neither trained on, nor selected by, nor audited."},
     {"rewards", NULL, OPTION_NODE, TOP(rewards), 0, 0, NULL, NULL,
      "A list of rewards (names or {name, weight, params}), or a map from task to such a list. Your "
      "own: {command: [program, ...], ...} or {library: FILE, ...} (docs/REWARDS_PROTOCOL.md)."},
@@ -187,17 +185,6 @@ static const struct option top_options[] = {
     {"console_steps", NULL, OPTION_INT, TOP(console_steps), 0, 1 << 30, NULL, "25",
      "Show one sample on the console every so many steps; 0: never."},
     {"seed", NULL, OPTION_INT, TOP(seed), 0, INT32_MAX, NULL, "42", "Seed of every draw."},
-
-    {"seeds", NULL, OPTION_INTS, TOP(seeds), 0, INT32_MAX, NULL, NULL,
-     "`grpo run`: one run a seed, in place of `seed`; `grpo train` does one, that of `seed`."},
-    {"audit_min_rho", NULL, OPTION_FLOAT, TOP(audit_min_rho), -1, 1, NULL, "0.70",
-     "`grpo audit`: Spearman's rho between human and automatic scores must be above this."},
-    {"audit_gate_on_lower_bound", NULL, OPTION_BOOL, TOP(audit_gate_on_lower_bound), 0, 0, NULL,
-     "false", "`grpo audit`: the lower end of rho's 95% interval must be above audit_min_rho."},
-    {"baseline", NULL, OPTION_NODE, TOP(baseline), 0, 0, NULL, NULL,
-     "For the report: what came before, such as {name: V4.1, eval/mean_reward: 0.645}."},
-    {"history", NULL, OPTION_NODE, TOP(history), 0, 0, NULL, NULL,
-     "For the report: a list of {version, failure, fix, contribution}."},
 
     {"per_device_train_batch_size", NULL, OPTION_INT, TOP(per_device_train_batch_size), 0, 1 << 24,
      NULL, "0", "TRL's micro-batch, in completions; with the next key it gives prompts_per_step."},

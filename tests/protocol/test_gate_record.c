@@ -122,6 +122,12 @@ static void others_see_results_alone(void **state)
     assert_string_not_equal(before, after);
     json_decref(saved);
     gate_put(&g, g.figures, "steps", json_integer(3));
+    strcpy(g.inputs.of[0].sha256, "abd");
+    saved = written(&g);
+    assert_int_equal(gate_digest(after, saved, &err), 0);
+    assert_string_not_equal(before, after);
+    json_decref(saved);
+    strcpy(g.inputs.of[0].sha256, "abc");
     g.verdict = OUTCOME_WARN;
     saved = written(&g);
     assert_int_equal(gate_digest(after, saved, &err), 0);

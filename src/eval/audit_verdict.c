@@ -21,9 +21,10 @@ static bool is_pair(const struct audit_item *item)
 static int correlate(struct rank_correlation *out, size_t *n, const struct audit *a,
                      const char *task, size_t least, struct err *err)
 {
-    double *human = mem_calloc(2 * a->n + 1, sizeof *human), *automatic = human + a->n;
+    double *human = mem_calloc(2 * a->n + 1, sizeof *human);
     if (!human)
         return err_no_memory(err, "the audit's scores", 2 * a->n);
+    double *automatic = human + a->n;
     *n = 0;
     for (size_t i = 0; i < a->n; i++) {
         const struct audit_item *item = &a->items[i];

@@ -46,8 +46,9 @@ struct interval stats_sd_interval(double sd, size_t n)
     if (n < 2)
         return (struct interval){NAN, NAN};
     double df = (double)(n - 1);
-    return (struct interval){sd * sqrt(df / dist_chi2_quantile(0.975, df)),
-                             sd * sqrt(df / dist_chi2_quantile(0.025, df))};
+    double low = sd * sqrt(df / dist_chi2_quantile(0.975, df)),
+           high = sd * sqrt(df / dist_chi2_quantile(0.025, df));
+    return (struct interval){low, high};
 }
 
 /* --- strata --- */

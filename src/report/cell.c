@@ -64,7 +64,7 @@ struct cell cell_count(double n)
     if (isnan(n))
         snprintf(c.text, sizeof c.text, "%s", none);
     else if (n > 1e6)
-        snprintf(c.text, sizeof c.text, "more than 1,000,000");
+        snprintf(c.text, sizeof c.text, "1,000,000 or more");
     else if (n >= 1000)
         snprintf(c.text, sizeof c.text, "%d,%03d", (int)n / 1000, (int)n % 1000);
     else

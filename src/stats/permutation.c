@@ -93,7 +93,7 @@ int permutation_paired(struct permutation *out, const double *d, size_t n, int r
         out->p = resampled(d, n, bound, resamples, seed);
         return ERR_NONE;
     }
-    double nonzero[PERMUTATION_EXACT];
+    double nonzero[PERMUTATION_EXACT] = {0};
     for (size_t i = 0, at = 0; i < n; i++)
         if (d[i] != 0)
             nonzero[at++] = d[i];

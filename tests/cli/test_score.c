@@ -44,7 +44,7 @@ static int grpo(const char *arguments)
 
 static void assert_has(const char *name, const char *part)
 {
-    struct str text = read_bytes(in_folder(folder, name));
+    struct str text = read_bytes(in_folder(folder, "%s", name));
     if (!strstr(str_text(&text), part))
         fail_msg("\"%s\" is not in %s: %s", part, name, str_text(&text));
     str_free(&text);

@@ -130,8 +130,7 @@ static void test_sql_hostile(void **state)
         "SELECT name FROM pragma_table_info('pedidos');",
         "SELECT 1; ATTACH 'x.db' AS x;",
         "SELECT group_concat(nome) FROM clientes;",
-        "SELECT a.nome || a.nome || a.nome FROM produtos a, produtos b, produtos c, produtos d "
-        "ORDER BY 1;",
+        "SELECT a.nome || a.nome FROM produtos a, produtos b, produtos c, produtos d ORDER BY 1;",
         "WITH t AS (SELECT 1) DELETE FROM pedidos;",
         "select\x01\xff\xfe from",
         "SELECT ((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((1;",

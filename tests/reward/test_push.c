@@ -519,7 +519,7 @@ static void test_group_cost(void **state)
     reward *r = make_reward("push", NULL);
     for (int i = 0; i < N; i++) {
         for (int k = 0; k < SIZE; k++)
-            texts[i][k] = (i * 31 + k * k * 7) % 6 == 0 ? ' ' : (char)('a' + (i + k * k) % 26);
+            texts[i][k] = (char)((i * 31 + k * k * 7) % 6 == 0 ? ' ' : 'a' + (i + k * k) % 26);
         group[i] = (struct slice){texts[i], SIZE};
     }
     clock_t start = clock();

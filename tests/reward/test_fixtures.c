@@ -155,6 +155,15 @@ static void rules(void **state)
                   "there is no empty");
     check_verdict(GOOD LINE("empty", "b", ""), "case b has no gold");
     check_verdict("", "there is no gold");
+    /* scores of 0 and 1 alone: a near miss may tie with an empty answer, not be below it */
+#define RIGHT_OR_WRONG                                                                             \
+    LINE("gold", "a", "1234567890") LINE("empty", "a", "") LINE("adversarial", "a", "")
+    check_verdict(RIGHT_OR_WRONG LINE("near_miss", "a", ""), NULL);
+    check_verdict(RIGHT_OR_WRONG LINE("near_miss", "a", "") LINE("gold", "b", "12345"),
+                  "case a: an empty (n) has 0.000, a near_miss (n) has 0.000 (lines 2 and 4)");
+    check_verdict("{\"defaults\": {\"case\": \"a\", \"note\": \"n\"}}\n" RIGHT_OR_WRONG
+                  "{\"kind\": \"near_miss\", \"completion\": \"\"}",
+                  NULL);
     /* CRLF, blank lines and a missing last newline, as everywhere; lines are counted all the same
      */
     check_verdict("\r\n  \n" GOOD "{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"1\"}",
@@ -191,6 +200,7 @@ static void bad_lines(void **state)
         {"{\"case\": \"a\", \"completion\": \"\"}", "line 1", "has no \"kind\"", ERR_INPUT},
         {LINE("golden", "a", ""), "line 1", "not one of gold, near_miss", ERR_INPUT},
         {"{\"kind\": \"gold\", \"completion\": \"\"}", "line 1", "no \"case\"", ERR_INPUT},
+        {"{\"defaults\": 3}", "line 1", "\"defaults\" is not an object", ERR_INPUT},
         {"{\"kind\": \"gold\", \"case\": \"a\"}", "line 1", "\"completion\" is nothing", ERR_INPUT},
         {"{\"kind\": \"gold\", \"case\": \"a\", \"completion\": \"\", \"group\": [3]}", "line 1",
          "item 0 of \"group\" is an integer", ERR_INPUT},

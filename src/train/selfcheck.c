@@ -43,9 +43,9 @@ static void check_draw(void *user, int t, const float *logits)
     for (int v = 0; v < s->vocab; v++)
         max = fmax(max, logits[v]);
     for (int v = 0; v < s->vocab; v++) {
-        double p = exp((logits[v] - max) / s->temperature);
-        before += v < id ? p : 0;
-        sum += p;
+        if (v == id)
+            before = sum;
+        sum += exp((logits[v] - max) / s->temperature);
     }
     double logp = (logits[id] - max) / s->temperature - (sum > 0 ? log(sum) : NAN);
     double noted = s->c->logprobs[t];

@@ -41,7 +41,7 @@ static void check_draw(void *user, int t, const float *logits)
     int id = s->c->ids[t];
     double max = -INFINITY, sum = 0, before = 0;
     for (int v = 0; v < s->vocab; v++)
-        max = fmax(max, logits[v]);
+        max = logits[v] > max ? logits[v] : max;
     for (int v = 0; v < s->vocab; v++) {
         if (v == id)
             before = sum;

@@ -201,7 +201,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, beside its limits
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 
-demo: $(BIN)           ## train the built-in model with GRPO and print the table
+demo: $(BIN)           ## the whole protocol on the built-in model: three seeds, audit, report
 	@GRPO_BIN=$(BIN) sh tools/demo.sh
 
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) $(BENCH_BINS:%=%.d) \

@@ -97,15 +97,14 @@ static int audit(const struct common *common, const struct audit_command *c,
     return status;
 }
 
-static int run(const struct common *common, const void *options, struct err *err)
+static int run_in(const struct common *common, const struct audit_command *c, struct err *err)
 {
-    const struct audit_command *c = options;
     struct train_options o;
     struct device *device = NULL;
     recipe *r = NULL;
     const char *sets[ARGS_MAX_TEXTS + 1];
-    int status = recipe_args_require(&command_audit, common, true, c->out, err);
-    if (!status && c->simulate && c->scores)
+    int status = ERR_NONE;
+    if (c->simulate && c->scores)
         status = err_set(err, ERR_USAGE, "--simulate", "and --scores are both given; remove one");
     if (status)
         return status;
@@ -129,9 +128,25 @@ static int run(const struct common *common, const void *options, struct err *err
     return status;
 }
 
+static int run(const struct common *common, const void *options, struct err *err)
+{
+    struct audit_command c = *(const struct audit_command *)options;
+    struct str out = {0};
+    int status = recipe_args_require(&command_audit, common, false, NULL, err);
+    if (!status && !c.out) {
+        status = recipe_args_out(&out, common->positional[0], err);
+        c.out = str_text(&out);
+    }
+    if (!status)
+        status = run_in(common, &c, err);
+    str_free(&out);
+    return status;
+}
+
 #define AT(field) offsetof(struct audit_command, field)
 static const struct arg args[] = {
-    {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "DIR", "The audit is in DIR/audit."},
+    {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "DIR",
+     "The audit is in DIR/audit; absent: runs/NAME of NAME.yaml."},
     {"set", ARG_TEXTS, AT(set), 0, 0, NULL, NULL, "KEY=VALUE",
      "Another value for a recipe key; may be repeated."},
     {"n-per-task", ARG_INT, AT(per_task), 1, 1000, NULL, "5", "N", "Completions of each task."},

@@ -147,24 +147,46 @@ static void line_text(struct str *out, const struct stage_line *line)
     str_free(&shown);
 }
 
+struct teller {
+    const struct common *common;
+    struct str summary; /* of the report, when this command has made it */
+};
+
 /* A line is one write: those of several seeds do not mix. */
 static void say(void *user, const struct stage_line *line)
 {
-    const struct common *common = user;
+    const struct common *common = ((const struct teller *)user)->common;
     struct str text = {0};
     common->json ? line_json(&text, line) : line_text(&text, line);
     print_text(&text, NULL); /* a reader that has gone stops no training */
     str_free(&text);
 }
 
-static int say_end(const struct common *common, const struct protocol_result *result,
-                   struct err *err)
+static int make_report(void *user, const char *const *runs, int n, const char *out, struct err *err)
 {
-    struct str text = {0};
-    if (common->json || result->ran)
+    struct teller *t = user;
+    str_clear(&t->summary);
+    return report_files(&(struct report_request){.runs = runs, .n_runs = n}, out,
+                        &(struct report_texts){.summary = &t->summary}, err);
+}
+
+/* What came of it: the report's headline and tables, or that nothing was left to do. */
+static int say_end(struct teller *t, const struct run_command *c,
+                   const struct protocol_result *result, struct err *err)
+{
+    struct str text = {0}, path = {0};
+    if (t->common->json || (result->ran && !t->summary.length))
         return ERR_NONE;
-    str_printf(&text, "nothing to do: all %d stages are unchanged\n", result->unchanged);
-    int status = print_text(&text, err);
+    path_join(&path, c->out, "report.html");
+    if (t->summary.length)
+        str_printf(&text, "\n%s\nreport  %s\n        %s/report.md\n", str_text(&t->summary),
+                   str_text(&path), c->out);
+    else
+        str_printf(&text, "nothing to do: all %d stages are unchanged%s%s\n", result->unchanged,
+                   file_exists(str_text(&path)) ? "; the report is " : "",
+                   file_exists(str_text(&path)) ? str_text(&path) : "");
+    int status = path.failed ? err_no_memory(err, c->out, path.capacity) : print_text(&text, err);
+    str_free(&path);
     str_free(&text);
     return status;
 }
@@ -192,18 +214,16 @@ static int write_script(const struct common *common, const struct run_command *c
     return status;
 }
 
-static int run(const struct common *common, const void *options, struct err *err)
+static int run_in(const struct common *common, const struct run_command *c, struct err *err)
 {
-    const struct run_command *c = options;
     struct train_options ignored;
     struct option_table tables[TRAIN_OPTION_TABLES];
     train_option_tables(&ignored, tables);
-    int status = recipe_args_require(&command_run, common, true, c->out, err);
-    if (!status)
-        status = recipe_args_allow(&command_run, &c->allow, tables, TRAIN_OPTION_TABLES, err);
+    int status = recipe_args_allow(&command_run, &c->allow, tables, TRAIN_OPTION_TABLES, err);
     int seeds[PROTOCOL_MAX_SEEDS], n_seeds = 0;
     const char *sets[ARGS_MAX_TEXTS + 1];
     struct words words = {.n = 0};
+    struct teller teller = {.common = common};
     struct protocol_spec spec = {
         .dir = c->out,
         .sets = sets,
@@ -215,9 +235,9 @@ static int run(const struct common *common, const void *options, struct err *err
         .allow = c->allow.items,
         .n_allow = (size_t)c->allow.count,
         .quiet = common->quiet,
-        .report = report_make,
+        .report = make_report,
         .say = say,
-        .user = (void *)common};
+        .user = &teller};
     if (!status)
         status = read_seeds(seeds, &n_seeds, c->seeds, err);
     if (!status)
@@ -235,7 +255,25 @@ static int run(const struct common *common, const void *options, struct err *err
     struct protocol_result result;
     interrupt_catch();
     status = protocol_run(&spec, &result, err);
-    return status ? status : say_end(common, &result, err);
+    if (!status)
+        status = say_end(&teller, c, &result, err);
+    str_free(&teller.summary);
+    return status;
+}
+
+static int run(const struct common *common, const void *options, struct err *err)
+{
+    struct run_command c = *(const struct run_command *)options;
+    struct str out = {0};
+    int status = recipe_args_require(&command_run, common, false, NULL, err);
+    if (!status && !c.out) {
+        status = recipe_args_out(&out, common->positional[0], err);
+        c.out = str_text(&out);
+    }
+    if (!status)
+        status = run_in(common, &c, err);
+    str_free(&out);
+    return status;
 }
 
 static void stages_help(struct str *out)
@@ -249,7 +287,9 @@ static void stages_help(struct str *out)
 #define AT(field) offsetof(struct run_command, field)
 static const struct arg args[] = {
     {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "DIR",
-     "The experiment's folder: gates/ of the shared stages, and a run folder seed-N a seed."},
+     "The experiment's folder: gates/ of the shared stages, and a run folder seed-N a seed; "
+     "absent: "
+     "runs/NAME of NAME.yaml."},
     {"seeds", ARG_TEXT, AT(seeds), 0, 0, NULL, NULL, "N,N,...",
      "Seeds instead of the recipe's `seeds` (or `seed`)."},
     {"jobs", ARG_INT, AT(jobs), 1, PROTOCOL_MAX_SEEDS, NULL, "1", "N",

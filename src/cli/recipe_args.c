@@ -14,6 +14,19 @@ int recipe_args_require(const struct command *command, const struct common *comm
     return ERR_NONE;
 }
 
+int recipe_args_out(struct str *out, const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    if (!length || name[0] == '.')
+        return err_set(err, ERR_USAGE, "--out",
+                       "is required: \"%.200s\" gives no name for a folder below runs/", path);
+    str_puts(out, "runs/");
+    str_append(out, name, length);
+    return out->failed ? err_no_memory(err, "--out", length) : ERR_NONE;
+}
+
 size_t recipe_args_sets(const char *sets[ARGS_MAX_TEXTS + 1], const struct command *command,
                         const struct common *common, const struct arg_texts *set)
 {

@@ -402,10 +402,11 @@ int audit_job_completions(struct audit_job *j, struct err *err)
     if (!status && !j->spec.restart)
         status = somebody_scored(j, &scored, err);
     if (!status && scored)
-        status = err_set(err, ERR_USAGE, j->spec.out,
-                         "holds human scores of completions of another model or other prompts (or "
-                         "of a file that was changed), which would be lost: give another --out, or "
-                         "--restart to begin anew");
+        status = err_set(
+            err, ERR_USAGE, j->spec.out,
+            "holds human scores of completions of another model or other prompts (or "
+            "of a file that was changed), which would be lost: give another --out, remove its "
+            "folder audit, or begin anew with `grpo audit --restart`");
     return status ? status : make_anew(j, err);
 }
 

@@ -46,8 +46,9 @@ struct stage_line {
 
 enum { PROTOCOL_MAX_SEEDS = 64 };
 
-/* Writes the report of these run folders (one a seed) into the folder `out`. */
-typedef int protocol_report(const char *const *runs, int n, const char *out, struct err *err);
+/* Writes the report of these run folders (one a seed) into the folder `out`. user: the spec's. */
+typedef int protocol_report(void *user, const char *const *runs, int n, const char *out,
+                            struct err *err);
 
 struct protocol_spec {
     const char *recipe, *dir;

@@ -355,7 +355,7 @@ int stage_report(struct protocol *p, struct gate_record *g, struct err *err)
     const char *at = str_text(&names);
     for (int i = 0; i < p->n_seeds; i++, at += strlen(at) + 1)
         runs[i] = at;
-    int status = p->spec->report(runs, p->n_seeds, p->dir, err);
+    int status = p->spec->report(p->spec->user, runs, p->n_seeds, p->dir, err);
     if (!status)
         status = gate_record_output(g, p->dir, "report.md", err);
     if (!status)

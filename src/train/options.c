@@ -8,6 +8,7 @@
 
 static const char *const precision_names[] = {"bf16", "f32", NULL};
 static const char *const dapo_denominator_names[] = {"step", "generation", NULL};
+static const char *const audit_rater_names[] = {"human", "simulated", NULL};
 
 #define TOP(field) offsetof(struct train_options, field)
 #define LORA(field) offsetof(struct lora_options, field)
@@ -210,6 +211,9 @@ static const struct option protocol_table[] = {
      "`grpo audit`: Spearman's rho between human and automatic scores must be above this."},
     {"audit_gate_on_lower_bound", NULL, OPTION_BOOL, TOP(audit_gate_on_lower_bound), 0, 0, NULL,
      "false", "`grpo audit`: the lower end of rho's 95% interval must be above audit_min_rho."},
+    {"audit_rater", NULL, OPTION_CHOICE, TOP(audit_rater), 0, 0, audit_rater_names, "human",
+     "`grpo run`: who gives the audit's scores: human (by `grpo audit`), or for rows of `grpo data "
+     "synth` alone simulated, a program that knows their truth; said wherever it counts."},
     {"baseline", NULL, OPTION_NODE, TOP(baseline), 0, 0, NULL, NULL,
      "For the report: what came before, such as {name: V4.1, eval/mean_reward: 0.645}."},
     {"history", NULL, OPTION_NODE, TOP(history), 0, 0, NULL, NULL,

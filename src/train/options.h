@@ -61,10 +61,13 @@ struct train_options {
     struct int_list seeds;
     double audit_min_rho;
     bool audit_gate_on_lower_bound;
+    int audit_rater; /* enum audit_rater */
     const struct yaml_node *eval_counts, *baseline, *history;
     /* TRL's batch sizes, in completions; 0: not given */
     int per_device_train_batch_size, gradient_accumulation_steps, generation_batch_size;
 };
+
+enum audit_rater { RATER_HUMAN, RATER_SIMULATED };
 
 enum { TRAIN_OPTION_TABLES = 4 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */

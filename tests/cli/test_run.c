@@ -377,6 +377,51 @@ static void an_audit_that_counts(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* Rows of the synthetic shop are scored by the program that knows their truth, and the gate says
+ * so; no other rows are. */
+static void the_simulated_rater(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS "audit_rater: simulated\n");
+    run(&g, 2, "--to audit");
+    assert_true(holds(&g, "err", "audit_rater: is simulated, but row"));
+    assert_false(dir_exists(in_folder(g.out, "audit")));
+    shell("%s data synth --seed 3 --out '%s/shop' >/dev/null", binary, g.folder);
+    char text[2000];
+    snprintf(text, sizeof text,
+             "model: assets/demo/model\ndata: %s/shop/train.jsonl\neval_data: %s/shop/eval.jsonl\n"
+             "rewards: {extraction: [extraction], sql_qa: [{name: sql_exec, params: {folder: "
+             "'%s/shop'}}], insights: [insights], push: [push]}\n"
+             "lora: {r: 4, lora_alpha: 8}\nmax_completion_length: 64\nmax_steps: 4\n"
+             "audit_rater: simulated\n",
+             g.folder, g.folder, g.folder);
+    write_text(g.recipe, text);
+    run(&g, 0, "--to audit");
+    expect_verdict(&g, "", "audit", "warn");
+    assert_true(holds(&g, "lines", "SIMULATED rater, no person"));
+    assert_true(figure(&g, "", "audit", "n") == 20);
+    assert_true(figure(&g, "", "audit", "rho") > 0.7);
+    take_stock(&g, "before");
+    run(&g, 0, "--to audit");
+    assert_true(holds(&g, "lines", "nothing to do"));
+    /* What is missing is made again, the same; what was tampered with is never taken. */
+    shell("rm '%s/audit/audit.json'", g.out);
+    run(&g, 0, "--to audit");
+    assert_true(holds(&g, "lines", "audit     warn"));
+    shell("sed -i 's/a/e/' '%s/audit/completions.jsonl'", g.out);
+    run(&g, 2, "--to audit");
+    shell("rm -r '%s/audit'", g.out);
+    run(&g, 0, "--to audit");
+    take_stock(&g, "after");
+    shell("cd '%s' && grep audit/ before >a && grep audit/ after >b && cmp a b", g.folder);
+    /* A person's word counts more. */
+    audit(&g, 10, 0);
+    run(&g, 1, "--to audit");
+    expect_verdict(&g, "", "audit", "fail");
+    assert_false(holds(&g, "lines", "SIMULATED"));
+    temp_folder_remove(g.folder);
+}
+
 /* --- ranges --- */
 
 static void ranges_of_stages(void **state)
@@ -568,6 +613,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_probe_says_no),
         cmocka_unit_test(the_smoke_says_no),
         cmocka_unit_test(an_audit_that_counts),
+        cmocka_unit_test(the_simulated_rater),
         cmocka_unit_test(ranges_of_stages),
         cmocka_unit_test(force_trains_anew),
         cmocka_unit_test(a_script_for_a_cluster),

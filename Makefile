@@ -202,7 +202,7 @@ bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, be
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 
 demo: $(BIN)           ## the whole protocol on the built-in model: three seeds, audit, report
-	@GRPO_BIN=$(BIN) sh tools/demo.sh
+	@sh tools/demo.sh $(BIN)
 
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) $(BENCH_BINS:%=%.d) \
          $(BUILD)/src/cli/main.d

@@ -9,10 +9,19 @@ grpo=${1:-build/release/grpo}
 run=${2:-runs/demo}
 shop=runs/demo-shop # as the recipe has it
 
-if [ ! -e "$shop/made" ]; then # what is there stays: a file that was changed is for the evalset gate to find
+# Numbers are promised for one build: another one begins the demo anew. Otherwise what is there stays, and a file that
+# was changed is for the gates to find.
+build=$(cksum <"$grpo")
+if [ "$(cat "$run/made-by" 2>/dev/null)" != "$build" ]; then
+    if [ -e "$run" ] && [ ! -e "$run/made-by" ]; then
+        echo "$run exists and is not this demo's; remove it or name another: tools/demo.sh $grpo DIR" >&2
+        exit 2
+    fi
+    rm -rf "$run" "$shop"
     echo "the shop: its database, and prompts of four tasks"
     "$grpo" data synth --seed 20261124 --out "$shop"
-    touch "$shop/made"
+    mkdir -p "$run"
+    echo "$build" >"$run/made-by"
     echo
 fi
 "$grpo" run recipes/demo.yaml --out "$run" --jobs 3

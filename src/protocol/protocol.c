@@ -429,21 +429,22 @@ static int seed_is_due(struct protocol *p, struct seed_state *s, struct err *err
 static int judge_seeds(struct protocol *p, const struct seed_state *seeds, struct err *err)
 {
     struct str names = {0};
-    int status = ERR_NONE;
+    int status = ERR_NONE, failed = 0;
     for (int i = 0; i < p->n_seeds; i++) {
         const struct seed_state *s = &seeds[i];
         p->result.ran += s->due;
         if (!s->due || !s->status)
             continue;
         status = status ? status : s->status;
+        failed++;
         str_printf(&names, "%sseed %d (%s %d)", names.length ? ", " : "", s->seed,
                    s->signal ? "signal" : "status", s->signal ? s->signal : s->status);
     }
     if (status)
         status = err_set(err, (enum err_code)status, p->dir,
-                         "%.600s did not come through; the others did. The same command goes on "
-                         "with what is missing",
-                         str_text(&names));
+                         "%.600s did not come through%s. The same command goes on with what is "
+                         "missing",
+                         str_text(&names), failed < p->n_seeds ? "; the others did" : "");
     str_free(&names);
     return status;
 }

@@ -335,15 +335,15 @@ int stage_save(struct protocol *p, struct gate_record *g, struct err *err)
 
 /* --- report --- */
 
-/* THE place where the report joins: spec->report is the room report's function, handed over by
- * cli/cmd_run.c; NULL as long as there is none. */
+/* spec->report is the room report's function, handed over by cli/cmd_run.c: this room does not see
+ * that one. NULL: a caller that wants none. */
 int stage_report(struct protocol *p, struct gate_record *g, struct err *err)
 {
     struct str names = {0};
     const char *runs[PROTOCOL_MAX_SEEDS];
     if (!p->spec->report) {
         g->verdict = OUTCOME_SKIPPED;
-        gate_record_say(g, "not built yet");
+        gate_record_say(g, "not asked for");
         return ERR_NONE;
     }
     for (int i = 0; i < p->n_seeds; i++)

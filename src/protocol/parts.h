@@ -2,6 +2,7 @@
  * that are its stages. */
 #ifndef PROTOCOL_PARTS_H
 #define PROTOCOL_PARTS_H
+#include "base/log.h"
 #include "protocol/doctor.h"
 #include "protocol/protocol.h"
 
@@ -80,13 +81,29 @@ struct kv_check {
 /* Greedy completions decoded with the cache, against one pass over prompt and completion. */
 int kv_compare(struct kv_check *out, const struct setup *s, struct err *err);
 
+/* --- watch.c: one progress of seeds that train side by side, and their evaluations --- */
+struct seed_state;
+struct watch { /* borrows both */
+    const struct protocol *p;
+    struct seed_state *seeds;
+    int n;
+    long total, before; /* steps of all that are due, and those that were there */
+    bool begun;
+    double next; /* look, by the clock */
+    struct progress progress;
+};
+void watch_begin(struct watch *w, const struct protocol *p, struct seed_state *seeds, int n);
+void watch_look(struct watch *w); /* cheap when it has just looked */
+void watch_end(struct watch *w);
+
 /* --- seeds.c: seeds as processes --- */
 struct seed_state {
     int seed;
     bool due; /* something of it has to run */
     long pid;
-    int status; /* its exit status; −1: not ended */
-    int signal; /* that ended it; 0: none */
+    int status;        /* its exit status; −1: not ended */
+    int signal;        /* that ended it; 0: none */
+    long shown, total; /* steps, for the watch */
 };
 /* Runs those that are due, `jobs` at a time, each as a `grpo run` of its own from the first to the
  * last stage asked for. ERR_INTERRUPTED after a signal, when all have ended. */

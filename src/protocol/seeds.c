@@ -111,8 +111,12 @@ int seeds_run(struct protocol *p, struct seed_state *seeds, int n, struct err *e
     for (int i = 0; i < n; i++)
         due += seeds[i].due;
     int jobs = p->spec->jobs < due ? p->spec->jobs : due;
+    bool watched = jobs > 1 && !p->spec->quiet;
+    struct watch watch;
     if (!due)
         return ERR_NONE;
+    if (watched)
+        watch_begin(&watch, p, seeds, n);
     while (live || (next < n && !stopping && !status)) {
         for (; next < n && live < jobs && !stopping && !status; next++) {
             if (!seeds[next].due)
@@ -127,8 +131,12 @@ int seeds_run(struct protocol *p, struct seed_state *seeds, int n, struct err *e
         for (int i = 0; i < n; i++)
             if (seeds[i].pid > 0 && has_ended(&seeds[i]))
                 live--;
+        if (watched)
+            watch_look(&watch);
         poll(NULL, 0, live ? 20 : 0);
     }
+    if (watched)
+        watch_end(&watch);
     if (!status && stopping)
         status = err_set(err, ERR_INTERRUPTED, p->dir,
                          "interrupted; the same command goes on from what is saved");

@@ -144,6 +144,8 @@ static void the_whole_way_and_again(void **state)
     (void)state;
     struct ground g = ground_make(REWARDS "eval_counts: {push: 2, sql_qa: 2}\n");
     run(&g, 0, "--skip-audit --jobs 2 --json");
+    assert_true(holds(&g, "err", "seed 7, step 4: eval/mean_reward "));
+    assert_true(holds(&g, "err", "seed 9, step 2: eval/mean_reward "));
     for (size_t i = 0; i < 9; i++)
         expect_verdict(&g, "", shared[i],
                        strcmp(shared[i], "rewards") == 0 || strcmp(shared[i], "dataset") == 0

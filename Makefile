@@ -111,6 +111,8 @@ TEST_SUPPORT_OBJECTS := $(TEST_SUPPORT:%.c=$(BUILD)/%.o)
 all: $(BIN)            ## the program, build/<config>/grpo (default)
 lib: $(LIB)            ## only the library that program and tests are linked from
 
+# Tests check results, they need not be fast: half the time of building them is the optimizer's.
+$(BUILD)/tests/%.o: private CFLAGS_CONFIG := $(patsubst -O3,-O1,$(CFLAGS_CONFIG))
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(ALL_CFLAGS) $(call isa_flags,$<) -MMD -MP -c -o $@ $<

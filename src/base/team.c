@@ -8,10 +8,9 @@
  *    pieces, so that the same rows and weights meet the same core's cache as long as all are there;
  *    a thread that is through with its own takes from the others' shares. A thread that is not
  *    running leaves its share to them.
- *  - Waiting is spinning for at most SPIN_NS, about what a wake-up costs both sides, and then
- *    sleeping. A spinning thread that finds its clock has jumped was put aside for somebody else:
- *    it sleeps at once, and next time spins half as long; each spin that pays doubles it again.
- *    Where there are more threads than cores, nobody spins.
+ *  - Waiting is spinning for at most SPIN_NS, a few times what a wake-up costs, and then sleeping.
+ *    A spinning thread whose clock has jumped was put aside for somebody else: it sleeps at once.
+ *    Where a team has more threads than there are cores, its threads do not spin.
  *  - Who posts work wakes at most two sleepers, who wake two each: the caller gets to work.
  *
  * Order of memory. A job (body, context, n, grain, each share's end) is plain data, written by the
@@ -43,7 +42,6 @@
 enum {
     LINE = 64,         /* bytes that one core takes from another at once */
     SPIN_NS = 100000,  /* spinning at most */
-    SPIN_LEAST = 2000, /* and after it has been in vain */
     PUT_ASIDE = 20000, /* between two looks at the clock: somebody else had this core */
     LOOKS = 32,        /* at the word waited for, between two at the clock */
     WAKE_AT_ONCE = 2   /* sleepers one thread wakes */
@@ -59,7 +57,6 @@ struct worker {
     struct team *team;
     int thread;
     unsigned seen; /* the epoch it has worked for */
-    int64_t spin;  /* ns it spins now */
     pthread_t handle;
 };
 
@@ -78,9 +75,8 @@ struct team {
     /* What stays. */
     atomic_bool closing;
     int threads, started; /* asked for, the caller included; workers that came */
-    bool spins;
     pid_t owner;
-    int64_t caller_spin;
+    bool spins;
     struct share *shares;
     struct worker *workers;
 };
@@ -112,27 +108,18 @@ static void wake(atomic_uint *word, int count)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-/* Until the word is (or, `until_not`, is no longer) `value`; false: it was not within *spin. */
-static bool spin_on(atomic_uint *word, unsigned value, bool until_not, int64_t *spin)
+/* Until the word is (`equal`) or is no longer `value`; false: it was not while it paid to wait. */
+static bool spin_on(const struct team *t, atomic_uint *word, unsigned value, bool equal)
 {
-    int64_t start = 0, last = 0;
-    while (*spin > 0) {
+    if (!t->spins)
+        return false;
+    int64_t start = now_ns(), last = start, now = start;
+    for (; now - start < SPIN_NS && now - last < PUT_ASIDE; last = now, now = now_ns()) {
         for (int i = 0; i < LOOKS; i++) {
-            if ((atomic_load_explicit(word, memory_order_acquire) == value) != until_not) {
-                *spin = *spin * 2 < SPIN_NS ? *spin * 2 : SPIN_NS;
+            if ((atomic_load_explicit(word, memory_order_acquire) == value) == equal)
                 return true;
-            }
             relax();
         }
-        int64_t now = now_ns();
-        if (start && now - last > PUT_ASIDE) {
-            *spin = *spin / 2 > SPIN_LEAST ? *spin / 2 : SPIN_LEAST;
-            return false;
-        }
-        start = start ? start : now;
-        last = now;
-        if (now - start > *spin)
-            return false;
     }
     return false;
 }
@@ -172,7 +159,7 @@ static unsigned work(struct team *t, int thread)
 static void await_job(struct worker *w)
 {
     struct team *t = w->team;
-    if (!spin_on(&t->epoch, w->seen, true, &w->spin)) {
+    if (!spin_on(t, &t->epoch, w->seen, false)) {
         atomic_fetch_add(&t->sleepers, 1);
         while (atomic_load(&t->epoch) == w->seen)
             sleep_on(&t->epoch, w->seen);
@@ -215,7 +202,7 @@ static void start_workers(struct team *t)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (t->started < t->threads - 1) {
         struct worker *w = &t->workers[t->started];
-        *w = (struct worker){.team = t, .thread = t->started + 1, .spin = t->spins ? SPIN_NS : 0};
+        *w = (struct worker){.team = t, .thread = t->started + 1};
         if (pthread_create(&w->handle, NULL, worker_main, w))
             break;
         t->started++;
@@ -241,7 +228,6 @@ int team_open(struct team **out, int threads, struct err *err)
     memset(shares, 0, (size_t)threads * sizeof *shares);
     t->threads = threads;
     t->spins = threads <= cores;
-    t->caller_spin = t->spins ? SPIN_NS : 0;
     t->owner = getpid();
     t->shares = shares;
     t->workers = workers;
@@ -289,7 +275,7 @@ static void post(struct team *t, int pieces)
 static void await_pieces(struct team *t)
 {
     if (atomic_load_explicit(&t->pending, memory_order_acquire) == 0 ||
-        spin_on(&t->pending, 0, false, &t->caller_spin))
+        spin_on(t, &t->pending, 0, true))
         return;
     atomic_store(&t->waiting, 1);
     for (unsigned left; (left = atomic_load(&t->pending)) != 0;)
@@ -299,12 +285,13 @@ static void await_pieces(struct team *t)
 
 void team_run(struct team *t, team_body *body, void *context, int n, int grain)
 {
-    CHECK(n >= 0 && grain >= 1 && !t->running);
-    if (n <= grain || t->threads == 1) {
+    CHECK(n >= 0 && grain >= 1);
+    if (n <= grain || !t || t->threads == 1) {
         if (n > 0)
             body(context, 0, 0, n);
         return;
     }
+    CHECK(!t->running);
     t->running = true;
     t->body = body;
     t->context = context;

@@ -24,7 +24,8 @@ int team_open(struct team **out, int threads, struct err *err);
 void team_close(struct team *t); /* NULL is fine */
 int team_threads(const struct team *t);
 /* n ≥ 0, grain ≥ 1. A piece should be worth some microseconds: handing one over costs a tenth of
- * one, and a piece that fills n is done by the caller without asking anybody. */
+ * one, and a piece that fills n is done by the caller without asking anybody. t NULL: the caller
+ * alone. */
 void team_run(struct team *t, team_body *body, void *context, int n, int grain);
 
 #endif

@@ -8,7 +8,7 @@
  *    pieces, so that the same rows and weights meet the same core's cache as long as all are there;
  *    a thread that is through with its own takes from the others' shares. A thread that is not
  *    running leaves its share to them.
- *  - Waiting is spinning for at most SPIN_NS, a few times what a wake-up costs, and then sleeping.
+ *  - Waiting is spinning for at most SPIN_NS, about what a wake-up costs, and then sleeping.
  *    A spinning thread whose clock has jumped was put aside for somebody else: it sleeps at once.
  *    Where a team has more threads than there are cores, its threads do not spin.
  *  - Who posts work wakes at most two sleepers, who wake two each: the caller gets to work.
@@ -41,7 +41,7 @@
 
 enum {
     LINE = 64,         /* bytes that one core takes from another at once */
-    SPIN_NS = 100000,  /* spinning at most */
+    SPIN_NS = 50000,   /* spinning at most */
     PUT_ASIDE = 20000, /* between two looks at the clock: somebody else had this core */
     LOOKS = 32,        /* at the word waited for, between two at the clock */
     WAKE_AT_ONCE = 2   /* sleepers one thread wakes */

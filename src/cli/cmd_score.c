@@ -1,10 +1,10 @@
 /* cmd_score.c: rewards of given completions, every component, without any model. */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/team.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/score_fixtures.h"
@@ -103,7 +103,7 @@ static int answer(void *context, struct lines *l, const json_t *line, struct err
 static int score_lines(const struct common *common, const struct scoring *s, struct err *err)
 {
     enum { MOST = 256 };
-    int threads = common->threads ? common->threads : omp_get_max_threads();
+    int threads = common->threads ? common->threads : team_cores();
     threads = threads < MOST ? threads : MOST;
     struct scorer *scorers = mem_calloc((size_t)threads, sizeof *scorers);
     void *contexts[MOST];

@@ -1,13 +1,14 @@
 /* lines.c: JSON lines in, JSON lines out; see lines.h. */
 #include "cli/lines.h"
 #include <errno.h>
-#include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/team.h"
 
 enum { FLUSH_BYTES = 1 << 18 };
 
@@ -180,7 +181,10 @@ struct chunk {
     struct piece *pieces;
     int count, room;
     struct lines *parts; /* (threads): what each of them writes with */
-    int first_failed;    /* the first piece with an error that ends the loop; count: none */
+    lines_answer *answer;
+    void *const *contexts; /* (threads) */
+    pthread_mutex_t lock;  /* of what follows */
+    int first_failed;      /* the first piece with an error that ends the loop; count: none */
     struct err why;
 };
 
@@ -209,9 +213,9 @@ static int fill_chunk(struct chunk *c, struct lines *l, struct err *err)
     return -1;
 }
 
-static int answer_piece(struct lines *part, const struct chunk *c, struct piece *p,
-                        lines_answer *answer, void *context, struct err *why)
+static int answer_piece(struct chunk *c, int thread, struct piece *p, struct err *why)
 {
+    struct lines *part = &c->parts[thread];
     json_t *value;
     str_clear(&p->out);
     part->out = p->out;
@@ -222,7 +226,7 @@ static int answer_piece(struct lines *part, const struct chunk *c, struct piece 
         lines_bad(part, p->line, why);
         status = ERR_NONE;
     } else if (!status) {
-        status = answer_line(answer, context, part, value, why);
+        status = answer_line(c->answer, c->contexts[thread], part, value, why);
     }
     json_decref(value);
     p->out = part->out;
@@ -231,20 +235,19 @@ static int answer_piece(struct lines *part, const struct chunk *c, struct piece 
     return status;
 }
 
-static void answer_chunk(struct chunk *c, lines_answer *answer, void *const *contexts, int threads)
+static void answer_pieces(void *context, int thread, int first, int end)
 {
-    c->first_failed = c->count;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (c->count > 1)
-    for (int i = 0; i < c->count; i++) {
-        int t = omp_get_thread_num();
+    struct chunk *c = context;
+    for (int i = first; i < end; i++) {
         struct err why = {0};
-        if (answer_piece(&c->parts[t], c, &c->pieces[i], answer, contexts[t], &why) == ERR_NONE)
+        if (answer_piece(c, thread, &c->pieces[i], &why) == ERR_NONE)
             continue;
-#pragma omp critical(lines_failed)
+        pthread_mutex_lock(&c->lock);
         if (i < c->first_failed) {
             c->first_failed = i;
             c->why = why;
         }
+        pthread_mutex_unlock(&c->lock);
     }
 }
 
@@ -293,22 +296,27 @@ int lines_each_parallel(const struct common *common, const char *what, lines_ans
                         void *const *contexts, int threads, struct err *err)
 {
     struct lines l;
-    struct chunk c = {0};
+    struct chunk c = {.answer = answer, .contexts = contexts, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct team *team = NULL;
     int status = lines_open(&l, common, what, err);
     if (status)
         return status;
     status = make_chunk(&c, &l, threads, err);
+    if (!status)
+        status = team_open(&team, threads, err);
     int got = 1;
     while (!status && got == 1) {
         struct err why = {0};
         got = fill_chunk(&c, &l, &why);
-        answer_chunk(&c, answer, contexts, threads);
+        c.first_failed = c.count;
+        team_run(team, answer_pieces, &c, c.count, 1);
         status = put_chunk(&l, &c, err);
         if (!status && got < 0) {
             *err = why;
             status = (int)why.code;
         }
     }
+    team_close(team);
     close_chunk(&c, &l, threads);
     return lines_close(&l, status, err);
 }

@@ -138,24 +138,11 @@ static void complain(const struct err *err)
     str_free(&text);
 }
 
-/* Whether OpenMP's threads spin or sleep while they wait is read from the environment when the
- * library is loaded, before main, so changing it takes a new start. Spinning, the default, costs a
- * factor of ten and more where another process wants the same cores; sleeping costs some
- * microseconds a wait. Whoever sets one of the variables keeps it. */
-static void wait_asleep(char **argv)
-{
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
-        return;
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    execv("/proc/self/exe", argv); /* fails: go on as we are */
-}
-
 int main(int argc, char **argv)
 {
     struct err err = {0};
     if (sql_worker_asked(argc, argv))
         return sql_worker_main();
-    wait_asleep(argv);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, reported as one */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file at its size limit */
     int status = dispatch(argc, argv, &err);

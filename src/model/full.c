@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/team.h"
 #include "base/rng.h"
 #include "model/internal.h"
 
@@ -114,19 +115,40 @@ size_t full_bytes(const struct device *d, const struct hf_config *config, int ma
 
 /* --- making, loading, saving --- */
 
-static void init_params(const full_model *f, float *host, double std, uint64_t seed)
+struct init {
+    const struct full_tensor *tensors;
+    float *host;
+    double std;
+    uint64_t seed;
+};
+
+/* Draws know their index, not their order. */
+static void init_tensors(void *context, int thread, int first, int end)
 {
-    for (int i = 0; i < f->n_tensors; i++) {
-        const struct full_tensor *t = &f->tensors[i];
+    const struct init *c = context;
+    (void)thread;
+    for (int i = first; i < end; i++) {
+        const struct full_tensor *t = &c->tensors[i];
         struct rng_key key = {
-            .seed = seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
+            .seed = c->seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
         bool is_gain = !t->cols && strstr(t->name, "norm");
         size_t n = tensor_floats(t);
-        float *values = host + t->offset;
-#pragma omp parallel for if (n > 65536) /* draws know their index, not their order */
+        float *values = c->host + t->offset;
         for (size_t j = 0; j < n; j++)
-            values[j] = t->cols ? (float)(std * rng_normal(&key, j)) : is_gain ? 1.0f : 0.0f;
+            values[j] = t->cols ? (float)(c->std * rng_normal(&key, j)) : is_gain ? 1.0f : 0.0f;
     }
+}
+
+static int init_params(const full_model *f, float *host, double std, uint64_t seed, struct err *err)
+{
+    struct init call = {f->tensors, host, std, seed};
+    struct team *team;
+    int status = team_open(&team, f->d->threads, err);
+    if (status)
+        return status;
+    team_run(team, init_tensors, &call, f->n_tensors, 1);
+    team_close(team);
+    return ERR_NONE;
 }
 
 /* The masters on the host as the tensors of a file. Frees nothing of host. */
@@ -177,8 +199,9 @@ static int create(full_model *f, const struct hf_config *config, int max_context
     if (!host)
         return err_no_memory(err, "the model's parameters", f->floats * sizeof *host);
     struct tensor_set set = {0};
-    init_params(f, host, std, seed);
-    status = tensors_of(f, &set, host, err);
+    status = init_params(f, host, std, seed, err);
+    if (!status)
+        status = tensors_of(f, &set, host, err);
     if (!status)
         status = model_create(&f->m, f->d, config, &set, max_context, err);
     if (!status) {

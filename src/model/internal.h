@@ -98,6 +98,7 @@ struct loader {
     model *m; /* being made, or NULL */
     const struct tensor_set *set;
     struct map seen;
+    struct team *team; /* that looks through the values, or NULL */
     struct err *err;
 };
 

@@ -5,10 +5,12 @@
  * exactly what its config says or an error. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/team.h"
 #include "model/internal.h"
 
 int projection_in(const struct hf_config *c, enum projection p)
@@ -59,6 +61,24 @@ static int wrong_shape(const struct loader *l, const struct tensor *t, int rows,
                    shape_text(found, t), shape_text(wanted, &want));
 }
 
+enum { CHECKED = 65536 }; /* values looked at together */
+
+struct finite_check {
+    const struct tensor *t;
+    atomic_size_t bad;
+};
+
+static void count_not_finite(void *context, int thread, int first, int end)
+{
+    struct finite_check *c = context;
+    size_t n = (size_t)tensor_count(c->t), stop = (size_t)end * CHECKED, bad = 0;
+    (void)thread;
+    for (size_t i = (size_t)first * CHECKED; i < stop && i < n; i++)
+        bad += !isfinite(tensor_element(c->t, i));
+    if (bad)
+        atomic_fetch_add(&c->bad, bad);
+}
+
 int loader_take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols)
 {
     const struct tensor *t = *out = tensor_find(l->set, name);
@@ -78,14 +98,12 @@ int loader_take(struct loader *l, const struct tensor **out, const char *name, i
                        "has dtype %s; weights may be F32, F16 or BF16 (quantised "
                        "safetensors are not supported)",
                        dtype_name(t->dtype));
-    size_t n = (size_t)tensor_count(t), bad = 0;
-#pragma omp parallel for reduction(+ : bad) if (n > 65536)
-    for (size_t i = 0; i < n; i++)
-        bad += !isfinite(tensor_element(t, i));
-    if (bad)
+    struct finite_check check = {.t = t};
+    team_run(l->team, count_not_finite, &check, (int)((tensor_count(t) - 1) / CHECKED + 1), 1);
+    if (check.bad)
         return err_set(l->err, ERR_INPUT, name,
-                       "%zu of its %zu values are NaN or infinite; expected finite numbers", bad,
-                       n);
+                       "%zu of its %zu values are NaN or infinite; expected finite numbers",
+                       (size_t)check.bad, (size_t)tensor_count(t));
     if (!map_put(&l->seen, name, strlen(name), 1))
         return err_no_memory(l->err, name, strlen(name));
     return ERR_NONE;
@@ -287,7 +305,10 @@ int model_create(model **out, struct device *d, const struct hf_config *config,
         m->max_context = max_context;
     m->layers = mem_calloc((size_t)config->layers, sizeof *m->layers);
     struct loader l = {.m = m, .set = weights, .err = err};
-    int status = m->layers ? load_head(&l) : err_no_memory(err, "the model", sizeof *m->layers);
+    int status = m->layers ? team_open(&l.team, d->threads, err)
+                           : err_no_memory(err, "the model", sizeof *m->layers);
+    if (!status)
+        status = load_head(&l);
     for (int i = 0; i < config->layers && !status; i++)
         status = load_layer(&l, i);
     if (!status)
@@ -295,6 +316,7 @@ int model_create(model **out, struct device *d, const struct hf_config *config,
     if (!status)
         status = make_rotary(m, err);
     map_free(&l.seen);
+    team_close(l.team);
     if (status)
         model_close(m);
     else

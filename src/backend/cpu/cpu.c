@@ -1,13 +1,15 @@
 /* cpu.c: the CPU backend: the table of operations over gemm.h (matrix products) and ops.h (rows).
  *
- * Operations loop over rows and divide them among one OpenMP pool; a row is never split, so the
- * number of threads changes nothing. Matrix products divide their own way (gemm.c).
+ * Operations loop over rows and divide them among one team of threads (base/team.h); a row is never
+ * split, so neither the number of threads nor who takes what changes anything. Matrix products
+ * divide their own way (gemm.c). An operation's loop is a function …_rows over a struct …_call that
+ * holds what the threads share.
  *
  * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with add, y += t in one
  * addition. Without branch and bias, t goes straight to y. */
 #include "backend/cpu/cpu.h"
+#include <limits.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include "backend/cpu/gemm.h"
@@ -16,11 +18,13 @@
 #include "backend/cpu/warp.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/team.h"
 
 enum {
     HEAD_ROWS = 128,      /* rows of logits at a time */
-    ROW_WORK = 65536,     /* elements of row work (20 µs or so) too few to wake threads for */
-    VECTOR_GRAIN = 65536, /* elements a thread takes at a time in vector operations */
+    ROW_WORK = 8192,      /* elements of row work (2 to 5 µs) that a thread takes at a time */
+    LORA_WORK = 65536,    /* the same of multiplications of an adapter's gradient */
+    VECTOR_GRAIN = 32768, /* the same of vector operations, which do less with each */
     LANE_ALIGN = 16,
     ROW_BUFFER = 4096 /* largest head_dim (formats/hf_config.c has the same limit) */
 };
@@ -38,6 +42,7 @@ struct attn_task {
 
 struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
+    struct team *team;  /* gemm's */
     struct gemm *gemm;
     const struct ops_kernels *ops;
     float *t;                /* (rows, dim): a linear's sum before it is added */
@@ -61,10 +66,11 @@ static bool is_bf16(const struct device *d)
     return d->precision == PRECISION_BF16;
 }
 
-/* Threads for cheap work on (rows, width) elements: one row is always one thread's. */
-static int threads_for(const struct device *d, int rows, int width)
+/* Cheap work on (rows, width) elements: one row is always one thread's. */
+static void run_rows(struct device *d, team_body *body, void *call, int rows, int width)
 {
-    return (size_t)rows * (size_t)width < ROW_WORK ? 1 : d->threads;
+    int grain = width < ROW_WORK ? ROW_WORK / width : 1;
+    team_run(cpu_of(d)->team, body, call, rows, grain);
 }
 
 /* --- memory --- */
@@ -202,7 +208,7 @@ static size_t op_kv_element_bytes(const struct device *d)
 
 /* --- weights --- */
 
-static weight *op_weight_create(struct device *d, int n, int k, struct err *err)
+static weight *new_weight(struct device *d, int n, int k, struct err *err)
 {
     size_t bytes = packed_bytes(d->precision, n, k);
     weight *w = mem_alloc(sizeof *w);
@@ -212,24 +218,50 @@ static weight *op_weight_create(struct device *d, int n, int k, struct err *err)
         err_no_memory(err, "a weight matrix", bytes);
         return NULL;
     }
-    memset(data, 0, bytes);
     packed_init(&w->packed, d->precision, n, k, data);
     return w;
 }
 
+static weight *op_weight_create(struct device *d, int n, int k, struct err *err)
+{
+    weight *w = new_weight(d, n, k, err);
+    if (w)
+        memset(w->packed.data, 0, packed_bytes(d->precision, n, k));
+    return w;
+}
+
+struct fill_call {
+    struct packed *packed;
+    const void *host;
+    enum weight_dtype dtype;
+};
+
+static void fill_panels(void *context, int thread, int first, int end)
+{
+    const struct fill_call *f = context;
+    (void)thread;
+    packed_fill_panels(f->packed, f->host, f->dtype, first, end);
+}
+
+static void fill(struct device *d, weight *w, const void *host, enum weight_dtype dtype)
+{
+    struct fill_call call = {&w->packed, host, dtype};
+    run_rows(d, fill_panels, &call, w->packed.n_padded / GEMM_PANEL, GEMM_PANEL * w->packed.k);
+}
+
+/* Whoever fills a panel touches its memory first, so it lies near the threads that read it. */
 static weight *op_weight_prepare(struct device *d, const void *host, enum weight_dtype dtype, int n,
                                  int k, struct err *err)
 {
-    weight *w = op_weight_create(d, n, k, err);
+    weight *w = new_weight(d, n, k, err);
     if (w)
-        packed_fill(&w->packed, host, dtype);
+        fill(d, w, host, dtype);
     return w;
 }
 
 static void op_weight_update(struct device *d, weight *w, const float *values)
 {
-    (void)d;
-    packed_fill(&w->packed, values, WEIGHT_F32);
+    fill(d, w, values, WEIGHT_F32);
 }
 
 static void op_weight_free(struct device *d, weight *w)
@@ -247,43 +279,79 @@ static size_t op_weight_bytes(const struct device *d, int n, int k)
 
 /* --- forward --- */
 
+struct embedding_call {
+    float *x;
+    const int *ids;
+    const weight *table;
+};
+
+static void embedding_rows(void *context, int thread, int first, int end)
+{
+    const struct embedding_call *c = context;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        CHECK(c->ids[r] >= 0 && c->ids[r] < c->table->packed.n);
+        packed_row(c->x + (size_t)r * (size_t)c->table->packed.k, &c->table->packed, c->ids[r]);
+    }
+}
+
 static void op_embedding(struct device *d, float *x, const int *ids, const weight *table, int R)
 {
-    size_t k = (size_t)table->packed.k;
-#pragma omp parallel for num_threads(threads_for(d, R, (int)k))
-    for (int r = 0; r < R; r++) {
-        CHECK(ids[r] >= 0 && ids[r] < table->packed.n);
-        packed_row(x + (size_t)r * k, &table->packed, ids[r]);
+    run_rows(d, embedding_rows, &(struct embedding_call){x, ids, table}, R, table->packed.k);
+}
+
+struct norm_call {
+    const struct ops_kernels *ops;
+    float *y, *inv_rms;
+    const float *x, *gain;
+    float eps;
+    int width;
+};
+
+static void norm_rows(void *context, int thread, int first, int end)
+{
+    const struct norm_call *c = context;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t at = (size_t)r * (size_t)c->width;
+        float inv = c->ops->rmsnorm(c->y + at, c->x + at, c->gain, c->eps, c->width);
+        if (c->inv_rms)
+            c->inv_rms[r] = inv;
     }
 }
 
 static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *x,
                        const float *gain, float eps, int R, int H)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, H))
-    for (int r = 0; r < R; r++) {
-        size_t at = (size_t)r * (size_t)H;
-        float inv = ops->rmsnorm(y + at, x + at, gain, eps, H);
-        if (inv_rms)
-            inv_rms[r] = inv;
-    }
+    struct norm_call call = {cpu_of(d)->ops, y, inv_rms, x, gain, eps, H};
+    run_rows(d, norm_rows, &call, R, H);
+}
+
+struct add_call {
+    const struct ops_kernels *ops;
+    float *y;
+    const float *t;
+    int width;
+    size_t t_stride; /* 0: the same row (a bias) for all */
+};
+
+static void add_to_rows(void *context, int thread, int first, int end)
+{
+    const struct add_call *c = context;
+    size_t width = (size_t)c->width;
+    (void)thread;
+    for (int r = first; r < end; r++)
+        c->ops->add(c->y + (size_t)r * width, c->t + (size_t)r * c->t_stride, width);
 }
 
 static void add_bias(struct device *d, float *y, const float *bias, int R, int N)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, N))
-    for (int r = 0; r < R; r++)
-        ops->add(y + (size_t)r * (size_t)N, bias, (size_t)N);
+    run_rows(d, add_to_rows, &(struct add_call){cpu_of(d)->ops, y, bias, N, 0}, R, N);
 }
 
 static void add_rows(struct device *d, float *y, const float *t, int R, int N)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, N))
-    for (int r = 0; r < R; r++)
-        ops->add(y + (size_t)r * (size_t)N, t + (size_t)r * (size_t)N, (size_t)N);
+    run_rows(d, add_to_rows, &(struct add_call){cpu_of(d)->ops, y, t, N, (size_t)N}, R, N);
 }
 
 static void op_linear(struct device *d, float *y, float *u, const float *x, const struct linear *l,
@@ -308,44 +376,84 @@ static void op_linear(struct device *d, float *y, float *u, const float *x, cons
         add_rows(d, y, t, R, l->n);
 }
 
+struct rope_call {
+    const struct ops_kernels *ops;
+    bool bf16;
+    float *q_out;
+    void *k_cache, *v_cache;
+    const float *q, *k, *v, *q_gain, *k_gain;
+    float eps;
+    const float *cos, *sin;
+    const int *positions, *kv_rows;
+    struct attn_dims dims;
+};
+
+/* Row r's keys, rotated, and its values go to the cache. */
+static void cache_row(const struct rope_call *c, int r, const float *cos, const float *sin)
+{
+    int D = c->dims.head_dim, kv_dim = c->dims.kv_heads * D;
+    float head[ROW_BUFFER];
+    for (int h = 0; h < c->dims.kv_heads; h++) {
+        size_t at = (size_t)r * (size_t)kv_dim + (size_t)(h * D);
+        size_t to = (size_t)c->kv_rows[r] * (size_t)kv_dim + (size_t)(h * D);
+        c->ops->head_rope(head, c->k + at, c->k_gain, c->eps, cos, sin, D);
+        if (c->bf16) {
+            c->ops->store_bf16((uint16_t *)c->k_cache + to, head, D);
+            c->ops->store_bf16((uint16_t *)c->v_cache + to, c->v + at, D);
+        } else {
+            memcpy((float *)c->k_cache + to, head, (size_t)D * sizeof(float));
+            memcpy((float *)c->v_cache + to, c->v + at, (size_t)D * sizeof(float));
+        }
+    }
+}
+
+static void rope_rows(void *context, int thread, int first, int end)
+{
+    const struct rope_call *c = context;
+    int D = c->dims.head_dim, q_dim = c->dims.heads * D;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t angle = (size_t)c->positions[r] * (size_t)(D / 2), row = (size_t)r * (size_t)q_dim;
+        for (int h = 0; h < c->dims.heads; h++) {
+            size_t at = row + (size_t)(h * D);
+            c->ops->head_rope(c->q_out + at, c->q + at, c->q_gain, c->eps, c->cos + angle,
+                              c->sin + angle, D);
+        }
+        if (c->bf16)
+            c->ops->round_bf16(c->q_out + row, q_dim);
+        cache_row(c, r, c->cos + angle, c->sin + angle);
+    }
+}
+
 static void op_qk_rope(struct device *d, float *q_out, void *k_cache, void *v_cache, const float *q,
                        const float *k, const float *v, const float *q_gain, const float *k_gain,
                        float eps, const float *cos, const float *sin, const int *positions,
                        const int *kv_rows, struct attn_dims dims, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-    int D = dims.head_dim, q_dim = dims.heads * D, kv_dim = dims.kv_heads * D;
-    CHECK(D <= ROW_BUFFER);
-#pragma omp parallel for num_threads(threads_for(d, R, q_dim + kv_dim))
-    for (int r = 0; r < R; r++) {
-        size_t angle = (size_t)positions[r] * (size_t)(D / 2);
-        size_t cache = (size_t)kv_rows[r] * (size_t)kv_dim;
-        float head[ROW_BUFFER];
-        for (int h = 0; h < dims.heads; h++) {
-            size_t at = (size_t)r * (size_t)q_dim + (size_t)(h * D);
-            ops->head_rope(q_out + at, q + at, q_gain, eps, cos + angle, sin + angle, D);
-        }
-        if (is_bf16(d))
-            ops->round_bf16(q_out + (size_t)r * (size_t)q_dim, q_dim);
-        for (int h = 0; h < dims.kv_heads; h++) {
-            size_t at = (size_t)r * (size_t)kv_dim + (size_t)(h * D), to = cache + (size_t)(h * D);
-            ops->head_rope(head, k + at, k_gain, eps, cos + angle, sin + angle, D);
-            if (is_bf16(d)) {
-                ops->store_bf16((uint16_t *)k_cache + to, head, D);
-                ops->store_bf16((uint16_t *)v_cache + to, v + at, D);
-            } else {
-                memcpy((float *)k_cache + to, head, (size_t)D * sizeof(float));
-                memcpy((float *)v_cache + to, v + at, (size_t)D * sizeof(float));
-            }
-        }
-    }
+    CHECK(dims.head_dim <= ROW_BUFFER);
+    struct rope_call call = {.ops = cpu_of(d)->ops,
+                             .bf16 = is_bf16(d),
+                             .q_out = q_out,
+                             .k_cache = k_cache,
+                             .v_cache = v_cache,
+                             .q = q,
+                             .k = k,
+                             .v = v,
+                             .q_gain = q_gain,
+                             .k_gain = k_gain,
+                             .eps = eps,
+                             .cos = cos,
+                             .sin = sin,
+                             .positions = positions,
+                             .kv_rows = kv_rows,
+                             .dims = dims};
+    run_rows(d, rope_rows, &call, R, (dims.heads + dims.kv_heads) * dims.head_dim);
 }
 
 /* The attention job of one key-value head of some spans, without outputs. */
 static struct attn_job attention_job(const struct cpu *c, const struct attn_span *spans,
-                                     int n_spans, struct attn_dims dims, int kv_head)
+                                     int n_spans, struct attn_dims dims, int kv_head, int thread)
 {
-    size_t thread = (size_t)omp_get_thread_num();
     int group = dims.heads / dims.kv_heads;
     return (struct attn_job){
         .stride = (size_t)dims.kv_heads * (size_t)dims.head_dim,
@@ -357,9 +465,9 @@ static struct attn_job attention_job(const struct cpu *c, const struct attn_span
         .first_head = kv_head * group,
         .head_dim = dims.head_dim,
         .scale = 1.0f / __builtin_sqrtf((float)dims.head_dim),
-        .scores = c->scores + thread * 2 * ATTN_ROWS * (size_t)c->score_stride,
+        .scores = c->scores + (size_t)thread * 2 * ATTN_ROWS * (size_t)c->score_stride,
         .score_stride = (size_t)c->score_stride,
-        .panels = c->panels + thread * panel_floats(c->max_dim),
+        .panels = c->panels + (size_t)thread * panel_floats(c->max_dim),
     };
 }
 
@@ -431,40 +539,70 @@ static const struct attn_task *task_of(const struct cpu *c, int n, int block)
     return &c->tasks[low];
 }
 
+struct attention_call {
+    struct cpu *c;
+    float *out, *lse;
+    const float *q;
+    const void *k_cache, *v_cache;
+    const struct attn_span *spans;
+    struct attn_dims dims;
+    int tasks, blocks;
+};
+
+/* Later blocks see more keys: they come first. */
+static void attention_blocks(void *context, int thread, int first, int end)
+{
+    const struct attention_call *a = context;
+    const struct cpu *c = a->c;
+    for (int item = first; item < end; item++) {
+        int i = a->dims.kv_heads * a->blocks - 1 - item;
+        int kv_head = i % a->dims.kv_heads, block = i / a->dims.kv_heads;
+        const struct attn_task *task = task_of(c, a->tasks, block);
+        const struct attn_span *span = &a->spans[task->span];
+        struct attn_job job = attention_job(c, span, task->n_spans, a->dims, kv_head, thread);
+        int rows = span->n_q * job.group;
+        job.row0 = (block - task->first) * ATTN_ROWS;
+        job.n = rows - job.row0 < ATTN_ROWS ? rows - job.row0 : ATTN_ROWS;
+        job.q = a->q;
+        job.out = a->out;
+        job.lse = a->lse;
+        job.k = cache_head(c, a->k_cache, a->dims, kv_head);
+        job.v = cache_head(c, a->v_cache, a->dims, kv_head);
+        c->ops->attention(&job);
+    }
+}
+
 static void op_attention(struct device *d, float *out, float *lse, const float *q,
                          const void *k_cache, const void *v_cache, const struct attn_span *spans,
                          int n_spans, struct attn_dims dims, int R)
 {
     struct cpu *c = cpu_of(d);
     check_attention(c, spans, n_spans, dims, R);
-    int blocks, tasks = plan_attention(c, spans, n_spans, dims, &blocks);
-    /* Later blocks see more keys: hand them out first, one at a time. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(d->threads)
-    for (int i = dims.kv_heads * blocks - 1; i >= 0; i--) {
-        int kv_head = i % dims.kv_heads, block = i / dims.kv_heads;
-        const struct attn_task *task = task_of(c, tasks, block);
-        const struct attn_span *span = &spans[task->span];
-        struct attn_job job = attention_job(c, span, task->n_spans, dims, kv_head);
-        int rows = span->n_q * job.group;
-        job.row0 = (block - task->first) * ATTN_ROWS;
-        job.n = rows - job.row0 < ATTN_ROWS ? rows - job.row0 : ATTN_ROWS;
-        job.q = q;
-        job.out = out;
-        job.lse = lse;
-        job.k = cache_head(c, k_cache, dims, kv_head);
-        job.v = cache_head(c, v_cache, dims, kv_head);
-        c->ops->attention(&job);
+    struct attention_call call = {c, out, lse, q, k_cache, v_cache, spans, dims, 0, 0};
+    call.tasks = plan_attention(c, spans, n_spans, dims, &call.blocks);
+    team_run(c->team, attention_blocks, &call, dims.kv_heads * call.blocks, 1);
+}
+
+struct swiglu_call {
+    const struct ops_kernels *ops;
+    float *y;
+    const float *gate, *up;
+    int width;
+};
+
+static void swiglu_rows(void *context, int thread, int first, int end)
+{
+    const struct swiglu_call *c = context;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t at = (size_t)r * (size_t)c->width;
+        c->ops->swiglu(c->y + at, c->gate + at, c->up + at, c->width);
     }
 }
 
 static void op_swiglu(struct device *d, float *y, const float *gate, const float *up, int R, int I)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, I))
-    for (int r = 0; r < R; r++) {
-        size_t at = (size_t)r * (size_t)I;
-        ops->swiglu(y + at, gate + at, up + at, I);
-    }
+    run_rows(d, swiglu_rows, &(struct swiglu_call){cpu_of(d)->ops, y, gate, up, I}, R, I);
 }
 
 /* --- the vocabulary, HEAD_ROWS rows at a time --- */
@@ -481,44 +619,98 @@ static int chunk_of(int R, int at)
     return R - at < HEAD_ROWS ? R - at : HEAD_ROWS;
 }
 
+struct logprob_call {
+    const struct cpu *c;
+    float *logp, *entropy, *logz;
+    const int *targets;
+    float temperature;
+    int vocab;
+};
+
+/* Rows of one chunk: all pointers but the device's are at its first row. */
+static void logprob_rows(void *context, int thread, int first, int end)
+{
+    const struct logprob_call *p = context;
+    const struct ops_kernels *ops = p->c->ops;
+    int V = p->vocab;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        float *z = p->c->logits + (size_t)r * (size_t)V;
+        float lz = ops->log_sum_exp(z, p->temperature, V);
+        CHECK(p->targets[r] >= 0 && p->targets[r] < V);
+        p->logp[r] = z[p->targets[r]] - lz;
+        if (p->entropy)
+            p->entropy[r] = ops->entropy(z, lz, V);
+        if (p->logz)
+            p->logz[r] = lz;
+    }
+}
+
 static void op_logprob(struct device *d, float *logp, float *entropy, float *logz,
                        const float *hidden, const weight *head, const int *targets,
                        float temperature, int R)
 {
     struct cpu *c = cpu_of(d);
-    int V = head->packed.n;
     for (int at = 0; at < R; at += HEAD_ROWS) {
         int rows = chunk_of(R, at);
         head_logits(c, hidden + (size_t)at * (size_t)head->packed.k, head, rows);
-#pragma omp parallel for num_threads(d->threads)
-        for (int r = 0; r < rows; r++) {
-            float *z = c->logits + (size_t)r * (size_t)V;
-            float lz = c->ops->log_sum_exp(z, temperature, V);
-            CHECK(targets[at + r] >= 0 && targets[at + r] < V);
-            logp[at + r] = z[targets[at + r]] - lz;
-            if (entropy)
-                entropy[at + r] = c->ops->entropy(z, lz, V);
-            if (logz)
-                logz[at + r] = lz;
-        }
+        struct logprob_call call = {.c = c,
+                                    .logp = logp + at,
+                                    .entropy = entropy ? entropy + at : NULL,
+                                    .logz = logz ? logz + at : NULL,
+                                    .targets = targets + at,
+                                    .temperature = temperature,
+                                    .vocab = head->packed.n};
+        run_rows(d, logprob_rows, &call, rows, head->packed.n);
     }
 }
 
-/* The id of one row under warpers; z, lz: tempered logits and their log-sum-exp, which stay. */
-static int warped_token(struct cpu *c, const struct warp *w, int r, const float *z, float lz, int V,
-                        double u, bool greedy)
+struct token_call {
+    const struct cpu *c;
+    int *ids;
+    float *logp;
+    const double *uniforms;
+    float temperature;
+    const struct warp *warp;
+    int at; /* the chunk's first row */
+    int vocab;
+};
+
+/* The id of row r (of all) under warpers; z, lz: tempered logits and their log-sum-exp, which stay.
+ * scores: two rows of the vocabulary. */
+static int warped_token(const struct token_call *t, int r, const float *z, float lz, float *scores)
 {
-    float *scores = c->warp + (size_t)omp_get_thread_num() * 2 * (size_t)c->vocab;
-    struct warp_row row = {scores, scores + c->vocab, V, lz};
+    const struct warp *w = t->warp;
+    const struct ops_kernels *ops = t->c->ops;
+    struct warp_row row = {scores, scores + t->c->vocab, t->vocab, lz};
     w->logp[r] = __builtin_nanf("");
     if (!isfinite(lz))
         return -1;
     warp_begin(&row, &w->how, z, w->seen ? w->seen[r] : NULL);
-    if (!greedy)
-        return warp_draw(&row, &w->how, c->ops, u, &w->logp[r]);
-    int id = c->ops->argmax(scores, V);
-    w->logp[r] = scores[id] - c->ops->log_sum_exp(scores, 1.0f, V);
+    if (t->temperature > 0)
+        return warp_draw(&row, &w->how, ops, t->uniforms[r], &w->logp[r]);
+    int id = ops->argmax(scores, t->vocab);
+    w->logp[r] = scores[id] - ops->log_sum_exp(scores, 1.0f, t->vocab);
     return id;
+}
+
+static void token_rows(void *context, int thread, int first, int end)
+{
+    const struct token_call *t = context;
+    const struct cpu *c = t->c;
+    int V = t->vocab;
+    bool greedy = t->temperature <= 0;
+    float *scores = c->warp + (size_t)thread * 2 * (size_t)c->vocab;
+    for (int r = first; r < end; r++) {
+        float *z = c->logits + (size_t)r * (size_t)V;
+        float lz = c->ops->log_sum_exp(z, greedy ? 1.0f : t->temperature, V);
+        int row = t->at + r;
+        int id = t->warp  ? warped_token(t, row, z, lz, scores)
+                 : greedy ? c->ops->argmax(z, V)
+                          : c->ops->sample(z, lz, t->uniforms[row], V);
+        t->ids[row] = id;
+        t->logp[row] = id < 0 ? __builtin_nanf("") : z[id] - lz;
+    }
 }
 
 static void op_next_token(struct device *d, int *ids, float *logp, const float *hidden,
@@ -526,21 +718,11 @@ static void op_next_token(struct device *d, int *ids, float *logp, const float *
                           const struct warp *warp, int R)
 {
     struct cpu *c = cpu_of(d);
-    int V = head->packed.n;
-    for (int at = 0; at < R; at += HEAD_ROWS) {
-        int rows = chunk_of(R, at);
-        head_logits(c, hidden + (size_t)at * (size_t)head->packed.k, head, rows);
-#pragma omp parallel for num_threads(d->threads)
-        for (int r = 0; r < rows; r++) {
-            float *z = c->logits + (size_t)r * (size_t)V;
-            float lz = c->ops->log_sum_exp(z, temperature > 0 ? temperature : 1.0f, V);
-            double u = uniforms[at + r];
-            int id = warp ? warped_token(c, warp, at + r, z, lz, V, u, temperature <= 0)
-                     : temperature > 0 ? c->ops->sample(z, lz, u, V)
-                                       : c->ops->argmax(z, V);
-            ids[at + r] = id;
-            logp[at + r] = id < 0 ? __builtin_nanf("") : z[id] - lz;
-        }
+    struct token_call call = {c, ids, logp, uniforms, temperature, warp, 0, head->packed.n};
+    for (; call.at < R; call.at += HEAD_ROWS) {
+        int rows = chunk_of(R, call.at);
+        head_logits(c, hidden + (size_t)call.at * (size_t)head->packed.k, head, rows);
+        run_rows(d, token_rows, &call, rows, head->packed.n);
     }
 }
 
@@ -558,15 +740,29 @@ static void op_logits(struct device *d, float *logits, const float *hidden, cons
 
 /* --- backward --- */
 
+struct norm_backward_call {
+    const struct ops_kernels *ops;
+    float *dx;
+    const float *dy, *x, *inv_rms, *gain;
+    int width;
+};
+
+static void norm_backward_rows(void *context, int thread, int first, int end)
+{
+    const struct norm_backward_call *c = context;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t at = (size_t)r * (size_t)c->width;
+        c->ops->rmsnorm_backward(c->dx + at, c->dy + at, c->x + at, c->inv_rms[r], c->gain,
+                                 c->width);
+    }
+}
+
 static void op_rmsnorm_backward(struct device *d, float *dx, const float *dy, const float *x,
                                 const float *inv_rms, const float *gain, int R, int H)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, H))
-    for (int r = 0; r < R; r++) {
-        size_t at = (size_t)r * (size_t)H;
-        ops->rmsnorm_backward(dx + at, dy + at, x + at, inv_rms[r], gain, H);
-    }
+    struct norm_backward_call call = {cpu_of(d)->ops, dx, dy, x, inv_rms, gain, H};
+    run_rows(d, norm_backward_rows, &call, R, H);
 }
 
 static void op_linear_backward(struct device *d, float *dx, float *du, const float *dy,
@@ -588,38 +784,98 @@ static void op_linear_backward(struct device *d, float *dx, float *du, const flo
     }
 }
 
+struct lora_call {
+    const struct ops_kernels *ops;
+    float *da, *db;
+    const float *dy, *du, *x, *u;
+    float scale;
+    int n, k, rank, rows;
+};
+
+enum { PIECE = 256, COLUMNS = 64 }; /* of x and of dy that are worked on at a time */
+
+/* Items: pieces of da's columns, then of db's rows. */
+static void lora_pieces(void *context, int thread, int first, int end)
+{
+    const struct lora_call *c = context;
+    int pieces = (c->k + PIECE - 1) / PIECE;
+    (void)thread;
+    for (int i = first; i < end; i++) {
+        int at = i < pieces ? i * PIECE : (i - pieces) * COLUMNS;
+        if (i < pieces)
+            c->ops->outer(&(struct outer){.dst = c->da + at,
+                                          .dst_stride = (size_t)c->k,
+                                          .a = c->du,
+                                          .a_stride = (size_t)c->rank,
+                                          .b = c->x + at,
+                                          .b_stride = (size_t)c->k,
+                                          .rows = c->rows,
+                                          .ni = c->rank,
+                                          .nj = c->k - at < PIECE ? c->k - at : PIECE,
+                                          .factor = 1.0f});
+        else
+            c->ops->outer(&(struct outer){.dst = c->db + (size_t)at * (size_t)c->rank,
+                                          .dst_stride = (size_t)c->rank,
+                                          .a = c->dy + at,
+                                          .a_stride = (size_t)c->n,
+                                          .b = c->u,
+                                          .b_stride = (size_t)c->rank,
+                                          .rows = c->rows,
+                                          .ni = c->n - at < COLUMNS ? c->n - at : COLUMNS,
+                                          .nj = c->rank,
+                                          .factor = c->scale});
+    }
+}
+
 static void op_lora_gradient(struct device *d, float *da, float *db, const float *dy,
                              const float *du, const float *x, const float *u, float scale, int N,
                              int K, int rank, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-    enum { PIECE = 256, COLUMNS = 64 }; /* of x and of dy that a thread takes at a time */
-    int pieces = (K + PIECE - 1) / PIECE, columns = (N + COLUMNS - 1) / COLUMNS;
-#pragma omp parallel for schedule(static) num_threads(d->threads)
-    for (int task = 0; task < pieces + columns; task++) {
-        int at = task < pieces ? task * PIECE : (task - pieces) * COLUMNS;
-        if (task < pieces)
-            ops->outer(&(struct outer){.dst = da + at,
-                                       .dst_stride = (size_t)K,
-                                       .a = du,
-                                       .a_stride = (size_t)rank,
-                                       .b = x + at,
-                                       .b_stride = (size_t)K,
-                                       .rows = R,
-                                       .ni = rank,
-                                       .nj = K - at < PIECE ? K - at : PIECE,
-                                       .factor = 1.0f});
-        else
-            ops->outer(&(struct outer){.dst = db + (size_t)at * (size_t)rank,
-                                       .dst_stride = (size_t)rank,
-                                       .a = dy + at,
-                                       .a_stride = (size_t)N,
-                                       .b = u,
-                                       .b_stride = (size_t)rank,
-                                       .rows = R,
-                                       .ni = N - at < COLUMNS ? N - at : COLUMNS,
-                                       .nj = rank,
-                                       .factor = scale});
+    struct lora_call call = {cpu_of(d)->ops, da, db, dy, du, x, u, scale, N, K, rank, R};
+    int items = (K + PIECE - 1) / PIECE + (N + COLUMNS - 1) / COLUMNS;
+    size_t work = (size_t)R * (size_t)rank * (size_t)COLUMNS; /* of the smaller kind of item */
+    int grain = work < LORA_WORK ? (int)(LORA_WORK / work) : 1;
+    team_run(cpu_of(d)->team, lora_pieces, &call, items, grain);
+}
+
+struct attention_backward_call {
+    struct cpu *c;
+    float *dq, *dk, *dv;
+    float *const *dk_prefix, *const *dv_prefix;
+    const float *dout, *q;
+    const void *k_cache, *v_cache;
+    const float *out, *lse;
+    const struct attn_span *spans;
+    struct attn_dims dims;
+};
+
+/* Items: spans × key-value heads. */
+static void attention_backward_spans(void *context, int thread, int first, int end)
+{
+    const struct attention_backward_call *a = context;
+    int kv_dim = a->dims.kv_heads * a->dims.head_dim;
+    for (int item = first; item < end; item++) {
+        int s = item / a->dims.kv_heads, kv_head = item % a->dims.kv_heads;
+        const struct attn_span *span = &a->spans[s];
+        CHECK(span->own_pos == 0);
+        size_t column = (size_t)kv_head * (size_t)a->dims.head_dim;
+        size_t own = (size_t)span->q_row * (size_t)kv_dim + column;
+        struct attn_backward_job job = {
+            .f = attention_job(a->c, span, 1, a->dims, kv_head, thread),
+            .dout = a->dout,
+            .dq = a->dq,
+            .dk = a->dk + own,
+            .dv = a->dv + own,
+            .dk_prefix = span->prefix_len ? a->dk_prefix[s] + column : NULL,
+            .dv_prefix = span->prefix_len ? a->dv_prefix[s] + column : NULL,
+            .kv_dim = kv_dim,
+        };
+        job.f.q = a->q;
+        job.f.out = (float *)(uintptr_t)a->out;
+        job.f.lse = (float *)(uintptr_t)a->lse;
+        job.f.k = cache_head(a->c, a->k_cache, a->dims, kv_head);
+        job.f.v = cache_head(a->c, a->v_cache, a->dims, kv_head);
+        a->c->ops->attention_backward(&job);
     }
 }
 
@@ -631,31 +887,52 @@ static void op_attention_backward(struct device *d, float *dq, float *dk, float 
                                   int R)
 {
     struct cpu *c = cpu_of(d);
-    int kv_dim = dims.kv_heads * dims.head_dim;
     check_attention(c, spans, n_spans, dims, R);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(d->threads)
-    for (int task = 0; task < n_spans * dims.kv_heads; task++) {
-        int s = task / dims.kv_heads, kv_head = task % dims.kv_heads;
-        const struct attn_span *span = &spans[s];
-        CHECK(span->own_pos == 0);
-        size_t column = (size_t)kv_head * (size_t)dims.head_dim;
-        size_t own = (size_t)span->q_row * (size_t)kv_dim + column;
-        struct attn_backward_job job = {
-            .f = attention_job(c, span, 1, dims, kv_head),
-            .dout = dout,
-            .dq = dq,
-            .dk = dk + own,
-            .dv = dv + own,
-            .dk_prefix = span->prefix_len ? dk_prefix[s] + column : NULL,
-            .dv_prefix = span->prefix_len ? dv_prefix[s] + column : NULL,
-            .kv_dim = kv_dim,
-        };
-        job.f.q = q;
-        job.f.out = (float *)(uintptr_t)out;
-        job.f.lse = (float *)(uintptr_t)lse;
-        job.f.k = cache_head(c, k_cache, dims, kv_head);
-        job.f.v = cache_head(c, v_cache, dims, kv_head);
-        c->ops->attention_backward(&job);
+    struct attention_backward_call call = {.c = c,
+                                           .dq = dq,
+                                           .dk = dk,
+                                           .dv = dv,
+                                           .dk_prefix = dk_prefix,
+                                           .dv_prefix = dv_prefix,
+                                           .dout = dout,
+                                           .q = q,
+                                           .k_cache = k_cache,
+                                           .v_cache = v_cache,
+                                           .out = out,
+                                           .lse = lse,
+                                           .spans = spans,
+                                           .dims = dims};
+    team_run(c->team, attention_backward_spans, &call, n_spans * dims.kv_heads, 1);
+}
+
+struct rope_backward_call {
+    const struct ops_kernels *ops;
+    float *dq, *dk;
+    const float *q, *k, *q_gain, *k_gain;
+    float eps;
+    const float *cos, *sin;
+    const int *positions;
+    struct attn_dims dims;
+};
+
+static void rope_backward_rows(void *context, int thread, int first, int end)
+{
+    const struct rope_backward_call *c = context;
+    int D = c->dims.head_dim, heads = c->dims.heads, kv_heads = c->dims.kv_heads;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t angle = (size_t)c->positions[r] * (size_t)(D / 2);
+        const float *cos = c->cos + angle, *sin = c->sin + angle;
+        for (int h = 0; h < heads; h++) {
+            size_t at = ((size_t)r * (size_t)heads + (size_t)h) * (size_t)D;
+            c->ops->head_rope_backward(c->dq + at, c->q_gain ? c->q + at : NULL, c->q_gain, c->eps,
+                                       cos, sin, D);
+        }
+        for (int h = 0; h < kv_heads; h++) {
+            size_t at = ((size_t)r * (size_t)kv_heads + (size_t)h) * (size_t)D;
+            c->ops->head_rope_backward(c->dk + at, c->k_gain ? c->k + at : NULL, c->k_gain, c->eps,
+                                       cos, sin, D);
+        }
     }
 }
 
@@ -664,32 +941,55 @@ static void op_qk_rope_backward(struct device *d, float *dq, float *dk, const fl
                                 const float *cos, const float *sin, const int *positions,
                                 struct attn_dims dims, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-    int D = dims.head_dim;
-#pragma omp parallel for num_threads(threads_for(d, R, (dims.heads + dims.kv_heads) * D))
-    for (int r = 0; r < R; r++) {
-        size_t angle = (size_t)positions[r] * (size_t)(D / 2);
-        for (int h = 0; h < dims.heads; h++) {
-            size_t at = ((size_t)r * (size_t)dims.heads + (size_t)h) * (size_t)D;
-            ops->head_rope_backward(dq + at, q_gain ? q + at : NULL, q_gain, eps, cos + angle,
-                                    sin + angle, D);
-        }
-        for (int h = 0; h < dims.kv_heads; h++) {
-            size_t at = ((size_t)r * (size_t)dims.kv_heads + (size_t)h) * (size_t)D;
-            ops->head_rope_backward(dk + at, k_gain ? k + at : NULL, k_gain, eps, cos + angle,
-                                    sin + angle, D);
-        }
+    struct rope_backward_call call = {cpu_of(d)->ops, dq,  dk,  q,   k,         q_gain,
+                                      k_gain,         eps, cos, sin, positions, dims};
+    run_rows(d, rope_backward_rows, &call, R, (dims.heads + dims.kv_heads) * dims.head_dim);
+}
+
+struct swiglu_backward_call {
+    const struct ops_kernels *ops;
+    float *dgate, *dup;
+    const float *dy, *gate, *up;
+    int width;
+};
+
+static void swiglu_backward_rows(void *context, int thread, int first, int end)
+{
+    const struct swiglu_backward_call *c = context;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        size_t at = (size_t)r * (size_t)c->width;
+        c->ops->swiglu_backward(c->dgate + at, c->dup + at, c->dy + at, c->gate + at, c->up + at,
+                                c->width);
     }
 }
 
 static void op_swiglu_backward(struct device *d, float *dgate, float *dup, const float *dy,
                                const float *gate, const float *up, int R, int I)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(threads_for(d, R, I))
-    for (int r = 0; r < R; r++) {
-        size_t at = (size_t)r * (size_t)I;
-        ops->swiglu_backward(dgate + at, dup + at, dy + at, gate + at, up + at, I);
+    struct swiglu_backward_call call = {cpu_of(d)->ops, dgate, dup, dy, gate, up, I};
+    run_rows(d, swiglu_backward_rows, &call, R, I);
+}
+
+struct logit_call {
+    const struct cpu *c;
+    const int *targets;
+    const float *dlogp, *logz;
+    float temperature;
+    int vocab;
+};
+
+/* Logits of a chunk become their gradients. */
+static void logit_rows(void *context, int thread, int first, int end)
+{
+    const struct logit_call *l = context;
+    const struct ops_kernels *ops = l->c->ops;
+    int V = l->vocab;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        float *z = l->c->logits + (size_t)r * (size_t)V;
+        (void)ops->log_sum_exp(z, l->temperature, V); /* leaves z = logit / temperature */
+        ops->logit_gradient(z, l->logz[r], l->targets[r], l->dlogp[r] / l->temperature, V);
     }
 }
 
@@ -703,13 +1003,8 @@ static void op_logprob_backward(struct device *d, float *dhidden, const float *h
     for (int at = 0; at < R; at += HEAD_ROWS) {
         int rows = chunk_of(R, at);
         head_logits(c, hidden + (size_t)at * H, head, rows);
-#pragma omp parallel for num_threads(d->threads)
-        for (int r = 0; r < rows; r++) {
-            float *z = c->logits + (size_t)r * (size_t)V;
-            (void)c->ops->log_sum_exp(z, temperature, V); /* leaves z = logit / temperature */
-            c->ops->logit_gradient(z, logz[at + r], targets[at + r], dlogp[at + r] / temperature,
-                                   V);
-        }
+        struct logit_call call = {c, targets + at, dlogp + at, logz + at, temperature, V};
+        run_rows(d, logit_rows, &call, rows, V);
         gemm_input(c->gemm, c->logits, V, rows, V);
         gemm_backward(c->gemm, dhidden + (size_t)at * H, (int)H, &head->packed, 1.0f, GEMM_SET);
     }
@@ -723,81 +1018,174 @@ static void op_weight_gradient(struct device *d, float *dw, const float *dy, con
     gemm_gradient(cpu_of(d)->gemm, dw, dy, N, x, K, R);
 }
 
+/* Columns of (R, width) in whole cache lines, as many as make a piece. Items are lines. */
+static void run_columns(struct device *d, team_body *body, void *call, int width, int R)
+{
+    int lines = (width + LANE_ALIGN - 1) / LANE_ALIGN;
+    size_t line = (size_t)R * LANE_ALIGN;
+    int grain = line < ROW_WORK ? (int)(ROW_WORK / line) : 1;
+    /* Few long pieces: each is a walk through all rows. */
+    int most = (lines + 4 * d->threads - 1) / (4 * d->threads);
+    team_run(cpu_of(d)->team, body, call, lines, max_int(grain, most));
+}
+
 struct columns {
     int first, count;
 };
 
-/* A thread's columns of `width`, in whole cache lines: none may be left to the last ones. */
-static struct columns my_columns(int width)
+static struct columns columns_of(int first, int end, int width)
 {
-    int lines = (width + LANE_ALIGN - 1) / LANE_ALIGN;
-    int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    int first = lines * thread / threads * LANE_ALIGN;
-    int end = lines * (thread + 1) / threads * LANE_ALIGN;
-    end = end < width ? end : width;
-    return (struct columns){first, end > first ? end - first : 0};
+    first *= LANE_ALIGN;
+    end *= LANE_ALIGN;
+    return (struct columns){first, (end < width ? end : width) - first};
+}
+
+struct bias_call {
+    const struct ops_kernels *ops;
+    float *db;
+    const float *dy;
+    int width, rows;
+};
+
+static void bias_columns(void *context, int thread, int first, int end)
+{
+    const struct bias_call *b = context;
+    struct columns c = columns_of(first, end, b->width);
+    (void)thread;
+    for (int r = 0; r < b->rows; r++)
+        b->ops->add(b->db + c.first, b->dy + (size_t)r * (size_t)b->width + c.first,
+                    (size_t)c.count);
 }
 
 static void op_bias_gradient(struct device *d, float *db, const float *dy, int N, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel num_threads(threads_for(d, R, N))
-    {
-        struct columns c = my_columns(N);
-        for (int r = 0; r < R; r++)
-            ops->add(db + c.first, dy + (size_t)r * (size_t)N + c.first, (size_t)c.count);
+    run_columns(d, bias_columns, &(struct bias_call){cpu_of(d)->ops, db, dy, N, R}, N, R);
+}
+
+struct gain_call {
+    const struct ops_kernels *ops;
+    float *dgain;
+    const float *dy, *x, *inv_rms;
+    int width, rows;
+};
+
+static void gain_columns(void *context, int thread, int first, int end)
+{
+    const struct gain_call *g = context;
+    struct columns c = columns_of(first, end, g->width);
+    (void)thread;
+    for (int r = 0; r < g->rows; r++) {
+        size_t at = (size_t)r * (size_t)g->width + (size_t)c.first;
+        g->ops->gain_gradient(g->dgain + c.first, g->dy + at, g->x + at, g->inv_rms[r], c.count);
     }
 }
 
 static void op_gain_gradient(struct device *d, float *dgain, const float *dy, const float *x,
                              const float *inv_rms, int R, int H)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel num_threads(threads_for(d, R, H))
-    {
-        struct columns c = my_columns(H);
-        for (int r = 0; r < R; r++) {
-            size_t at = (size_t)r * (size_t)H + (size_t)c.first;
-            ops->gain_gradient(dgain + c.first, dy + at, x + at, inv_rms[r], c.count);
+    struct gain_call call = {cpu_of(d)->ops, dgain, dy, x, inv_rms, H, R};
+    run_columns(d, gain_columns, &call, H, R);
+}
+
+struct head_gain_call {
+    const struct ops_kernels *ops;
+    float *gain[2];
+    const float *dx[2], *x[2];
+    float eps;
+    const float *cos, *sin;
+    const int *positions;
+    int heads[2], head_dim, rows;
+};
+
+/* The gains are shared by the heads, and a head's norm needs all of the head: an item is all
+ * queries (0) or all keys (1). */
+static void head_gain_sides(void *context, int thread, int first, int end)
+{
+    const struct head_gain_call *c = context;
+    int D = c->head_dim;
+    float back[ROW_BUFFER];
+    (void)thread;
+    for (int side = first; side < end; side++) {
+        for (int i = 0; i < c->rows * c->heads[side]; i++) {
+            size_t angle = (size_t)c->positions[i / c->heads[side]] * (size_t)(D / 2);
+            size_t at = (size_t)i * (size_t)D;
+            c->ops->head_gain_gradient(c->gain[side], back, c->dx[side] + at, c->x[side] + at,
+                                       c->eps, c->cos + angle, c->sin + angle, D);
         }
     }
 }
 
-/* The gains are shared by the heads, and a head's norm needs all of the head: one thread each. */
 static void op_qk_gain_gradient(struct device *d, float *dq_gain, float *dk_gain, const float *dq,
                                 const float *dk, const float *q, const float *k, float eps,
                                 const float *cos, const float *sin, const int *positions,
                                 struct attn_dims dims, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-    int D = dims.head_dim;
-    CHECK(D <= ROW_BUFFER);
-    bool alone = d->threads < 2 || threads_for(d, R, (dims.heads + dims.kv_heads) * D) < 2;
-#pragma omp parallel for num_threads(2) if (!alone)
-    for (int side = 0; side < 2; side++) {
-        int heads = side ? dims.kv_heads : dims.heads;
-        float *gain = side ? dk_gain : dq_gain, back[ROW_BUFFER];
-        const float *dx = side ? dk : dq, *x = side ? k : q;
-        for (int i = 0; i < R * heads; i++) {
-            size_t angle = (size_t)positions[i / heads] * (size_t)(D / 2);
-            size_t at = (size_t)i * (size_t)D;
-            ops->head_gain_gradient(gain, back, dx + at, x + at, eps, cos + angle, sin + angle, D);
-        }
+    CHECK(dims.head_dim <= ROW_BUFFER);
+    struct head_gain_call call = {.ops = cpu_of(d)->ops,
+                                  .gain = {dq_gain, dk_gain},
+                                  .dx = {dq, dk},
+                                  .x = {q, k},
+                                  .eps = eps,
+                                  .cos = cos,
+                                  .sin = sin,
+                                  .positions = positions,
+                                  .heads = {dims.heads, dims.kv_heads},
+                                  .head_dim = dims.head_dim,
+                                  .rows = R};
+    run_rows(d, head_gain_sides, &call, 2, R * dims.kv_heads * dims.head_dim);
+}
+
+struct embedding_gradient_call {
+    const struct ops_kernels *ops;
+    float *dtable;
+    const int *ids;
+    const float *dx;
+    int vocab, width, rows;
+};
+
+static void embedding_columns(void *context, int thread, int first, int end)
+{
+    const struct embedding_gradient_call *e = context;
+    struct columns c = columns_of(first, end, e->width);
+    (void)thread;
+    for (int r = 0; r < e->rows; r++) {
+        CHECK(e->ids[r] >= 0 && e->ids[r] < e->vocab);
+        e->ops->add(e->dtable + (size_t)e->ids[r] * (size_t)e->width + c.first,
+                    e->dx + (size_t)r * (size_t)e->width + c.first, (size_t)c.count);
     }
 }
 
 static void op_embedding_gradient(struct device *d, float *dtable, const int *ids, const float *dx,
                                   int vocab, int K, int R)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel num_threads(threads_for(d, R, K))
-    {
-        struct columns c = my_columns(K);
-        for (int r = 0; r < R; r++) {
-            CHECK(ids[r] >= 0 && ids[r] < vocab);
-            ops->add(dtable + (size_t)ids[r] * (size_t)K + c.first,
-                     dx + (size_t)r * (size_t)K + c.first, (size_t)c.count);
-        }
+    struct embedding_gradient_call call = {cpu_of(d)->ops, dtable, ids, dx, vocab, K, R};
+    run_columns(d, embedding_columns, &call, K, R);
+}
+
+struct head_call {
+    const struct cpu *c;
+    float *logp; /* or NULL */
+    bool gradient;
+    const int *targets;
+    const float *dlogp;
+    int vocab;
+};
+
+static void head_rows(void *context, int thread, int first, int end)
+{
+    const struct head_call *h = context;
+    const struct ops_kernels *ops = h->c->ops;
+    int V = h->vocab;
+    (void)thread;
+    for (int r = first; r < end; r++) {
+        float *z = h->c->logits + (size_t)r * (size_t)V;
+        int target = h->targets[r];
+        CHECK(target >= 0 && target < V);
+        float logz = ops->log_sum_exp(z, 1.0f, V);
+        if (h->logp)
+            h->logp[r] = z[target] - logz;
+        if (h->gradient)
+            ops->logit_gradient(z, logz, target, h->dlogp[r], V);
     }
 }
 
@@ -811,17 +1199,13 @@ static void op_head_gradient(struct device *d, float *logp, float *dhidden, floa
         int rows = chunk_of(R, at);
         const float *x = hidden + (size_t)at * (size_t)H;
         head_logits(c, x, head, rows);
-#pragma omp parallel for num_threads(threads_for(d, rows, V))
-        for (int r = 0; r < rows; r++) {
-            float *z = c->logits + (size_t)r * (size_t)V;
-            int target = targets[at + r];
-            CHECK(target >= 0 && target < V);
-            float logz = c->ops->log_sum_exp(z, 1.0f, V);
-            if (logp)
-                logp[at + r] = z[target] - logz;
-            if (dhidden || dhead)
-                c->ops->logit_gradient(z, logz, target, dlogp[at + r], V);
-        }
+        struct head_call call = {.c = c,
+                                 .logp = logp ? logp + at : NULL,
+                                 .gradient = dhidden || dhead,
+                                 .targets = targets + at,
+                                 .dlogp = dlogp ? dlogp + at : NULL,
+                                 .vocab = V};
+        run_rows(d, head_rows, &call, rows, V);
         if (dhead)
             gemm_gradient(c->gemm, dhead, c->logits, V, x, H, rows);
         if (dhidden) {
@@ -834,54 +1218,108 @@ static void op_head_gradient(struct device *d, float *logp, float *dhidden, floa
 
 /* --- vectors --- */
 
-static size_t piece_of(size_t n, size_t at)
+/* One call for all of them: which pointers are used is the body's business. */
+struct vector_call {
+    const struct ops_kernels *ops;
+    float *dst, *exp_avg, *exp_avg_sq;
+    const float *src;
+    float factor;
+    const struct adamw_params *params;
+    double *leaves;
+    size_t n;
+};
+
+/* Items of VECTOR_GRAIN elements (of SUM_BLOCK: leaves). */
+static void run_vector(struct device *d, team_body *body, struct vector_call *call)
 {
-    return n - at < VECTOR_GRAIN ? n - at : VECTOR_GRAIN;
+    size_t items = (call->n + VECTOR_GRAIN - 1) / VECTOR_GRAIN;
+    CHECK(items <= INT_MAX);
+    team_run(cpu_of(d)->team, body, call, (int)items, 1);
+}
+
+/* Where items [first, end) begin, and their elements. */
+static size_t vector_part(const struct vector_call *v, int first, int end, size_t *count)
+{
+    size_t at = (size_t)first * VECTOR_GRAIN, stop = (size_t)end * VECTOR_GRAIN;
+    *count = (stop < v->n ? stop : v->n) - at;
+    return at;
+}
+
+static void add_part(void *context, int thread, int first, int end)
+{
+    const struct vector_call *v = context;
+    size_t count, at = vector_part(v, first, end, &count);
+    (void)thread;
+    v->ops->add(v->dst + at, v->src + at, count);
 }
 
 static void op_add(struct device *d, float *dst, const float *src, size_t n)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(d->threads) if (n > VECTOR_GRAIN)
-    for (size_t at = 0; at < n; at += VECTOR_GRAIN)
-        ops->add(dst + at, src + at, piece_of(n, at));
+    run_vector(d, add_part,
+               &(struct vector_call){.ops = cpu_of(d)->ops, .dst = dst, .src = src, .n = n});
+}
+
+static void scale_part(void *context, int thread, int first, int end)
+{
+    const struct vector_call *v = context;
+    size_t count, at = vector_part(v, first, end, &count);
+    (void)thread;
+    v->ops->scale(v->dst + at, v->factor, count);
 }
 
 static void op_scale(struct device *d, float *x, float factor, size_t n)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(d->threads) if (n > VECTOR_GRAIN)
-    for (size_t at = 0; at < n; at += VECTOR_GRAIN)
-        ops->scale(x + at, factor, piece_of(n, at));
+    run_vector(d, scale_part,
+               &(struct vector_call){.ops = cpu_of(d)->ops, .dst = x, .factor = factor, .n = n});
+}
+
+static void sum_leaves(void *context, int thread, int first, int end)
+{
+    const struct vector_call *v = context;
+    (void)thread;
+    for (int i = first; i < end; i++) {
+        size_t at = (size_t)i * SUM_BLOCK, left = v->n - at;
+        v->leaves[i] = v->ops->sum_squares(v->src + at, left < SUM_BLOCK ? left : SUM_BLOCK);
+    }
 }
 
 /* Leaves of SUM_BLOCK elements, added in order: a fixed shape whatever the threads. */
 static double op_sum_squares(struct device *d, const float *x, size_t n)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
     enum { LEAVES = 1024 };
-    double total = 0;
-    for (size_t at = 0; at < n; at += (size_t)LEAVES * SUM_BLOCK) {
-        double leaf[LEAVES] = {0};
-#pragma omp parallel for num_threads(d->threads) if (n > VECTOR_GRAIN)
-        for (int i = 0; i < LEAVES; i++) {
-            size_t from = at + (size_t)i * SUM_BLOCK;
-            if (from < n)
-                leaf[i] = ops->sum_squares(x + from, n - from < SUM_BLOCK ? n - from : SUM_BLOCK);
-        }
-        for (int i = 0; i < LEAVES; i++)
-            total += leaf[i];
+    const size_t most = (size_t)LEAVES * SUM_BLOCK;
+    double total = 0, leaves[LEAVES];
+    for (size_t at = 0; at < n; at += most) {
+        size_t count = n - at < most ? n - at : most;
+        int used = (int)((count + SUM_BLOCK - 1) / SUM_BLOCK);
+        struct vector_call call = {
+            .ops = cpu_of(d)->ops, .src = x + at, .leaves = leaves, .n = count};
+        team_run(cpu_of(d)->team, sum_leaves, &call, used, VECTOR_GRAIN / SUM_BLOCK);
+        for (int i = 0; i < used; i++)
+            total += leaves[i];
     }
     return total;
+}
+
+static void adamw_part(void *context, int thread, int first, int end)
+{
+    const struct vector_call *v = context;
+    size_t count, at = vector_part(v, first, end, &count);
+    (void)thread;
+    v->ops->adamw(v->dst + at, v->exp_avg + at, v->exp_avg_sq + at, v->src + at, v->params, count);
 }
 
 static void op_adamw(struct device *d, float *param, float *exp_avg, float *exp_avg_sq,
                      const float *grad, const struct adamw_params *p, size_t n)
 {
-    const struct ops_kernels *ops = cpu_of(d)->ops;
-#pragma omp parallel for num_threads(d->threads) if (n > VECTOR_GRAIN)
-    for (size_t at = 0; at < n; at += VECTOR_GRAIN)
-        ops->adamw(param + at, exp_avg + at, exp_avg_sq + at, grad + at, p, piece_of(n, at));
+    run_vector(d, adamw_part,
+               &(struct vector_call){.ops = cpu_of(d)->ops,
+                                     .dst = param,
+                                     .exp_avg = exp_avg,
+                                     .exp_avg_sq = exp_avg_sq,
+                                     .src = grad,
+                                     .params = p,
+                                     .n = n});
 }
 
 static const struct backend cpu_backend = {
@@ -931,23 +1369,21 @@ static const struct backend cpu_backend = {
 int cpu_open(struct device **out, const struct device_options *options, struct err *err)
 {
     *out = NULL;
-    int cores = omp_get_num_procs();
-    int threads = options->threads > 0 ? options->threads : cores;
-    if (options->threads < 0 || threads > 1024)
+    if (options->threads < 0 || options->threads > 1024)
         return err_set(err, ERR_USAGE, "--threads", "%d threads: expected 0 (all cores) to 1024",
                        options->threads);
     struct cpu *c = mem_calloc(1, sizeof *c);
     if (!c)
         return err_no_memory(err, "the CPU device", sizeof *c);
-    int status = gemm_open(&c->gemm, options->isa, options->precision, threads, err);
+    int status = gemm_open(&c->gemm, options->isa, options->precision, options->threads, err);
     if (status) {
         mem_free(c);
         return status;
     }
-    omp_set_dynamic(0);
+    c->team = gemm_team(c->gemm);
     c->base.ops = &cpu_backend;
     c->base.precision = options->precision;
-    c->base.threads = threads;
+    c->base.threads = team_threads(c->team);
     snprintf(c->base.isa, sizeof c->base.isa, "%s", gemm_isa(c->gemm));
     c->ops = isa_find(c->base.isa)->ops;
     *out = &c->base;

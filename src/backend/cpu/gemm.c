@@ -6,7 +6,7 @@
  * thread's buffer, `group` panels × `k_block` at a time; the cost is shared by all rows of X.
  *
  * Order of the loops (after Goto and van de Geijn, "Anatomy of High-Performance Matrix
- * Multiplication", 2008), for each thread's rectangle of panels × row blocks:
+ * Multiplication", 2008), for each rectangle of panels × row blocks that a thread takes:
  *
  *   up to CHUNK_ROWS rows            bounds the buffer of sums
  *     a group of panels
@@ -18,9 +18,9 @@
  * changes no bit; after the last one they are scaled and written to the caller's matrix. Which
  * elements are computed together depends on M, what is computed for each does not.
  *
- * Threads divide panels first, then rows (a LoRA matrix has one panel only), never the reduced
- * dimension. */
-#include <omp.h>
+ * Threads divide panels and rows, never the reduced dimension. They take a product piece by piece
+ * (base/team.h): a few pieces more than there are threads, so that one that is late holds up
+ * little, and whole groups of panels × CHUNK_ROWS where there are enough of these. */
 #include <string.h>
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_kernel.h"
@@ -28,20 +28,22 @@
 #include "backend/cpu/isa.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/team.h"
 
 enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
-    SERIAL_WORK = 2000000, /* multiplications that are not worth waking threads for (10 to 40 µs) */
-    SERIAL_COPIES = 65536, /* the same for elements laid out */
-    GRADIENT_ROWS = 256    /* rows of both operands laid out together: X's stay in the second-level
-                              cache, Y's beside a panel of X in the first */
+    PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
+    PIECE_COPIES = 16384, /* the same for elements laid out */
+    PIECES = 8,           /* of a product a thread, where it is large enough */
+    GRADIENT_ROWS = 256   /* rows of both operands laid out together: X's stay in the second-level
+                             cache, Y's beside a panel of X in the first */
 };
 
 struct gemm {
     const struct gemm_kernel *kernel;
     const struct gemm_kernel *f32; /* the instruction set's f32 kernel, for gradients of weights */
-    int threads;
+    struct team *team;
     char *x; /* the input, laid out for the kernel */
     size_t x_bytes;
     char *scratch;        /* per thread: sums, then transposed panels; or a gradient's operands */
@@ -59,6 +61,8 @@ struct job {
     int ldy, columns; /* of the result */
     float alpha;
     enum gemm_mode mode;
+    /* Pieces: `across` times `unit` panels, beside each `chunk` row blocks. */
+    int panels, unit, across, chunk;
 };
 
 static int round_up(int value, int step)
@@ -188,19 +192,21 @@ static void fill_row_f32(float *panel, const struct packed *p, const void *host,
     }
 }
 
+void packed_fill_panels(struct packed *p, const void *host, enum weight_dtype dtype, int first,
+                        int end)
+{
+    for (int n = first * GEMM_PANEL; n < end * GEMM_PANEL; n++) {
+        void *panel = (char *)p->data + n / GEMM_PANEL * panel_bytes(p);
+        if (p->precision == PRECISION_BF16)
+            fill_row_bf16(panel, p, host, dtype, n);
+        else
+            fill_row_f32(panel, p, host, dtype, n);
+    }
+}
+
 void packed_fill(struct packed *p, const void *host, enum weight_dtype dtype)
 {
-    /* Panels are independent and each is written by one thread, so threads cannot change a bit. */
-#pragma omp parallel for schedule(static) if ((size_t)p->n * p->k > 1u << 20)
-    for (int first = 0; first < p->n_padded; first += GEMM_PANEL) {
-        void *panel = (char *)p->data + first / GEMM_PANEL * panel_bytes(p);
-        for (int n = first; n < first + GEMM_PANEL; n++) {
-            if (p->precision == PRECISION_BF16)
-                fill_row_bf16(panel, p, host, dtype, n);
-            else
-                fill_row_f32(panel, p, host, dtype, n);
-        }
-    }
+    packed_fill_panels(p, host, dtype, 0, p->n_padded / GEMM_PANEL);
 }
 
 void packed_row(float *out, const struct packed *p, int row)
@@ -270,13 +276,17 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
     if (!g)
         return err_no_memory(err, "matrix products", sizeof *g);
     g->kernel = kernel;
-    g->threads = threads > 0 ? threads : omp_get_num_procs();
+    int status = team_open(&g->team, threads, err);
+    if (status) {
+        gemm_close(g);
+        return status;
+    }
     g->f32 = isa_find(kernel->isa)->f32;
     g->scratch_bytes =
         max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
-    g->scratch = mem_alloc_aligned(g->threads * g->scratch_bytes);
+    size_t wanted = team_threads(g->team) * g->scratch_bytes;
+    g->scratch = mem_alloc_aligned(wanted);
     if (!g->scratch) {
-        size_t wanted = g->threads * g->scratch_bytes;
         gemm_close(g);
         return err_no_memory(err, "matrix products' scratch", wanted);
     }
@@ -308,6 +318,7 @@ void gemm_close(struct gemm *g)
 {
     if (!g)
         return;
+    team_close(g->team);
     mem_free_aligned(g->x);
     mem_free_aligned(g->scratch);
     mem_free(g);
@@ -316,6 +327,11 @@ void gemm_close(struct gemm *g)
 const char *gemm_isa(const struct gemm *g)
 {
     return g->kernel->isa;
+}
+
+struct team *gemm_team(struct gemm *g)
+{
+    return g->team;
 }
 
 static int padded_k(const struct gemm_kernel *kernel, int k)
@@ -335,7 +351,7 @@ static size_t input_bytes(const struct gemm_kernel *kernel, int m, int k)
 
 size_t gemm_scratch_bytes(const struct gemm *g, int max_rows, int max_dim)
 {
-    return input_bytes(g->kernel, max_rows, max_dim) + g->threads * g->scratch_bytes;
+    return input_bytes(g->kernel, max_rows, max_dim) + team_threads(g->team) * g->scratch_bytes;
 }
 
 int gemm_reserve(struct gemm *g, int max_rows, int max_dim, struct err *err)
@@ -383,6 +399,24 @@ static size_t k_offset(const struct gemm_kernel *kernel, int rows, int k)
     return (size_t)k * kernel->row_step * sizeof(uint16_t);
 }
 
+struct layout {
+    const struct gemm *g;
+    const float *x;
+    int ldx;
+};
+
+static void lay_out_blocks(void *context, int thread, int first, int end)
+{
+    const struct layout *l = context;
+    const struct gemm *g = l->g;
+    (void)thread;
+    for (int b = first; b < end; b++) {
+        int start = block_start(g, b), rows = block_start(g, b + 1) - start;
+        g->kernel->lay_out(block_data(g, b), l->x + (size_t)start * l->ldx, l->ldx, rows, g->k,
+                           g->k_padded);
+    }
+}
+
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
 {
     CHECK(M >= 1 && K >= 1 && ldx >= K);
@@ -391,12 +425,9 @@ void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
     g->k = K;
     g->k_padded = padded_k(g->kernel, K);
     g->blocks = (M + g->kernel->rows - 1) / g->kernel->rows;
-#pragma omp parallel for num_threads(g->threads)                                                   \
-    schedule(static) if ((size_t)M * K > SERIAL_COPIES && g->blocks > 1)
-    for (int b = 0; b < g->blocks; b++) {
-        int start = block_start(g, b), rows = block_start(g, b + 1) - start;
-        g->kernel->lay_out(block_data(g, b), x + (size_t)start * ldx, ldx, rows, K, g->k_padded);
-    }
+    int grain = PIECE_COPIES / (min_int(K, PIECE_COPIES) * min_int(M, g->kernel->rows));
+    team_run(g->team, lay_out_blocks, &(struct layout){g, x, ldx}, g->blocks,
+             grain > 1 ? grain : 1);
 }
 
 /* --- the product --- */
@@ -498,7 +529,7 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
                 pass.w_stride = panel_bytes(job->w);
                 if (k0 + pass.k < g->k_padded)
                     pass.next = packed_at(job->w, p, k0 + pass.k);
-                else if (p + pass.panels < panel_end)
+                else if (p + pass.panels < job->panels)
                     pass.next = packed_at(job->w, p + pass.panels, 0);
             }
             run_pass(job, &pass, block, block_end, sums);
@@ -506,36 +537,54 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     }
 }
 
-/* Part `part` of `parts` of a range of `count`. */
-static int share(int count, int part, int parts)
+/* Pieces [first, end): of a row of pieces, the panels from left to right. */
+static void run_pieces(void *context, int thread, int first, int end)
 {
-    return (int)((long long)count * part / parts);
+    const struct job *job = context;
+    const struct gemm *g = job->g;
+    if (g->kernel->begin)
+        g->kernel->begin();
+    for (int piece = first; piece < end; piece++) {
+        int panel = piece % job->across * job->unit, block = piece / job->across * job->chunk;
+        run_rows(job, panel, min_int(panel + job->unit, job->panels), block,
+                 min_int(block + job->chunk, g->blocks), g->scratch + thread * g->scratch_bytes);
+    }
+    if (g->kernel->end)
+        g->kernel->end();
 }
 
-static void run(const struct job *job)
+static int divide_up(int value, int by)
+{
+    return (value + by - 1) / by;
+}
+
+/* Cuts the product into `wanted` pieces or some more: groups of panels narrower than the kernel
+ * likes, in whole tiles; then, where there are few panels (a LoRA matrix has one), fewer rows, but
+ * not too few, as each chunk of rows transposes W again. */
+static void cut(struct job *job, int wanted)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    int panels = (job->columns + GEMM_PANEL - 1) / GEMM_PANEL;
-    int across = min_int(g->threads, panels), down = min_int(g->threads / across, g->blocks);
-    size_t work = (size_t)g->m * g->k * job->columns;
-    int chunk = CHUNK_ROWS / kernel->rows;
-#pragma omp parallel num_threads(g->threads) if (work > SERIAL_WORK)
-    {
-        char *scratch = g->scratch + omp_get_thread_num() * g->scratch_bytes;
-        if (kernel->begin)
-            kernel->begin();
-        /* A loop, because OpenMP may give fewer threads than asked for. */
-        for (int part = omp_get_thread_num(); part < across * down; part += omp_get_num_threads()) {
-            int column = part % across, row = part / across;
-            int block = share(g->blocks, row, down), block_end = share(g->blocks, row + 1, down);
-            for (; block < block_end; block += chunk)
-                run_rows(job, share(panels, column, across), share(panels, column + 1, across),
-                         block, min_int(block + chunk, block_end), scratch);
-        }
-        if (kernel->end)
-            kernel->end();
-    }
+    int threads = team_threads(g->team), step = kernel->panels(block_start(g, 1));
+    job->chunk = CHUNK_ROWS / kernel->rows;
+    int down = divide_up(g->blocks, job->chunk);
+    int unit = (int)((long long)job->panels * down / wanted) / step * step;
+    job->unit = min_int(unit > step ? unit : step, kernel->group);
+    job->across = divide_up(job->panels, job->unit);
+    int more = min_int(divide_up(wanted, job->across), 2 * threads);
+    if (more > down)
+        job->chunk = divide_up(g->blocks, more);
+}
+
+static void run(struct job *job)
+{
+    const struct gemm *g = job->g;
+    job->panels = divide_up(job->columns, GEMM_PANEL);
+    size_t worth = (size_t)g->m * g->k * job->columns / PIECE_WORK;
+    int most = team_threads(g->team) > 1 ? PIECES * team_threads(g->team) : 1;
+    cut(job, worth >= (size_t)most ? most : worth > 1 ? (int)worth : 1);
+    int pieces = job->across * divide_up(g->blocks, job->chunk);
+    team_run(g->team, run_pieces, job, pieces, worth > 1 ? 1 : pieces);
 }
 
 static void check_product(const struct gemm *g, const struct packed *w, int ld, int reduced,
@@ -580,10 +629,12 @@ void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, fl
  * operands are laid out some rows at a time, and the sums rest in dW itself in between. */
 
 struct gradient {
+    const struct gemm *g;
     const struct gemm_kernel *kernel;
     float *dw;
     const float *y, *x;
-    int n, k;
+    int n, k, all;  /* all: the rows */
+    bool across;    /* items are panels, not blocks of dW's rows */
     int row0, rows; /* laid out now */
 };
 
@@ -681,6 +732,16 @@ static void gradient_part(struct gradient *j, int n, int n_end, int panel, int p
     }
 }
 
+static void gradient_items(void *context, int thread, int first, int end)
+{
+    struct gradient j = *(const struct gradient *)context;
+    int rows = j.kernel->rows;
+    int n = j.across ? 0 : first * rows, n_end = j.across ? j.n : min_int(end * rows, j.n);
+    int panel = j.across ? first : 0, panel_end = j.across ? end : divide_up(j.k, GEMM_PANEL);
+    gradient_part(&j, n, n_end, panel, panel_end, j.all,
+                  (float *)(j.g->scratch + thread * j.g->scratch_bytes));
+}
+
 void gemm_gradient(struct gemm *g, float *dw, const float *y, int N, const float *x, int K, int R)
 {
     CHECK(N >= 1 && K >= 1 && R >= 1);
@@ -688,16 +749,17 @@ void gemm_gradient(struct gemm *g, float *dw, const float *y, int N, const float
     int blocks = (N + kernel->rows - 1) / kernel->rows, panels = (K + GEMM_PANEL - 1) / GEMM_PANEL;
     /* The longer side is divided: what the threads lay out twice is the shorter one. */
     bool across = K > N;
-    size_t work = (size_t)R * N * K;
-#pragma omp parallel num_threads(g->threads) if (work > SERIAL_WORK)
-    {
-        int part = omp_get_thread_num(), parts = omp_get_num_threads();
-        struct gradient j = {.kernel = kernel, .dw = dw, .y = y, .x = x, .n = N, .k = K};
-        int n = across ? 0 : share(blocks, part, parts) * kernel->rows;
-        int n_end = across ? N : min_int(share(blocks, part + 1, parts) * kernel->rows, N);
-        int panel = across ? share(panels, part, parts) : 0;
-        int panel_end = across ? share(panels, part + 1, parts) : panels;
-        gradient_part(&j, n, n_end, panel, panel_end, R,
-                      (float *)(g->scratch + part * g->scratch_bytes));
-    }
+    struct gradient j = {.g = g,
+                         .kernel = kernel,
+                         .dw = dw,
+                         .y = y,
+                         .x = x,
+                         .n = N,
+                         .k = K,
+                         .all = R,
+                         .across = across};
+    int items = across ? panels : blocks;
+    int grain = divide_up(items, PIECES / 2 * team_threads(g->team));
+    bool small = (size_t)R * N * K / PIECE_WORK <= 1;
+    team_run(g->team, gradient_items, &j, items, small ? items : grain);
 }

@@ -39,6 +39,9 @@ size_t packed_bytes(enum precision precision, int n, int k);
 void packed_init(struct packed *p, enum precision precision, int n, int k, void *data);
 /* Fills a packed weight from a host matrix (n, k), row-major, leading dimension k. */
 void packed_fill(struct packed *p, const void *host, enum weight_dtype dtype);
+/* Its panels [first, end) of n_padded / GEMM_PANEL, for threads to divide. */
+void packed_fill_panels(struct packed *p, const void *host, enum weight_dtype dtype, int first,
+                        int end);
 /* Row `row` of the matrix, as f32 (k values): the embedding table is a packed weight too. */
 void packed_row(float *out, const struct packed *p, int row);
 
@@ -47,6 +50,7 @@ void packed_row(float *out, const struct packed *p, int row);
 int gemm_open(struct gemm **out, const char *isa, enum precision precision, int threads,
               struct err *err);
 const char *gemm_isa(const struct gemm *g); /* the one chosen, e.g. "avx2" */
+struct team *gemm_team(struct gemm *g);     /* its threads, for whatever stands beside products */
 void gemm_close(struct gemm *g);
 /* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes
  * into gemm_input); nothing is allocated later. May be called again to grow. */

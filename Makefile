@@ -145,9 +145,13 @@ EMULATED := $(foreach isa,avx2 avx512 avx512bf16 amx,$(BUILD)/emulated/gemm_$(is
 $(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
+$(BUILD)/emulated/%.o: src/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
+$(BUILD)/tests/bench/test_probe: $(BUILD)/emulated/probe_amx.o
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
--include $(EMULATED:.o=.d)
+-include $(EMULATED:.o=.d) $(BUILD)/emulated/probe_amx.d
 
 # Planted faults: programs in which the functions of tests/faults/wrapped are those of faults.c. Test
 # programs that must turn red are linked a second time with them.

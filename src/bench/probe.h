@@ -48,8 +48,14 @@ double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads
 /* The best over prefetch distances, of a fresh block of so many bytes in huge pages. */
 int probe_best_read_rate(double *rate, size_t bytes, int threads, struct err *err);
 
+/* The emulated build (tests) holds the AMX tile once more under another name. */
+#ifdef GRPO_EMULATE_ISA
+#define PROBE_NAME(name) emulated_##name
+#else
+#define PROBE_NAME(name) name
+#endif
 extern const struct probe_kernel probe_c_f32;
-extern const struct probe_kernel probe_avx2_f32, probe_avx512_f32;
-extern const struct probe_kernel probe_avx512bf16_bf16, probe_amx_bf16;
+extern const struct probe_kernel probe_avx2_f32, probe_avx512_f32, probe_avx512bf16_bf16;
+extern const struct probe_kernel PROBE_NAME(probe_amx_bf16);
 
 #endif

@@ -1,8 +1,9 @@
 /* probe_amx.c: the probe's tile for AMX: 2 × 2 sums, 2 registers of A and 2 of B: four products for
  * four loads. */
 #include <string.h>
-#include "backend/cpu/intrin.h"
 #include "bench/probe.h"
+
+#include "backend/cpu/intrin.h" /* last: emulated, it defines I, which backend.h has as a name */
 
 enum { SIDE = 16, TILE_BYTES = 1024, ROW_BYTES = 64, K_STEP = 32, LINE = 64 };
 
@@ -59,12 +60,12 @@ static void tile(float *c, int ldc, const void *a_block, const void *b_panel, in
     _tile_stored(3, c2 + SIDE, row);
 }
 
-const struct probe_kernel probe_amx_bf16 = {.isa = "amx",
-                                            .precision = PRECISION_BF16,
-                                            .rows = 2 * SIDE,
-                                            .columns = 2 * SIDE,
-                                            .k_step = K_STEP,
-                                            .tiled = true,
-                                            .tile = tile,
-                                            .begin = begin,
-                                            .end = end};
+const struct probe_kernel PROBE_NAME(probe_amx_bf16) = {.isa = "amx",
+                                                        .precision = PRECISION_BF16,
+                                                        .rows = 2 * SIDE,
+                                                        .columns = 2 * SIDE,
+                                                        .k_step = K_STEP,
+                                                        .tiled = true,
+                                                        .tile = tile,
+                                                        .begin = begin,
+                                                        .end = end};

@@ -7,7 +7,7 @@
 #include "reward/line.h"
 
 static const char *const reward_names[] = {"extraction", "sql_qa_v2", "insights", "push"};
-enum { N_REWARDS = sizeof reward_names / sizeof reward_names[0], MAX_ROWS = 1000, TIMES = 20 };
+enum { N_REWARDS = sizeof reward_names / sizeof reward_names[0], MAX_ROWS = 1000, TIMES = 10 };
 
 /* --- tokenizer --- */
 

@@ -7,7 +7,7 @@
 #include "limit.h"
 #include "bench/probe.h"
 
-static const int rows[] = {32, 128, 512, 2048}, groups[] = {64, 128, 256};
+static const int rows[] = {32, 128, 512}, groups[] = {64, 128, 256};
 static const int shapes[][2] = {{3072, 1024}, {1024, 3072}, {2048, 1024}, {32768, 1024}};
 #define LENGTH(array) (int)(sizeof(array) / sizeof((array)[0]))
 

@@ -181,6 +181,13 @@ static int prepare(struct bench *b, const struct bench_shape *shape, struct err 
     return status ? status : open_setup(b, err);
 }
 
+static const struct {
+    enum bench_part part;
+    int (*lines)(struct bench *b, struct err *err);
+} parts[] = {{BENCH_TEXT, bench_text_lines},
+             {BENCH_ENGINE, bench_engine_lines},
+             {BENCH_STEP, bench_step_lines}};
+
 int bench_run(struct bench *b, const struct bench_shape *shape, const char *model_folder,
               struct err *err)
 {
@@ -190,12 +197,9 @@ int bench_run(struct bench *b, const struct bench_shape *shape, const char *mode
     b->recipe = NULL;
     choose_sizes(b, shape);
     int status = prepare(b, shape, err);
-    if (!status)
-        status = bench_text_lines(b, err);
-    if (!status)
-        status = bench_engine_lines(b, err);
-    if (!status)
-        status = bench_step_lines(b, err);
+    for (size_t i = 0; i < ARRAY_LENGTH(parts) && !status; i++)
+        if (b->o->part == BENCH_ALL || b->o->part == parts[i].part)
+            status = parts[i].lines(b, err);
     setup_close(&b->setup);
     recipe_free(b->recipe);
     bench_weights_free(&b->weights);

@@ -18,11 +18,15 @@
 #include "bench/shape.h"
 #include "train/setup.h"
 
+/* Which lines: all, or those of one kind. */
+enum bench_part { BENCH_ALL, BENCH_TEXT, BENCH_ENGINE, BENCH_STEP };
+
 struct bench_options {
     struct device *device;
     struct bench_sizes sizes; /* 0: the shape's own */
     int repeats;
     bool quick;
+    enum bench_part part;
     double memory_gib;   /* of the step's plan; 0: as a recipe that does not say */
     const char *scratch; /* folder in which a temporary one is made */
 };
@@ -50,7 +54,7 @@ int bench_begin(struct bench *b, const struct bench_options *o, struct err *err)
 int bench_run(struct bench *b, const struct bench_shape *shape, const char *model_folder,
               struct err *err);
 
-/* Its parts. */
+/* Its parts: tokenizer and rewards; prefill to score; rollout to checkpoint. */
 int bench_text_lines(struct bench *b, struct err *err);
 int bench_engine_lines(struct bench *b, struct err *err);
 int bench_step_lines(struct bench *b, struct err *err);

@@ -13,6 +13,7 @@
 
 struct bench_command {
     int shape; /* index into shape_names */
+    int part;  /* enum bench_part */
     const char *model, *reference, *scratch;
     bool quick;
     int repeats, prompt, completion, generations, decoded;
@@ -22,6 +23,7 @@ struct bench_command {
 /* In the order of bench_shapes; the last one is all of them. */
 static const char *const shape_names[] = {"builtin", "smollm2-135m", "tucano2-0.5b", "all", NULL};
 enum { ALL_SHAPES = 3 };
+static const char *const part_names[] = {"all", "text", "engine", "step", NULL};
 
 static const char how_counted[] =
     "operations (a multiply-add is two) of the products with weights, adapter, attention and LM "
@@ -144,6 +146,7 @@ static int run(const struct common *common, const void *options, struct err *err
         .sizes = {c->prompt, c->completion, c->generations, c->decoded},
         .repeats = c->repeats,
         .quick = c->quick,
+        .part = (enum bench_part)c->part,
         .memory_gib = c->memory_gib,
         .scratch = c->scratch,
     };
@@ -176,6 +179,9 @@ static const struct arg args[] = {
      "A model folder with tokenizer instead of a standard shape."},
     {"quick", ARG_FLAG, AT(quick), 0, 0, NULL, NULL, NULL,
      "Short prompts and completions: well under a minute with the smallest shape."},
+    {"part", ARG_CHOICE, AT(part), 0, 0, part_names, "all", "NAME",
+     "Only some lines: text (tokenizer, rewards), engine (prefill, decoding, scoring) or step "
+     "(rollout, gradient, optimizer, step, checkpoint)."},
     {"repeats", ARG_INT, AT(repeats), 1, BENCH_MAX_REPEATS, NULL, "5", "N",
      "Times each part is measured, after a warm-up; the median counts."},
     {"prompt-tokens", ARG_INT, AT(prompt), 2, 1 << 20, NULL, NULL, "N", "Tokens of a prompt."},

@@ -119,6 +119,25 @@ static void text_of_a_model(void **state)
     shell("! ls -d '%s'/grpo-bench-* 2>/dev/null", folder);
 }
 
+/* The lines of each part, together, are all lines. */
+static void parts(void **state)
+{
+    (void)state;
+    static const char *const part[] = {"text", "engine", "step"};
+    size_t next = 0;
+    for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
+        char arguments[1024];
+        snprintf(arguments, sizeof arguments, SMALL "--json --part %s", "%s", part[p]);
+        assert_int_equal(grpo(arguments), 0);
+        json_t *run = json_line(in_folder(folder, "out"), 0);
+        const json_t *phases = json_object_get(run, "phases");
+        for (size_t i = 0; i < json_array_size(phases); i++)
+            check_phase(json_array_get(phases, i), names[next++]);
+        json_decref(run);
+    }
+    assert_int_equal(next, N_NAMES);
+}
+
 /* All times of the stored run, multiplied. */
 static void store_scaled(const char *name, double factor)
 {
@@ -197,8 +216,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_lines),      cmocka_unit_test(step_is_its_parts),
-        cmocka_unit_test(text_of_a_model), cmocka_unit_test(reference),
-        cmocka_unit_test(usage),
+        cmocka_unit_test(text_of_a_model), cmocka_unit_test(parts),
+        cmocka_unit_test(reference),       cmocka_unit_test(usage),
     };
     (void)argc;
     snprintf(binary, sizeof binary, "%s", argv[0]);

@@ -164,7 +164,7 @@ static int make_folder(struct bench *b, struct err *err)
 
 static int prepare(struct bench *b, const struct bench_shape *shape, struct err *err)
 {
-    struct hf_config config;
+    struct hf_config config = {0};
     int status = make_folder(b, err);
     if (!status && shape)
         status = bench_shape_folder(shape, b->folder, err);

@@ -16,14 +16,22 @@ int bench_begin(struct bench *b, const struct bench_options *o, struct err *err)
 {
     *b = (struct bench){.o = o};
     log_info("bench: what the machine can do");
-    int status = machine_measure(&b->machine, o->device, o->quick, err);
-    b->rates = machine_rates(&b->machine);
+    return machine_measure(&b->machine, o->device, o->quick, err);
+}
+
+int bench_end(struct bench *b, struct err *err)
+{
+    log_info("bench: what the machine can do, again");
+    int status = machine_measure_again(&b->machine, b->o->device, b->o->quick, err);
+    struct count_rates rates = machine_rates(&b->machine);
+    if (!status)
+        bench_floors(&b->lines, &rates);
     return status;
 }
 
 void bench_known(struct bench *b, const char *name, double *seconds, const struct bench_work *w)
 {
-    bench_add(&b->lines, b->name, name, seconds, b->o->repeats, w, &b->rates);
+    bench_add(&b->lines, b->name, name, seconds, b->o->repeats, w);
 }
 
 int bench_repeat(struct bench *b, const char *name, bench_once *once, void *context,

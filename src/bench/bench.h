@@ -34,7 +34,6 @@ struct bench_options {
 struct bench {
     const struct bench_options *o;
     struct machine machine;
-    struct count_rates rates;
     struct bench_lines lines;
     /* of the shape at hand */
     const char *name;  /* as lines have it */
@@ -53,6 +52,9 @@ int bench_begin(struct bench *b, const struct bench_options *o, struct err *err)
  * folder is removed, also after an error. ERR_INTERRUPTED after a signal. */
 int bench_run(struct bench *b, const struct bench_shape *shape, const char *model_folder,
               struct err *err);
+
+/* Measures the machine once more: the floors are made with the better of the two. */
+int bench_end(struct bench *b, struct err *err);
 
 /* Its parts: tokenizer and rewards; prefill to score; rollout to checkpoint. */
 int bench_text_lines(struct bench *b, struct err *err);

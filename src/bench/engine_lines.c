@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "bench/bench.h"
@@ -128,7 +129,7 @@ static int decode(struct engine *e, struct err *err)
                                               .key = {.seed = 1, .row = (uint64_t)g},
                                               .out = e->completions + g * c->per_group};
     e->first = e->end = 0;
-    return rollout_run(e->rollout, e->a, &options, e->groups, c->groups, NULL, err);
+    return rollout_run(e->rollout, e->a, &options, e->groups, c->groups, interrupt_requested, err);
 }
 
 static int prefill_once(void *context, double *seconds, struct err *err)

@@ -11,25 +11,39 @@ static int ascending(const void *a, const void *b)
 }
 
 void bench_add(struct bench_lines *l, const char *shape, const char *name, double *seconds,
-               int repeats, const struct bench_work *w, const struct count_rates *r)
+               int repeats, const struct bench_work *w)
 {
     CHECK(l->n < BENCH_MAX_LINES && repeats > 0);
     struct bench_line *line = &l->line[l->n++];
-    *line = (struct bench_line){.repeats = repeats, .items = w->items, .unit = w->unit};
+    *line = (struct bench_line){.repeats = repeats, .work = *w};
     snprintf(line->shape, sizeof line->shape, "%s", shape);
     snprintf(line->name, sizeof line->name, "%s", name);
     qsort(seconds, (size_t)repeats, sizeof *seconds, ascending);
     line->seconds = (seconds[(repeats - 1) / 2] + seconds[repeats / 2]) / 2;
     line->spread = (seconds[repeats - 1] - seconds[0]) / line->seconds;
-    double memory = 0;
     for (int i = 0; i < w->n; i++) {
-        double floor = count_floor(&w->part[i], r);
         line->operations += w->part[i].operations;
         line->bytes += w->part[i].bytes;
+    }
+}
+
+static void set_floor(struct bench_line *line, const struct count_rates *r)
+{
+    double memory = 0;
+    line->floor = 0;
+    for (int i = 0; i < line->work.n; i++) {
+        const struct work *w = &line->work.part[i];
+        double floor = count_floor(w, r);
         line->floor += floor;
-        memory += count_memory_bound(&w->part[i], r) ? floor : 0;
+        memory += count_memory_bound(w, r) ? floor : 0;
     }
     line->memory_share = memory / line->floor;
+}
+
+void bench_floors(struct bench_lines *l, const struct count_rates *r)
+{
+    for (int i = 0; i < l->n; i++)
+        set_floor(&l->line[i], r);
 }
 
 double bench_share(const struct bench_line *line)
@@ -60,9 +74,9 @@ void bench_line_write(struct json_writer *w, const struct bench_line *line)
     write_number(w, "floor_memory_share", line->memory_share);
     write_number(w, "share", bench_share(line));
     jw_key(w, "unit");
-    jw_text(w, line->unit);
-    write_number(w, "items", line->items);
-    write_number(w, "items_per_second", line->items / line->seconds);
+    jw_text(w, line->work.unit);
+    write_number(w, "items", line->work.items);
+    write_number(w, "items_per_second", line->work.items / line->seconds);
     jw_object_end(w);
 }
 
@@ -81,5 +95,5 @@ void bench_line_print(struct str *out, const struct bench_line *line)
                "%-18s %9.3f ms %5.0f%% %9.3f ms %5.1f%% %11.3f %11.3f %12.0f %s/s; floor: %s\n",
                line->name, line->seconds * 1e3, 100 * line->spread, line->floor * 1e3,
                100 * bench_share(line), line->operations * 1e-9, line->bytes * 1e-6,
-               line->items / line->seconds, line->unit, bound);
+               line->work.items / line->seconds, line->work.unit, bound);
 }

@@ -7,16 +7,24 @@
 
 enum { BENCH_MAX_LINES = 96, BENCH_MAX_REPEATS = 100, BENCH_MAX_PARTS = 4 };
 
+/* Parts of one line that cannot overlap: each waits for the one before. */
+struct bench_work {
+    struct work part[BENCH_MAX_PARTS];
+    int n;
+    double items;     /* what is worked on, for a rate */
+    const char *unit; /* "tokens", "completions", "parameters", "bytes" */
+};
+
 struct bench_line {
     char shape[128], name[32];
     int repeats;
-    double seconds;           /* median */
-    double spread;            /* (largest − smallest) ÷ median */
+    double seconds; /* median */
+    double spread;  /* (largest − smallest) ÷ median */
+    struct bench_work work;
     double operations, bytes; /* of all its parts */
-    double floor;             /* seconds: the sum of the floors of its parts, one after another */
-    double memory_share;      /* of the floor: what waits for memory, 0 to 1 */
-    double items;             /* what it worked on, for a rate */
-    const char *unit;         /* "tokens", "completions", "bytes" */
+    /* from bench_floors on */
+    double floor;        /* seconds: the sum of the floors of its parts, one after another */
+    double memory_share; /* of the floor: what waits for memory, 0 to 1 */
 };
 
 struct bench_lines {
@@ -24,17 +32,11 @@ struct bench_lines {
     int n;
 };
 
-/* Parts of one line that cannot overlap: each waits for the one before. */
-struct bench_work {
-    struct work part[BENCH_MAX_PARTS];
-    int n;
-    double items;
-    const char *unit;
-};
-
 /* Appends a line from the seconds of its repeats (sorted here). */
 void bench_add(struct bench_lines *l, const char *shape, const char *name, double *seconds,
-               int repeats, const struct bench_work *w, const struct count_rates *r);
+               int repeats, const struct bench_work *w);
+/* The floors of all lines, once it is known what the machine can do. */
+void bench_floors(struct bench_lines *l, const struct count_rates *r);
 /* floor ÷ seconds. */
 double bench_share(const struct bench_line *line);
 

@@ -113,6 +113,8 @@ static int measure_and_print(const struct common *common, const struct bench_com
     int status = b ? bench_begin(b, o, err) : err_no_memory(err, "the bench", sizeof *b);
     if (!status)
         status = run_shapes(b, c, err);
+    if (!status)
+        status = bench_end(b, err);
     if (!status && reference)
         status = bench_compare(reference, &b->lines, b->machine.kind, err);
     if (!status) {
@@ -207,13 +209,15 @@ const struct command command_bench = {
     .summary = "how fast this machine is: each part of a step against its floor",
     .usage = "",
     .details =
-        "First measures what the machine can do (matrix products in bf16 and f32, reading), then "
-        "tokenizer,\nrewards, prefill, decoding of 1, 4, 16 and 64 sequences (of one prompt, of a "
-        "prompt each), scoring,\nthe whole step with its rollout, gradient and optimizer, and a "
-        "checkpoint. Each line: the median,\nits spread (largest − smallest, in medians), the "
-        "floor below which this machine cannot come,\nand floor ÷ median. --json: one object: "
-        "\"machine\", and \"phases\", each with \"shape\", \"name\",\n\"seconds\", \"spread\", "
-        "\"operations\", \"bytes\", \"floor_seconds\", \"share\".",
+        "First, and once more at the end, measures what the machine can do: matrix products in "
+        "bf16 "
+        "and f32,\nreading. In between: tokenizer, rewards, prefill, decoding of 1, 4, 16 and 64 "
+        "sequences (of one\nprompt, of a prompt each), scoring, the whole step with its rollout, "
+        "gradient and optimizer, a\ncheckpoint. Each line: the median, its spread (largest − "
+        "smallest, in medians), the floor below which\nthis machine cannot come, and floor ÷ "
+        "median. --json: one object: \"machine\", and \"phases\", each with\n\"shape\", "
+        "\"name\", \"seconds\", \"spread\", \"operations\", \"bytes\", \"floor_seconds\", "
+        "\"share\".",
     .args = args,
     .n_args = ARRAY_LENGTH(args),
     .options_size = sizeof(struct bench_command),

@@ -12,8 +12,9 @@ static void lines_of(struct bench_lines *l, double step_seconds)
     double decode[] = {6, 4, 5}, step[] = {step_seconds, step_seconds};
     struct bench_work a = {{{200, 40}}, 1, 10, "tokens"};
     struct bench_work b = {{{200, 40}, {300, 10}}, 2, 20, "tokens"};
-    bench_add(l, "tiny", "decode", decode, 3, &a, &rates);
-    bench_add(l, "tiny", "step", step, 2, &b, &rates);
+    bench_add(l, "tiny", "decode", decode, 3, &a);
+    bench_add(l, "tiny", "step", step, 2, &b);
+    bench_floors(l, &rates);
 }
 
 /* decode: 4 s of memory. step: that, then 3 s of products: not overlapped. */

@@ -87,9 +87,7 @@ static void tiles(void **state)
         check_kernel(probe_find(*isa, PRECISION_BF16), 0);
         check_kernel(probe_find(*isa, PRECISION_BF16), 256);
     }
-#ifdef __x86_64__
     check_kernel(&emulated_probe_amx_bf16, 0);
-#endif
 }
 
 static void names(void **state)

@@ -18,6 +18,7 @@
 #   WITHOUT=backend  test: all but these
 #   JOBS=2           test: programs at a time
 #   FUZZ_SECONDS=60  fuzz: time for each target;  FUZZ=yaml: only tests/fuzz/fuzz_yaml.c
+#   BENCH_SHAPES=builtin  bench: the shape of `grpo bench` (default: all, some 20 minutes)
 #   PREFIX, DESTDIR  install
 
 # All cores, unless make was told a number of jobs itself.
@@ -107,7 +108,7 @@ TEST_SUPPORT := $(sort $(wildcard tests/support/*.c))
 TEST_SUPPORT_OBJECTS := $(TEST_SUPPORT:%.c=$(BUILD)/%.o)
 
 .PHONY: all lib test test-bins demo lint lint-layers lint-format lint-tidy lint-cppcheck format fuzz \
-        fuzz-bins bench install clean help
+        fuzz-bins bench bench-bins install clean help
 all: $(BIN)            ## the program, build/<config>/grpo (default)
 lib: $(LIB)            ## only the library that program and tests are linked from
 
@@ -147,9 +148,13 @@ EMULATED := $(foreach isa,avx2 avx512 avx512bf16 amx,$(BUILD)/emulated/gemm_$(is
 $(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
+$(BUILD)/emulated/%.o: src/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(ALL_CFLAGS) -O2 -Wno-psabi -DGRPO_EMULATE_ISA -Itests/backend -MMD -MP -c -o $@ $<
+$(BUILD)/tests/bench/test_probe: $(BUILD)/emulated/probe_amx.o
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
--include $(EMULATED:.o=.d)
+-include $(EMULATED:.o=.d) $(BUILD)/emulated/probe_amx.d
 
 # Planted faults: programs in which the functions of tests/faults/wrapped are those of faults.c. Test
 # programs that must turn red are linked a second time with them.
@@ -195,13 +200,22 @@ $(FUZZ_BINS): %: %.o $(LIB)
 -include $(FUZZ_BINS:%=%.d)
 endif
 
-# Measurements: one program a file.
-BENCH_SOURCES := $(sort $(wildcard bench/bench_*.c))
+# Measurements: one program a file. bench/limits/ asks what the machine can do, bench/ what single parts
+# reach, `grpo bench` everything a step consists of. oneDNN is a yardstick, built where it is installed.
+HAS_DNNL := $(shell echo '\#include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+LIMIT_SOURCES := $(sort $(wildcard bench/limits/*.c))
+LIMIT_SOURCES := $(if $(HAS_DNNL),$(LIMIT_SOURCES),$(filter-out %/onednn_rate.c,$(LIMIT_SOURCES)))
+BENCH_SOURCES := $(LIMIT_SOURCES) $(sort $(wildcard bench/bench_*.c))
 BENCH_BINS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
+BENCH_SHAPES := all
+$(BUILD)/bench/limits/onednn_rate: private LDLIBS += -ldnnl
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
-bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, beside its limits
+bench-bins: $(BENCH_BINS)
+bench: $(BENCH_BINS) $(BIN) ## measure this machine: its limits, single parts, and every part of a step
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
+	@$(if $(HAS_DNNL),,echo "== oneDNN's rate: left out, dnnl.h is not here (sh tools/deps.sh --bench)")
+	@echo "== $(BIN) bench"; $(BIN) bench --shape $(BENCH_SHAPES)
 
 demo: $(BIN)           ## the whole protocol on the built-in model: three seeds, audit, report
 	@sh tools/demo.sh $(BIN)

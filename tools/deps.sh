@@ -6,13 +6,15 @@
 #   sh tools/deps.sh --dev    also what `make lint`, `make fuzz` and `make CC=clang` need
 #   sh tools/deps.sh --cross  also what `make CROSS=aarch64` needs: Debian's arm64 libraries (the
 #                             architecture is made known to dpkg), the compiler, qemu-user
-#   sh tools/deps.sh --list   only print the packages, one a line (with --dev, --cross: theirs too)
+#   sh tools/deps.sh --bench  also oneDNN, which `make bench` measures beside our own products
+#   sh tools/deps.sh --list   only print the packages, one a line (with the others: theirs too)
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
        libsqlite3-dev libssl-dev libcmocka-dev libsimde-dev"
 # libclang-rt-dev: sanitizers and libFuzzer; libomp-dev: OpenMP for clang; llvm: readable reports.
 DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev libomp-dev llvm"
+BENCH="libdnnl-dev"
 CROSS="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libgomp1:arm64
        $(printf '%s\n' $BUILD | sed -n '/^lib.*-dev$/{/libc6-dev/d; /libsimde-dev/d; s/$/:arm64/p}')"
 
@@ -33,9 +35,10 @@ cross=no
 for argument in "$@"; do
     case $argument in
     --dev) packages="$packages $DEV" ;;
+    --bench) packages="$packages $BENCH" ;;
     --cross) packages="$packages $CROSS" cross=yes ;;
     --list) list=yes ;;
-    *) die "unknown option $argument; known: --dev, --cross, --list" ;;
+    *) die "unknown option $argument; known: --dev, --bench, --cross, --list" ;;
     esac
 done
 if [ $list = yes ]; then

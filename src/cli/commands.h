@@ -16,5 +16,6 @@ extern const struct command command_data;
 extern const struct command command_audit;
 extern const struct command command_doctor;
 extern const struct command command_run;
+extern const struct command command_bench;
 
 #endif

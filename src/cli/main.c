@@ -19,7 +19,6 @@
     }
 
 static const struct command exam_command = NOT_BUILT("exam", "multiple-choice exams");
-static const struct command bench_command = NOT_BUILT("bench", "how fast this machine is");
 static const struct command sft_command = NOT_BUILT("sft", "supervised LoRA warm start");
 static const struct command serve_command = NOT_BUILT("serve", "live local web page");
 static const struct command export_command = NOT_BUILT("export", "merged model, GGUF");
@@ -28,7 +27,7 @@ static const struct command pull_command = NOT_BUILT("pull", "fetch a model from
 static const struct command *const commands[] = {
     &command_train,    &command_eval,   &command_generate, &command_score,  &command_logprob,
     &command_tokenize, &command_data,   &command_run,      &command_audit,  &exam_command,
-    &bench_command,    &sft_command,    &command_pretrain, &command_report, &serve_command,
+    &command_bench,    &sft_command,    &command_pretrain, &command_report, &serve_command,
     &export_command,   &command_doctor, &pull_command,
 };
 

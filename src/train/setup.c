@@ -449,7 +449,10 @@ int setup_engine(struct grpo *g, struct setup *s, struct err *err)
     g->sampler = s->sampler;
     s->dealer = (struct dealer){0};
     const struct plan *plan = &s->plan;
-    int status = model_open(&g->m, s->spec.device, s->o->model, s->max_context, err);
+    int status =
+        s->spec.weights
+            ? model_create(&g->m, s->spec.device, &s->config, s->spec.weights, s->max_context, err)
+            : model_open(&g->m, s->spec.device, s->o->model, s->max_context, err);
     if (!status)
         status = open_adapters(g, s, err);
     if (!status)

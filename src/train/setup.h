@@ -11,9 +11,10 @@ struct setup_spec {
     const struct train_options *o;
     const recipe *recipe;
     struct device *device;
-    const char *replay; /* samples to take instead of sampling, or NULL */
-    bool evaluates;     /* eval_data is opened */
-    bool keep_gates;    /* a check that says no is kept in setup.gate instead of ending the way */
+    const struct tensor_set *weights; /* instead of those in the model's folder; NULL: those */
+    const char *replay;               /* samples to take instead of sampling, or NULL */
+    bool evaluates;                   /* eval_data is opened */
+    bool keep_gates; /* a check that says no is kept in setup.gate instead of ending the way */
 };
 
 struct setup {

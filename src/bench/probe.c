@@ -1,0 +1,242 @@
+/* probe.c: the loops around the tiles, and reading; see probe.h.
+ *
+ * Each thread has columns of its own. For a group of panels of B, which stays in the second-level
+ * cache, it goes through all blocks of A, each of which stays in the first-level cache meanwhile.
+ * Which sizes fit best is the machine's matter, so several are tried and the best counts.
+ *
+ * All elements of A are one number and all of B another, powers of two, so that how they are laid
+ * out does not matter here and every sum is known exactly. */
+#include "bench/probe.h"
+#include <string.h>
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static const struct {
+    const char *isa;
+    const struct probe_kernel *f32, *bf16;
+} kernels[] = {
+#ifdef __x86_64__
+    {"amx", &probe_avx512_f32, &probe_amx_bf16},
+    {"avx512bf16", &probe_avx512_f32, &probe_avx512bf16_bf16},
+    {"avx512", &probe_avx512_f32, &probe_avx512_f32},
+    {"avx2", &probe_avx2_f32, &probe_avx2_f32},
+#endif
+    {"c", &probe_c_f32, &probe_c_f32},
+};
+
+const struct probe_kernel *probe_find(const char *isa, enum precision precision)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(kernels); i++)
+        if (strcmp(kernels[i].isa, isa) == 0)
+            return precision == PRECISION_F32 ? kernels[i].f32 : kernels[i].bf16;
+    return NULL;
+}
+
+/* 1/2 and 1/4 in f32 and, as the upper halves of these, in bf16. */
+static void fill(void *to, size_t bytes, enum precision precision, float value)
+{
+    uint32_t word;
+    memcpy(&word, &value, sizeof word);
+    if (precision == PRECISION_BF16)
+        word |= word >> 16;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < bytes / sizeof word; i++)
+        ((uint32_t *)to)[i] = word;
+}
+
+struct product {
+    const struct probe_kernel *p;
+    struct probe_shape s; /* whole tiles */
+    size_t element;       /* bytes */
+    int copies, threads;
+    char *a, *b; /* blocks of A; copies × panels of B */
+    float *c;
+};
+
+static int round_up(int value, int step)
+{
+    return (value + step - 1) / step * step;
+}
+
+static int open_product(struct product *x, struct err *err)
+{
+    struct probe_shape *s = &x->s;
+    const struct probe_kernel *p = x->p;
+    s->m = round_up(s->m, p->rows);
+    s->k = round_up(s->k, p->k_step);
+    s->group = round_up(s->group, p->columns);
+    s->n = round_up(s->n, p->columns);
+    x->element = p->precision == PRECISION_BF16 ? 2 : 4;
+    size_t a = (size_t)s->m * s->k * x->element;
+    size_t b = (size_t)x->copies * s->n * s->k * x->element;
+    size_t c = (size_t)s->m * s->n * sizeof *x->c;
+    x->a = mem_alloc_aligned(a);
+    x->b = mem_alloc_aligned(b + s->ahead);
+    x->c = mem_alloc_aligned(c);
+    if (!x->a || !x->b || !x->c)
+        return err_no_memory(err, "a probe's matrices", a + b + c);
+    fill(x->a, a, p->precision, 0.5f);
+    fill(x->b, b, p->precision, 0.25f);
+    memset(x->c, 0, c);
+    return ERR_NONE;
+}
+
+static void close_product(struct product *x)
+{
+    mem_free_aligned(x->a);
+    mem_free_aligned(x->b);
+    mem_free_aligned(x->c);
+}
+
+/* One thread's columns of one matrix. */
+static void multiply_part(const struct product *x, const char *b, int from, int end)
+{
+    const struct probe_shape *s = &x->s;
+    const struct probe_kernel *p = x->p;
+    size_t column = (size_t)s->k * x->element;
+    for (int first = from; first < end; first += s->group) {
+        int last = first + s->group < end ? first + s->group : end;
+        for (int m = 0; m < s->m; m += p->rows)
+            for (int n = first; n < last; n += p->columns)
+                p->tile(x->c + (size_t)m * s->n + n, s->n, x->a + m * column, b + n * column, s->k,
+                        s->ahead);
+    }
+}
+
+static void multiply(const struct product *x)
+{
+    const struct probe_kernel *p = x->p;
+    size_t matrix = (size_t)x->s.n * x->s.k * x->element;
+    int panels = x->s.n / p->columns;
+#pragma omp parallel for num_threads(x->threads) schedule(static, 1)
+    for (int t = 0; t < x->threads; t++) {
+        int from = (int)((long long)panels * t / x->threads) * p->columns;
+        int end = (int)((long long)panels * (t + 1) / x->threads) * p->columns;
+        if (p->begin)
+            p->begin();
+        for (int i = 0; i < x->copies; i++)
+            multiply_part(x, x->b + i * matrix, from, end);
+        if (p->end)
+            p->end();
+    }
+}
+
+static int check_sums(const struct product *x, struct err *err)
+{
+    float want = 0.5f * 0.25f * (float)x->s.k;
+    for (size_t i = 0; i < (size_t)x->s.m * x->s.n; i++)
+        if (x->c[i] != want)
+            return err_set(err, ERR_MACHINE, "probe",
+                           "a sum of %d products is %g and not %g on %s: this machine, or the "
+                           "program, computes wrongly",
+                           x->s.k, (double)x->c[i], (double)want, x->p->isa);
+    return ERR_NONE;
+}
+
+int probe_product(double *seconds, const struct probe_kernel *p, struct probe_shape shape,
+                  int copies, int threads, int repeat, struct err *err)
+{
+    struct product x = {.p = p, .s = shape, .copies = copies, .threads = threads};
+    int status = open_product(&x, err);
+    *seconds = 1e30;
+    for (int i = 0; i <= repeat && !status; i++) { /* the first one warms up */
+        double started = clock_seconds();
+        multiply(&x);
+        double took = clock_seconds() - started;
+        if (i && took < *seconds)
+            *seconds = took;
+    }
+    if (!status)
+        status = check_sums(&x, err);
+    close_product(&x);
+    return status;
+}
+
+/* Long enough for a processor to reach its clock, short enough for a slow one, in seconds. */
+static const double enough = 2;
+
+/* Long products make little of waking threads, short ones find a moment in which nobody else
+ * wants the cores: the best of both is what the machine can do. */
+static const struct {
+    int m, k, group, repeat;
+} tries[] = {{512, 1024, 128, 4},  {128, 1024, 128, 16}, {512, 512, 256, 4},
+             {128, 1024, 256, 16}, {512, 1024, 64, 4},   {128, 512, 64, 16}};
+
+int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, struct err *err)
+{
+    double started = clock_seconds();
+    *rate = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
+        struct probe_shape s = {.m = p->isa[0] == 'c' ? 64 : tries[i].m,
+                                .n = 1536 * (threads < 8 ? threads : 8),
+                                .k = tries[i].k,
+                                .group = tries[i].group};
+        double seconds;
+        int status = probe_product(&seconds, p, s, 1, threads, tries[i].repeat, err);
+        if (status)
+            return status;
+        /* Rounded up to whole tiles: what was done counts. */
+        double done = 2.0 * round_up(s.m, p->rows) * round_up(s.n, p->columns) * s.k;
+        *rate = done / seconds > *rate ? done / seconds : *rate;
+        if (i && clock_seconds() - started > enough)
+            break;
+    }
+    return ERR_NONE;
+}
+
+/* --- reading --- */
+
+enum { LINE = 64, STRIDE = 4 * LINE };
+typedef uint64_t words __attribute__((vector_size(16)));
+
+static uint64_t read_part(const char *p, const char *end, size_t ahead)
+{
+    words sum[4] = {{0}};
+    for (; p < end; p += STRIDE) {
+        for (int line = 0; ahead && line < STRIDE; line += LINE)
+            __builtin_prefetch(p + ahead + line, 0, 2);
+        for (int i = 0; i < STRIDE / (int)sizeof(words); i++)
+            sum[i % 4] ^= ((const words *)(const void *)p)[i];
+    }
+    sum[0] ^= sum[1] ^ sum[2] ^ sum[3];
+    return sum[0][0] ^ sum[0][1];
+}
+
+double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads, int repeat)
+{
+    const char *start = data;
+    size_t strides = bytes / STRIDE;
+    double best = 0;
+    for (int i = 0; i < repeat; i++) {
+        volatile uint64_t keep = 0;
+        double started = clock_seconds();
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+        for (int t = 0; t < threads; t++) {
+            uint64_t sum =
+                read_part(start + strides * (size_t)t / (size_t)threads * STRIDE,
+                          start + strides * (size_t)(t + 1) / (size_t)threads * STRIDE, ahead);
+#pragma omp atomic
+            keep ^= sum;
+        }
+        double rate = (double)(strides * STRIDE) / (clock_seconds() - started);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+int probe_best_read_rate(double *rate, size_t bytes, int threads, struct err *err)
+{
+    static const size_t distances[] = {0, 512, 1024, 2048, 4096};
+    char *data = mem_alloc_aligned(bytes);
+    if (!data)
+        return err_no_memory(err, "a block to read", bytes);
+    fill(data, bytes, PRECISION_F32, 1.0f);
+    *rate = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(distances); i++) {
+        double got = probe_read_rate(data, bytes, distances[i], threads, 6);
+        *rate = got > *rate ? got : *rate;
+    }
+    mem_free_aligned(data);
+    return ERR_NONE;
+}

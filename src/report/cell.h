@@ -10,6 +10,7 @@ struct cell {
 struct cell cell_number(double x, int decimals);
 struct cell cell_signed(double x);                   /* "+0.258" */
 struct cell cell_interval(struct interval ci);       /* "[0.247, 0.268]" */
+struct cell cell_change(struct interval ci);         /* "[+0.247, +0.268]" */
 struct cell cell_gain(double x, struct interval ci); /* "+0.258 [+0.247, +0.268]" */
 struct cell cell_half(double x, struct interval ci); /* "0.923 ± 0.007" */
 struct cell cell_count(double n);                    /* "1,234", "more than 100,000" */

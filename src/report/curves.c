@@ -110,23 +110,24 @@ static void put_figure(struct doc *d, struct plot *p, const char *caption)
     str_free(&svg);
 }
 
-/* One metric: the runs together, or, compared, each for itself. */
+/* One metric: the runs together, or, compared, each side for itself. */
 static int one_metric(struct doc *d, const struct findings *f, const struct figure *g,
                       const struct plot *frame, struct err *err)
 {
-    int lines = f->compare ? f->n_runs : 1, each = f->compare ? 1 : f->n_runs;
+    int lines = f->compare ? 2 : 1, each = f->compare ? f->pairs : f->n_runs;
     struct curve c[2] = {{0}};
     struct plot_series s[2];
     bool band = false;
     int status = ERR_NONE;
     for (int i = 0; i < lines && i < 2 && !status; i++) {
-        status = curve_of(&c[i], f, g->metric, i, each, err);
+        status = curve_of(&c[i], f, g->metric, i * each, each, err);
         if (status)
             break;
         band = each > 1 || (!f->compare && band_of_se(&c[i], &f->runs[i], g->metric));
         thin(&c[i]);
-        s[i] = (struct plot_series){f->runs[i].title,        c[i].x, c[i].y, band ? c[i].low : NULL,
-                                    band ? c[i].high : NULL, c[i].n};
+        s[i] = (struct plot_series){
+            f->compare ? f->side[i] : "", c[i].x, c[i].y, band ? c[i].low : NULL,
+            band ? c[i].high : NULL,      c[i].n};
     }
     if (!status) {
         struct plot p = *frame;
@@ -214,7 +215,7 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
         const char *name = set->list[i].name;
         if (!is_weight(set, name))
             continue;
-        status = curve_of(&c[n], f, name, 0, f->compare ? 1 : f->n_runs, err);
+        status = curve_of(&c[n], f, name, 0, f->compare ? f->pairs : f->n_runs, err);
         if (status)
             break;
         thin(&c[n]);
@@ -232,7 +233,7 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
                      .legend = true};
     if (!status && n)
         put_figure(d, &p,
-                   f->compare ? "The share of groups that each task gets, first run."
+                   f->compare ? "The share of groups that each task gets, of the first alone."
                               : "The share of groups that each task gets, mean over seeds.");
     for (int i = 0; i < MOST; i++)
         curve_free(&c[i]);

@@ -243,7 +243,7 @@ static void put_example(struct doc *d, const struct findings *f, const struct re
 {
     const struct pairs *p = &set->pairs;
     const struct report_row *before = p->row_before[at], *after = p->row_after[at];
-    const char *run = f->compare ? "" : f->runs[at / p->n].title;
+    const char *run = f->runs[(f->compare ? f->pairs : 0) + (int)(at / p->n)].title;
     doc_text(d, "%s: row %.80s%s%s. Before (%.60s), %.3f:", what, before->id, *run ? ", " : "", run,
              set->before, before->value);
     put_text(d, before);
@@ -358,9 +358,9 @@ void page_recipe(struct doc *d, const struct findings *f)
     put_made_by(d, f);
     doc_text(d, "Hashes are SHA-256, cut here; run.json has them whole.");
     if (f->compare) {
-        for (int r = 0; r < f->n_runs; r++) {
-            doc_heading(d, 3, "Recipe of %s, where it differs", f->runs[r].title);
-            put_recipe(d, f->runs[r].recipe, f->runs[1 - r].recipe);
+        for (int side = 0; side < 2; side++) {
+            doc_heading(d, 3, "Recipe of %s, where it differs", f->side[side]);
+            put_recipe(d, f->runs[side * f->pairs].recipe, f->runs[!side * f->pairs].recipe);
         }
         return;
     }

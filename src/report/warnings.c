@@ -17,7 +17,7 @@ static void warn_rewards(struct findings *f, int run, const json_t *node, const 
     size_t i;
     if (json_is_true(json_object_get(node, "known_gameable"))) {
         bool paid = !json_is_number(weight) || json_number_value(weight) != 0;
-        findings_warn(f, f->compare ? run : -1,
+        findings_warn(f, f->compare && f->pairs == 1 ? run : -1,
                       "Reward %.60s (task %.60s) is known to be gameable: answers exist that cheat "
                       "it. %s",
                       name ? name : "?", task ? task : "any",
@@ -153,18 +153,34 @@ static void warn_identity(struct findings *f, int run)
                       sum);
 }
 
+/* Between a run and the first of its side: two recipes that are compared may differ as they like,
+ * but for the rows and what a value means, of which findings_shared tells. */
 static void warn_differences(struct findings *f)
 {
     static const char *const parts[] = {"model", "data", "eval_data", "reward_files",
                                         "build", "isa",  "version"};
     for (int i = 1; i < f->n_runs; i++)
         for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
-            const char *a = run_text(f->runs[0].about, parts[k]);
+            int first = f->compare && i > f->pairs ? f->pairs : 0;
+            const char *a = run_text(f->runs[first].about, parts[k]);
             const char *b = run_text(f->runs[i].about, parts[k]);
             if (a && b && strcmp(a, b) != 0)
-                findings_warn(f, -1, "%s and %s differ in %s.", f->runs[0].title, f->runs[i].title,
-                              parts[k]);
+                findings_warn(f, -1, "%s and %s differ in %s.", f->runs[first].title,
+                              f->runs[i].title, parts[k]);
         }
+}
+
+static void warn_unlike_rewards(struct findings *f)
+{
+    const struct result_set *h = f->headline;
+    for (int t = 0; f->compare && h && t < h->gains.n_tasks; t++)
+        if (h->gains.tasks[t].unlike)
+            findings_warn(f, -1,
+                          "Task %.60s is paid by other rewards in %.60s than in %.60s: its values "
+                          "have no common measure and nothing is said of their difference%s.",
+                          h->gains.tasks[t].name, f->side[1], f->side[0],
+                          f->n_shared ? "; see the rewards that both were scored with"
+                                      : ". Give each the other's reward with weight 0 to compare");
 }
 
 static void warn_selection(struct findings *f)
@@ -193,7 +209,7 @@ static void warn_selection(struct findings *f)
         findings_warn(f, -1,
                       "The task sampler watches the eval set (sampler_signal eval): training "
                       "saw, through the weights, what the best step is selected on.");
-    if (f->compare)
+    if (f->compare && f->pairs == 1)
         findings_warn(
             f, -1,
             "One run of each recipe: the intervals are over prompts alone. Another seed of "
@@ -207,10 +223,11 @@ static void warn_selection(struct findings *f)
 void findings_warnings(struct findings *f)
 {
     warn_selection(f);
+    warn_unlike_rewards(f);
     warn_differences(f);
     for (int i = 0; i < f->n_runs; i++) {
         const struct run *r = &f->runs[i];
-        if (i == 0 || f->compare)
+        if (i == 0 || (f->compare && i == f->pairs))
             warn_rewards(f, i, json_object_get(r->recipe, "rewards"), NULL, 0);
         warn_fixtures(f, i);
         warn_gates(f, i);

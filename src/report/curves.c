@@ -110,6 +110,18 @@ static void put_figure(struct doc *d, struct plot *p, const char *caption)
     str_free(&svg);
 }
 
+/* A line along the axis tells nothing by itself: the value it has everywhere; "". */
+static const char *say_constant(char text[80], const struct curve *c, int lines)
+{
+    for (int l = 0; l < lines; l++)
+        for (size_t i = 0; i < c[l].n; i++)
+            if (c[l].y[i] != c[0].y[0] || c[l].low[i] != c[l].high[i])
+                return "";
+    snprintf(text, 80, " Here it is %.6g at every step%s.", c[0].n ? c[0].y[0] : NAN,
+             lines > 1 ? " of both" : "");
+    return c[0].n > 1 ? text : "";
+}
+
 /* One metric: the runs together, or, compared, each side for itself. */
 static int one_metric(struct doc *d, const struct findings *f, const struct figure *g,
                       const struct plot *frame, struct err *err)
@@ -117,6 +129,7 @@ static int one_metric(struct doc *d, const struct findings *f, const struct figu
     int lines = f->compare ? 2 : 1, each = f->compare ? f->pairs : f->n_runs;
     struct curve c[2] = {{0}};
     struct plot_series s[2];
+    char text[80];
     bool band = false;
     int status = ERR_NONE;
     for (int i = 0; i < lines && i < 2 && !status; i++) {
@@ -131,11 +144,10 @@ static int one_metric(struct doc *d, const struct findings *f, const struct figu
     }
     if (!status) {
         struct plot p = *frame;
-        char caption[400];
-        snprintf(caption, sizeof caption, "%.300s%s", g->caption,
-                 !band      ? ""
-                 : each > 1 ? " Mean over seeds; band: lowest to highest seed."
-                            : " Band: ±1.96 standard errors over prompts.");
+        char caption[480];
+        snprintf(caption, sizeof caption, "%.300s%s%s", g->caption,
+                 band && each < 2 ? " Band: ±1.96 standard errors over prompts." : "",
+                 say_constant(text, c, lines));
         p.title = g->metric;
         p.x_title = "optimizer step";
         p.y_title = g->y_title;
@@ -158,13 +170,25 @@ static double baseline_value(const struct findings *f, const char *metric)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* Rows of the first run's evaluations: a task's, or all of them. */
+static size_t count_rows(const struct findings *f, const char *task)
+{
+    const struct evaluation *e = f->runs[0].n_evals ? &f->runs[0].evals[0] : NULL;
+    bool all = strcmp(task, "mean_reward") == 0;
+    size_t n = 0;
+    for (size_t i = 0; e && i < e->n; i++)
+        n += all || strcmp(e->rows[i].task, task) == 0;
+    return n;
+}
+
 static int eval_figure(struct doc *d, const struct findings *f, const char *metric,
                        const char *task, struct err *err)
 {
     char title[120], caption[240], level[80];
     const char *name = run_text(json_object_get(f->runs[0].recipe, "baseline"), "name");
     snprintf(title, sizeof title, "%.30s (mean reward)", task);
-    snprintf(caption, sizeof caption, "%.100s on the eval set.", metric);
+    snprintf(caption, sizeof caption, "%.100s on the eval set (n = %zu prompts).", metric,
+             count_rows(f, metric + 5));
     snprintf(level, sizeof level, "%.30s", name ? name : "baseline");
     struct figure g = {metric, title, caption, false};
     struct plot frame = {.level = baseline_value(f, metric), .level_name = level};
@@ -260,6 +284,16 @@ static const struct figure training[] = {
      "Share of a step's completions that are not copies of each other.", true},
     {"grad_norm", "gradient norm (of the loss, no unit)", "Global norm before clipping.", true},
 };
+
+void curves_explain(struct doc *d, const struct findings *f)
+{
+    int each = f->compare ? f->pairs : f->n_runs;
+    doc_text(d, "%s%s The scales of the vertical axes differ; some do not begin at 0.",
+             each > 1 ? "Lines are means over the seeds, bands reach from the lowest seed to the "
+                        "highest."
+                      : "Lines are of one run.",
+             f->compare ? " Both sides are in each figure, told apart by dash and mark." : "");
+}
 
 int curves_write(struct doc *d, const struct findings *f, struct err *err)
 {

@@ -10,6 +10,7 @@ struct doc {
     struct str md, html;
     struct str text;     /* of the call at hand */
     int columns, column; /* of the table at hand */
+    const char *const *heads;
 };
 
 void doc_begin(struct doc *d, const char *title);
@@ -27,7 +28,8 @@ void doc_list_begin(struct doc *d);
 void doc_item(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_list_end(struct doc *d);
 
-/* A table: its heads, then cell by cell, row by row. */
+/* A table: its heads, which are borrowed until its end, then cell by cell, row by row. On a narrow
+ * screen one of more than three columns becomes a card a row, each cell beside its head. */
 void doc_table_begin(struct doc *d, const char *const *heads, int n);
 void doc_cell(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_table_end(struct doc *d);

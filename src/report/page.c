@@ -254,7 +254,8 @@ static void put_results(struct doc *d, const struct findings *f)
 
 static void put_answer(struct str *out, const struct question *q)
 {
-    str_puts(out, answer_name(q->answer));
+    const char *name = answer_name(q->answer);
+    str_printf(out, "%c%s", name[0] - 'a' + 'A', name + 1);
     if (q->answer == ANSWER_CANNOT_TELL && q->needed_of)
         str_printf(out, " at this n; about %s %s would", cell_count(q->needed).text, q->needed_of);
 }
@@ -265,18 +266,21 @@ static void put_question(struct doc *d, const struct question *q)
     struct str answer = {0};
     put_answer(&answer, q);
     doc_heading(d, 3, "%s. %s", q->name, q->asks);
-    doc_strong(d, "%s", str_text(&answer));
-    doc_text(d, "The document's reading: %s", q->document);
-    if (*q->ours)
-        doc_text(d, "Ours: %s", q->ours);
+    doc_strong(d, "%s. %s", str_text(&answer), q->ours);
+    doc_text(d, "By the document's own rule: %s", q->document);
     d->text.failed = d->text.failed || answer.failed;
     str_free(&answer);
-    if (!q->n_figures)
+    int there = 0;
+    for (int i = 0; i < q->n_figures; i++)
+        there += isfinite(q->figures[i].value);
+    if (!there)
         return;
     doc_table_begin(d, heads, 3);
     for (int i = 0; i < q->n_figures; i++) {
-        doc_cell(d, "%s", q->figures[i].name);
         double x = q->figures[i].value;
+        if (!isfinite(x))
+            continue;
+        doc_cell(d, "%s", q->figures[i].name);
         doc_cell(d, "%s", cell_number(x, fabs(x) >= 2 && x == floor(x) ? 0 : 4).text);
         doc_cell(d, "%s", cell_interval(q->figures[i].ci).text);
     }
@@ -288,6 +292,14 @@ static void put_questions(struct doc *d, const struct findings *f)
     if (!f->n_questions)
         return;
     doc_heading(d, 2, "The four questions");
+    doc_text(
+        d,
+        "Those that the document of the reference experiment asks, with its steps and "
+        "thresholds; it put them to tasks called sql_qa and insights over 1,500 steps. The "
+        "answer is ours: yes or no only where a 95%% interval lies on one side of the threshold "
+        "(%d %s; over prompts%s). Below it, what the document's own rule would say, which "
+        "compares a mean with the threshold.",
+        f->n_runs, f->n_runs == 1 ? "seed" : "seeds", f->n_runs > 1 ? " and seeds" : "");
     for (int i = 0; i < f->n_questions; i++)
         put_question(d, &f->questions[i]);
 }
@@ -312,8 +324,11 @@ static void put_attribution(struct doc *d, const struct findings *f)
                     "change of reward. Give the old one weight 0 beside the new one to have this.");
         return;
     }
-    doc_text(d, "The completions of step 0 under the old reward and under the new one differ by "
-                "the reward alone; what changes after that was learnt.");
+    doc_text(d,
+             "On the eval set, each completion scored twice: by the reward that was watched with "
+             "weight 0 (old) and by the one that was paid (new). At step 0 the two differ by the "
+             "reward alone; what changes after that was learnt. n counts prompts; intervals are "
+             "95%%.");
     doc_table_begin(d, heads, 8);
     for (int i = 0; i < f->n_attribution; i++) {
         const struct attribution *a = &f->attribution[i];
@@ -377,7 +392,7 @@ static void put_evaluations(struct doc *d, const struct findings *f)
     const struct series *s = series_find(&f->runs[0].metrics, "eval/mean_reward");
     if (!s)
         return;
-    doc_heading(d, 3, "eval/mean_reward, ± 1.96 standard errors over prompts");
+    doc_heading(d, 3, "Every evaluation: eval/mean_reward, ± 1.96 standard errors over prompts");
     doc_table_begin(d, heads, 1 + f->n_runs);
     size_t every = s->n / 60 + 1;
     for (size_t k = 0; k < s->n; k += every) {
@@ -407,16 +422,24 @@ static void put_method(struct doc *d)
 {
     doc_heading(d, 2, "How to read this");
     doc_list_begin(d);
-    doc_item(d, "The mean of a run is the unweighted mean of its tasks' means. A prompt counts "
-                "once: with several completions its value is their mean.");
+    doc_item(d, "A prompt counts once: with several completions its value is their mean. A reward "
+                "is a number from 0 to 1 unless it says otherwise. n counts prompts.");
+    doc_item(d, "Base model: the model before training. Gain: after minus before, on the same "
+                "prompts. Test set: rows used for nothing else. Eval set: rows on which the step "
+                "to keep was chosen, so its gain is a little too high.");
+    doc_item(d, "Over prompts: what other prompts of the kind would give. Over seeds: what other "
+                "seeds of the training would. Over both: the hierarchical bootstrap, which draws "
+                "seeds and prompts anew. t: Student's; BCa: bootstrap, bias-corrected and "
+                "accelerated. Two that are compared are paired by row and by seed.");
     doc_item(d, "Gain [95%%, paired]: Student's t over prompts of each prompt's difference, "
                 "averaged over seeds; for the mean, stratified by task with Welch-Satterthwaite "
                 "degrees of freedom. p: paired permutation test, adjusted over tasks by Holm.");
-    doc_item(d,
-             "\"Improved\" or \"worse\" is said only when the intervals over prompts, over seeds "
-             "and over both lie on one side of 0 and Holm's p is below 0.05; else \"cannot "
-             "tell\", with the number of prompts or seeds that would find a difference as large "
-             "as this one 4 times in 5.");
+    doc_item(
+        d,
+        "\"Improved\" or \"worse\" is said only when the intervals over prompts (t and BCa), "
+        "over seeds and over both lie on one side of 0 and Holm's p is below 0.05; else \"cannot "
+        "tell\", with the number of prompts or seeds that would find a difference as large "
+        "as this one 4 times in 5.");
     doc_list_end(d);
 }
 
@@ -433,6 +456,7 @@ int page_write(struct doc *d, const struct findings *f, struct err *err)
     put_attribution(d, f);
     put_best(d, f);
     doc_heading(d, 2, "Curves");
+    curves_explain(d, f);
     int status = curves_write(d, f, err);
     put_evaluations(d, f);
     page_gates(d, f);

@@ -65,27 +65,60 @@ static bool says_simulated(const json_t *gate)
            (rater && strcmp(rater, "simulated") == 0);
 }
 
-/* What a gate that did not pass says of it. */
+/* A text with every digest cut: 64 letters of a hash, twice, hide the sentence around them. */
+static void cut_digests(struct str *out, const char *text)
+{
+    enum { LEAST = 40, SHOWN = 12 };
+    while (*text) {
+        size_t n = strspn(text, "0123456789abcdef");
+        str_append(out, text, n >= LEAST ? SHOWN : n);
+        if (n >= LEAST)
+            str_puts(out, "…");
+        text += n;
+        if (*text && !strchr("0123456789abcdef", *text))
+            str_putc(out, *text++);
+    }
+}
+
+/* What a gate that did not pass says of it: its text, and its error where that says more. */
 static void warn_gate(struct findings *f, int run, const struct gate_file *g)
 {
     const char *text = run_text(g->json, "text");
     const char *error = run_text(json_object_get(g->json, "error"), "message");
-    findings_warn(f, run, "gate %.40s: %.40s. %.300s%s%.300s", g->stage, g->verdict,
-                  text ? text : "", text && *text && error ? " " : "", error ? error : "");
+    struct str said = {0};
+    cut_digests(&said, text ? text : "");
+    if (error && !(text && strstr(text, error))) {
+        str_puts(&said, said.length ? " " : "");
+        cut_digests(&said, error);
+    }
+    findings_warn(f, run, "gate %.40s: %.40s. %.600s%s", g->stage, g->verdict, str_text(&said),
+                  says_simulated(g->json) ? " (judged by a simulated rater, not by a person)" : "");
+    f->no_memory = f->no_memory || said.failed;
+    str_free(&said);
+    const json_t *list = json_object_get(json_object_get(g->json, "figures"), "warnings"), *item;
+    size_t i;
+    json_array_foreach(list, i, item)
+    {
+        const char *each = run_text(item, "text");
+        if (each && i < 12)
+            findings_warn(f, run, "gate %.40s warns: %.400s.", g->stage, each);
+    }
 }
 
-static void warn_gates(struct findings *f, int run)
+/* Gates with the verdict given, or with any other but pass. */
+static void warn_gates(struct findings *f, int run, bool failed)
 {
     const struct run *r = &f->runs[run];
     for (int i = 0; i < r->n_gates; i++) {
         const struct gate_file *g = &r->gates[i];
-        if (strcmp(g->verdict, "pass") != 0)
+        bool pass = strcmp(g->verdict, "pass") == 0;
+        if (!pass && failed == (strcmp(g->verdict, "fail") == 0))
             warn_gate(f, run, g);
-        if (says_simulated(g->json))
+        else if (pass && !failed && says_simulated(g->json))
             findings_warn(f, run, "gate %.40s was judged by a simulated rater, not by a person.",
                           g->stage);
     }
-    if (!r->n_gates)
+    if (!r->n_gates && !failed)
         findings_warn(f, run,
                       "no gates are recorded: the run was not made by the protocol, and "
                       "nothing says that its rewards were audited.");
@@ -222,6 +255,8 @@ static void warn_selection(struct findings *f)
 
 void findings_warnings(struct findings *f)
 {
+    for (int i = 0; i < f->n_runs; i++) /* what weighs most stands first */
+        warn_gates(f, i, true);
     warn_selection(f);
     warn_unlike_rewards(f);
     warn_differences(f);
@@ -230,7 +265,7 @@ void findings_warnings(struct findings *f)
         if (i == 0 || (f->compare && i == f->pairs))
             warn_rewards(f, i, json_object_get(r->recipe, "rewards"), NULL, 0);
         warn_fixtures(f, i);
-        warn_gates(f, i);
+        warn_gates(f, i, false);
         warn_rules(f, i);
         warn_end(f, i);
         warn_identity(f, i);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char none[] = "–";
 
@@ -98,4 +99,18 @@ struct cell cell_p(double p)
     else
         snprintf(c.text, sizeof c.text, "%.4f", p);
     return c;
+}
+
+void cell_cut_digests(struct str *out, const char *text)
+{
+    enum { LEAST = 40, SHOWN = 12 };
+    while (*text) {
+        size_t n = strspn(text, "0123456789abcdef");
+        str_append(out, text, n >= LEAST ? SHOWN : n);
+        if (n >= LEAST)
+            str_puts(out, "…");
+        text += n;
+        if (*text && !strchr("0123456789abcdef", *text))
+            str_putc(out, *text++);
+    }
 }

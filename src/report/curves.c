@@ -255,10 +255,15 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
                      .level = NAN,
                      .from_zero = true,
                      .legend = true};
+    char text[80] = "", caption[200];
+    bool constant = n > 0;
+    for (int i = 0; i < n; i++)
+        constant = constant && *say_constant(text, &c[i], 1);
+    snprintf(caption, sizeof caption, "The share of groups that each task gets, %s.%s",
+             f->compare ? "of the first alone" : "mean over seeds",
+             constant ? " Here each is the same at every step; lines may lie on each other." : "");
     if (!status && n)
-        put_figure(d, &p,
-                   f->compare ? "The share of groups that each task gets, of the first alone."
-                              : "The share of groups that each task gets, mean over seeds.");
+        put_figure(d, &p, caption);
     for (int i = 0; i < MOST; i++)
         curve_free(&c[i]);
     return status;

@@ -29,6 +29,7 @@ static const char style[] =
     "td.long{white-space:normal;min-width:14rem;max-width:36rem;overflow-wrap:anywhere}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #999;background:#fafafa;"
     "padding:.5rem;margin:.3rem 0 1rem;font-size:.82rem;line-height:1.4}"
+    "summary{cursor:pointer;margin:.8rem 0}"
     ".figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,"
     "21rem),1fr))}"
     "figure{margin:0}figure svg{width:100%;height:auto;display:block}"
@@ -41,6 +42,7 @@ static const char style[] =
     "@media print{body{padding:0;font-size:11pt}.scroll{overflow:visible}table{font-size:7.5pt}"
     "th,td{padding:.1rem .25rem;overflow-wrap:anywhere}td.number{white-space:normal}"
     "td.long{min-width:0}.figures{grid-template-columns:repeat(2,1fr)}"
+    "details::details-content{content-visibility:visible;display:block}"
     "tr,figure,.strong{break-inside:avoid}h2,h3{break-after:avoid}}";
 
 /* --- escaping --- */
@@ -303,6 +305,21 @@ void doc_table_end(struct doc *d)
 }
 
 /* --- blocks --- */
+
+void doc_fold_begin(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    put_md(d);
+    str_puts(&d->md, ":\n\n");
+    str_puts(&d->html, "<details>\n<summary>");
+    put_html(d);
+    str_puts(&d->html, "</summary>\n");
+}
+
+void doc_fold_end(struct doc *d)
+{
+    str_puts(&d->html, "</details>\n");
+}
 
 static size_t cut_length(const char *text, size_t length, size_t most)
 {

@@ -34,6 +34,11 @@ void doc_table_begin(struct doc *d, const char *const *heads, int n);
 void doc_cell(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_table_end(struct doc *d);
 
+/* What few will read: in HTML folded away under its title until it is asked for (no script:
+ * details; on paper it is open), in Markdown a line above. */
+void doc_fold_begin(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void doc_fold_end(struct doc *d);
+
 /* A text of somebody else's, line by line as it is, at most `most` bytes of it (0: all). */
 void doc_block(struct doc *d, const char *text, size_t length, size_t most);
 

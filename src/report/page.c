@@ -71,8 +71,8 @@ static void put_headline(struct doc *d, const struct findings *f)
     if (f->why_compare)
         doc_text(d, "%s", f->why_compare);
     doc_list_begin(d);
-    doc_item(d, "%.60s: %.3f; %.60s: %.3f. Each is the mean of %d %s, of at most 1.", h->before,
-             l->before, f->compare ? f->side[1] : "after training", l->after, h->gains.n_tasks,
+    doc_item(d, "%.60s: %.3f; %.60s: %.3f. Each is the mean of %d %s.", h->before, l->before,
+             f->compare ? f->side[1] : "after training", l->after, h->gains.n_tasks,
              h->gains.n_tasks == 1 ? "task" : "tasks' means");
     doc_item(d,
              "The interval above is 95%% over prompts%s. Over these prompts alone, paired (t): %s. "
@@ -211,9 +211,11 @@ static void put_set(struct doc *d, const struct findings *f, const struct result
         "of: the 95%% intervals of the gain over prompts (t, BCa)%s on one side of 0, and for "
         "a task p below 0.05 after Holm's correction for %d tasks.",
         set->gains.seeds > 1 ? ", over seeds and over both" : "", set->gains.n_tasks);
-    doc_text(d, "All the 95%% intervals of these means, side by side (a t interval may pass 1, the "
-                "most that a reward gives; a BCa interval cannot):");
+    doc_fold_begin(d,
+                   "All the 95%% intervals of these means, side by side (a t interval may pass the "
+                   "highest reward there is, a BCa interval cannot pass the highest seen)");
     interval_table(d, &set->gains);
+    doc_fold_end(d);
 }
 
 static void put_shared(struct doc *d, const struct findings *f)

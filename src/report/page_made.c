@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "report/page.h"
 
-enum { FIGURES_SHOWN = 500, MEMBER_SHOWN = 160, TEXT_SHOWN = 1500, CELL_SHOWN = 300 };
+enum { FIGURES_SHOWN = 500, MEMBER_SHOWN = 240, TEXT_SHOWN = 1500, CELL_SHOWN = 300 };
 
 /* A parsed value in one line, texts without quotes. */
 static void put_value(struct str *out, const json_t *value)
@@ -42,6 +42,8 @@ static void put_compact(struct str *out, const json_t *value)
         bool first = true;
         json_object_foreach((json_t *)value, key, member)
         {
+            if (json_is_null(member))
+                continue;
             str_printf(out, "%s%.60s ", first ? "" : ", ", key);
             put_compact(out, member);
             first = false;
@@ -79,7 +81,7 @@ static void put_figures(struct str *out, const json_t *figures, const char *file
             struct str one = {0};
             put_compact(&one, value);
             if (file && one.length > MEMBER_SHOWN)
-                more = true;
+                more = true; /* a list of steps or an example is no figure for a table */
             else if (!json_is_null(value))
                 str_printf(out, "%s%.60s %s", out->length ? ", " : "", key, str_text(&one));
             out->failed = out->failed || one.failed;
@@ -130,7 +132,7 @@ static void gate_rows(struct doc *d, const struct findings *f, int run, const ch
     const struct run *r = &f->runs[run];
     for (int i = 0; i < r->n_gates; i++) {
         const struct gate_file *g = &r->gates[i];
-        struct str names = {0}, figures = {0};
+        struct str names = {0}, figures = {0}, finding = {0};
         char file[64];
         bool known = false;
         int has = 0;
@@ -148,10 +150,12 @@ static void gate_rows(struct doc *d, const struct findings *f, int run, const ch
             doc_cell(d, "%.40s", g->stage);
             doc_cell(d, "%s", f->n_runs > 1 && has == f->n_runs ? "all" : str_text(&names));
             doc_cell(d, "%s%.40s", strcmp(g->verdict, "pass") ? "! " : "", g->verdict);
-            doc_cell(d, "%s", text && *text ? text : "–");
+            cell_cut_digests(&finding, text && *text ? text : "–");
+            doc_cell(d, "%s", str_text(&finding));
             doc_cell(d, "%s", figures.length ? str_text(&figures) : "–");
         }
-        d->text.failed = d->text.failed || names.failed || figures.failed;
+        d->text.failed = d->text.failed || names.failed || figures.failed || finding.failed;
+        str_free(&finding);
         str_free(&names);
         str_free(&figures);
     }
@@ -516,7 +520,9 @@ void page_recipe(struct doc *d, const struct findings *f)
     doc_heading(d, 3,
                 f->n_runs > 1 ? "Recipe (%s; the others differ in the seed alone)" : "Recipe (%s)",
                 f->runs[0].title);
+    doc_fold_begin(d, "Every key, as resolved");
     put_recipe(d, f->runs[0].recipe, NULL);
+    doc_fold_end(d);
 }
 
 /* --- time --- */

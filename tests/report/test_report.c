@@ -778,6 +778,62 @@ static void test_plain_sight(void **state)
     expect_in(&md, "| probe | 12.5 s |");
 }
 
+/* What fails stands first; seeds that fail alike are one warning; digests are cut; what the dataset
+ * stage found odd is told, but not what the machine's clock says. */
+static void test_gates_of_seeds(void **state)
+{
+    (void)state;
+    const char *runs[3];
+    three_seeds(runs, run_improved("", 0, 0));
+    static const int seeds[] = {42, 123, 456};
+    char hash[65], text[900];
+    memset(hash, 'a', 64);
+    hash[64] = 0;
+    for (int i = 0; i < 3; i++) {
+        snprintf(text, sizeof text,
+                 "{\"stage\": \"train\", \"verdict\": \"fail\", \"text\": "
+                 "\"x/seed-%d/checkpoints: made with %s\", \"error\": {\"status\": 2, "
+                 "\"message\": \"made with %s\"}, \"figures\": {\"sha\": \"%s\", \"p\": "
+                 "0.123456789}}",
+                 seeds[i], hash, hash, hash);
+        run_put(runs[i], "gates/train.json", text);
+        run_put(runs[i], "gates/dataset.json",
+                "{\"stage\": \"dataset\", \"verdict\": \"warn\", \"text\": \"odd\", "
+                "\"measured\": {\"warnings\": [{\"id\": \"epochs\", \"text\": \"few of them\"}, "
+                "{\"id\": \"memory\", \"text\": \"takes 3 GiB\"}]}}");
+    }
+    report_ok(runs, 3);
+    assert_string_equal(json_string_value(json_array_get(at("warnings"), 0)),
+                        "all runs: gate train: fail. x/seed-N/checkpoints: made with "
+                        "aaaaaaaaaaaa…");
+    expect_warning("all runs: gate dataset: epochs. few of them.");
+    assert_null(strstr(str_text(&md), "takes 3 GiB"));
+    assert_null(strstr(str_text(&md), hash));
+    expect_in(&md, "GATES FAILED: train.**");
+    expect_in(&md, "| sha aaaaaaaaaaaa…, p 0.1235 |");
+    expect_in(&md, "| dataset | all | ! warn | odd |");
+    run_put(runs[1], "gates/train.json", "{\"stage\": \"train\", \"verdict\": \"pass\"}");
+    report_ok(runs, 3);
+    expect_in(&md, "GATES FAILED: train (2 of 3 runs).**");
+}
+
+/* On a narrow screen each cell stands beside its head; a row that is two things is shown once. */
+static void test_page(void **state)
+{
+    (void)state;
+    struct run_spec s = run_improved("a", 42, 0);
+    s.steps[1] = (struct run_step){10, {{0.3, -0.1}, {0.2, 0.3}}};
+    const char *run = write_run(&s);
+    report_ok(&run, 1);
+    expect_in(&html, "<div class=\"scroll cards\" tabindex=\"0\">");
+    expect_in(&html, "<td class=\"number\" data-label=\"n\">8</td>");
+    expect_in(&md, "Worst (the first of 4 such) and most fallen (the first of 4 such): row "
+                   "sql_qa-1, seed 42.");
+    assert_null(strstr(str_text(&md), "Most fallen"));
+    expect_in(&md, "| version of grpo | 0.1.0 |");
+    expect_well_formed(str_text(&html));
+}
+
 static void test_known_gameable(void **state)
 {
     (void)state;
@@ -862,6 +918,8 @@ int main(void)
         TEST(test_other_rows_cannot_be_compared),
         TEST(test_baseline_eval),
         TEST(test_plain_sight),
+        TEST(test_gates_of_seeds),
+        TEST(test_page),
         TEST(test_known_gameable),
         TEST(test_same_bytes_and_well_formed),
         TEST(test_make),

@@ -22,6 +22,7 @@ static const char style[] =
     "border-bottom:2px solid #111}h3{font-size:1.05rem;margin-bottom:.3rem}"
     "p,ul{max-width:50rem}"
     ".strong{border-left:5px solid #111;padding:.4rem .8rem;font-weight:600;background:#f3f3f3}"
+    ".plain{font-weight:400}"
     ".scroll{overflow-x:auto;margin:.8rem 0}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
     "th,td{border:1px solid #999;padding:.25rem .55rem;text-align:left;vertical-align:top;"
@@ -207,6 +208,28 @@ void doc_strong(struct doc *d, const char *format, ...)
     str_puts(&d->html, "<p class=\"strong\">");
     put_html(d);
     str_puts(&d->html, "</p>\n");
+}
+
+static void take_text(struct doc *d, const char *text)
+{
+    str_clear(&d->text);
+    log_printable(&d->text, text, strlen(text), 0);
+}
+
+void doc_answer(struct doc *d, const char *lead, const char *text)
+{
+    take_text(d, lead);
+    str_puts(&d->md, "**");
+    put_md(d);
+    str_puts(&d->md, "** ");
+    str_puts(&d->html, "<p class=\"strong\">");
+    put_html(d);
+    take_text(d, text);
+    put_md(d);
+    str_puts(&d->md, "\n\n");
+    str_puts(&d->html, " <span class=\"plain\">");
+    put_html(d);
+    str_puts(&d->html, "</span></p>\n");
 }
 
 void doc_list_begin(struct doc *d)

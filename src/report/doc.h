@@ -24,6 +24,9 @@ void doc_text(struct doc *d, const char *format, ...) __attribute__((format(prin
 /* A paragraph that must not be overlooked. */
 void doc_strong(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same with only its first words strong: an answer, and what it rests on. */
+void doc_answer(struct doc *d, const char *lead, const char *text);
+
 void doc_list_begin(struct doc *d);
 void doc_item(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_list_end(struct doc *d);

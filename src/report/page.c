@@ -49,6 +49,28 @@ static void put_broken_gates(struct str *out, const struct findings *f)
     }
 }
 
+/* Of two that are paid by different rewards no mean can be compared, but tasks paid alike can, and
+ * rewards that both were scored with. */
+static void put_parts(struct str *out, const struct findings *f, const struct result_set *h)
+{
+    str_printf(out, ". Gain over %s on the %s set (%d %s)%s, task by task:", h->before, h->name,
+               h->gains.seeds, h->gains.seeds == 1 ? "seed" : "seeds",
+               h->selected_on ? ", selected on this set" : "");
+    int told = 0;
+    for (int t = 0; t < h->gains.n_tasks && told < 12; t++) {
+        const struct gain_line *l = &h->gains.tasks[t];
+        if (!l->unlike)
+            str_printf(out, "%s %.60s %s %s (n = %zu)", told++ ? ";" : "", l->name,
+                       verdict_name(l->verdict), cell_gain(l->gain, l->gain_both.ci).text, l->n);
+    }
+    for (int i = 0; i < f->n_shared && told < 12; i++) {
+        const struct shared_reward *e = &f->shared[i];
+        str_printf(out, "%s %.60s by %.60s, which scored both, %s (n = %zu)", told++ ? ";" : "",
+                   e->task, e->reward, cell_gain(e->gain.value, e->gain.ci).text, e->n);
+    }
+    str_puts(out, told ? "." : " none was scored alike.");
+}
+
 static void put_headline(struct doc *d, const struct findings *f)
 {
     const struct result_set *h = f->headline;
@@ -60,16 +82,21 @@ static void put_headline(struct doc *d, const struct findings *f)
     const struct gain_line *l = &h->gains.all;
     struct str verdict = {0};
     put_verdict(&verdict, l, true);
-    str_printf(&verdict, ". Mean gain over %s %s on the %s set (%zu prompts, %d %s)%s.", h->before,
-               cell_gain(l->gain, l->gain_both.ci).text, h->name, l->n, h->gains.seeds,
-               h->gains.seeds == 1 ? "seed" : "seeds",
-               h->selected_on ? ", selected on this set" : "");
+    if (l->unlike)
+        put_parts(&verdict, f, h);
+    else
+        str_printf(&verdict, ". Mean gain over %s %s on the %s set (%zu prompts, %d %s)%s.",
+                   h->before, cell_gain(l->gain, l->gain_both.ci).text, h->name, l->n,
+                   h->gains.seeds, h->gains.seeds == 1 ? "seed" : "seeds",
+                   h->selected_on ? ", selected on this set" : "");
     put_broken_gates(&verdict, f);
     doc_strong(d, "%s", str_text(&verdict));
     d->text.failed = d->text.failed || verdict.failed;
     str_free(&verdict);
     if (f->why_compare)
         doc_text(d, "%s", f->why_compare);
+    if (l->unlike)
+        return;
     doc_list_begin(d);
     doc_item(d, "%.60s: %.3f; %.60s: %.3f. Each is the mean of %d %s.", h->before, l->before,
              f->compare ? f->side[1] : "after training", l->after, h->gains.n_tasks,
@@ -268,7 +295,8 @@ static void put_question(struct doc *d, const struct question *q)
     struct str answer = {0};
     put_answer(&answer, q);
     doc_heading(d, 3, "%s. %s", q->name, q->asks);
-    doc_strong(d, "%s. %s", str_text(&answer), q->ours);
+    str_putc(&answer, '.');
+    doc_answer(d, str_text(&answer), q->ours);
     doc_text(d, "By the document's own rule: %s", q->document);
     d->text.failed = d->text.failed || answer.failed;
     str_free(&answer);
@@ -395,6 +423,7 @@ static void put_evaluations(struct doc *d, const struct findings *f)
     if (!s)
         return;
     doc_heading(d, 3, "Every evaluation: eval/mean_reward, ± 1.96 standard errors over prompts");
+    doc_fold_begin(d, "At each evaluated step");
     doc_table_begin(d, heads, 1 + f->n_runs);
     size_t every = s->n / 60 + 1;
     for (size_t k = 0; k < s->n; k += every) {
@@ -407,6 +436,7 @@ static void put_evaluations(struct doc *d, const struct findings *f)
         }
     }
     doc_table_end(d);
+    doc_fold_end(d);
 }
 
 /* --- all --- */

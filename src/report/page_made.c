@@ -127,38 +127,77 @@ static bool told_before(const struct findings *f, int run, const struct gate_fil
     return false;
 }
 
-static void gate_rows(struct doc *d, const struct findings *f, int run, const char *stage)
+static void finding_cells(struct doc *d, const struct gate_file *g)
+{
+    struct str finding = {0};
+    const char *text = run_text(g->json, "text");
+    const char *message = run_text(json_object_get(g->json, "error"), "message");
+    bool more = message && !(text && strstr(text, message));
+    cell_cut_digests(&finding, text ? text : "");
+    str_puts(&finding, more && finding.length ? " " : "");
+    cell_cut_digests(&finding, more ? message : "");
+    doc_cell(d, "%s%.40s", strcmp(g->verdict, "pass") ? "! " : "", g->verdict);
+    doc_cell(d, "%s", finding.length ? str_text(&finding) : "–");
+    d->text.failed = d->text.failed || finding.failed;
+    str_free(&finding);
+}
+
+static bool has_figures(const struct gate_file *g)
+{
+    const json_t *figures = json_object_get(g->json, "figures");
+    return figures && !json_is_null(figures) &&
+           (!json_is_object(figures) || json_object_size(figures));
+}
+
+static void figure_cell(struct doc *d, const struct gate_file *g)
+{
+    struct str figures = {0};
+    char file[64];
+    snprintf(file, sizeof file, "gates/%.40s.json", g->stage);
+    put_figures(&figures, json_object_get(g->json, "figures"), file);
+    doc_cell(d, "%s", str_text(&figures));
+    d->text.failed = d->text.failed || figures.failed;
+    str_free(&figures);
+}
+
+/* A run's gates of one stage (NULL: of those that are none of the protocol's) that no run before it
+ * has alike: what they found, or the figures behind it. */
+static void gate_rows(struct doc *d, const struct findings *f, int run, const char *stage,
+                      bool figures)
 {
     const struct run *r = &f->runs[run];
     for (int i = 0; i < r->n_gates; i++) {
         const struct gate_file *g = &r->gates[i];
-        struct str names = {0}, figures = {0}, finding = {0};
-        char file[64];
+        struct str names = {0};
         bool known = false;
         int has = 0;
         for (int s = 0; run_stages[s]; s++)
             known = known || strcmp(run_stages[s], g->stage) == 0;
-        bool ours = stage ? strcmp(stage, g->stage) == 0 : !known;
+        bool ours = (stage ? strcmp(stage, g->stage) == 0 : !known) && (!figures || has_figures(g));
         if (ours && !told_before(f, run, g, &names, &has)) {
-            const char *text = run_text(g->json, "text");
-            const json_t *error = json_object_get(g->json, "error");
-            snprintf(file, sizeof file, "gates/%.40s.json", g->stage);
-            const char *message = run_text(error, "message");
-            if (json_is_object(error) && !(text && message && strstr(text, message)))
-                put_figures(&figures, error, NULL);
-            put_figures(&figures, json_object_get(g->json, "figures"), file);
             doc_cell(d, "%.40s", g->stage);
             doc_cell(d, "%s", f->n_runs > 1 && has == f->n_runs ? "all" : str_text(&names));
-            doc_cell(d, "%s%.40s", strcmp(g->verdict, "pass") ? "! " : "", g->verdict);
-            cell_cut_digests(&finding, text && *text ? text : "–");
-            doc_cell(d, "%s", str_text(&finding));
-            doc_cell(d, "%s", figures.length ? str_text(&figures) : "–");
+            if (figures)
+                figure_cell(d, g);
+            else
+                finding_cells(d, g);
         }
-        d->text.failed = d->text.failed || names.failed || figures.failed || finding.failed;
-        str_free(&finding);
+        d->text.failed = d->text.failed || names.failed;
         str_free(&names);
-        str_free(&figures);
     }
+}
+
+static void gate_table(struct doc *d, const struct findings *f, bool figures)
+{
+    static const char *const found[] = {"Stage", "Runs", "Verdict", "Finding"};
+    static const char *const behind[] = {"Stage", "Runs", "Figures"};
+    doc_table_begin(d, figures ? behind : found, figures ? 3 : 4);
+    for (int s = 0; run_stages[s]; s++)
+        for (int r = 0; r < f->n_runs; r++)
+            gate_rows(d, f, r, run_stages[s], figures);
+    for (int r = 0; r < f->n_runs; r++)
+        gate_rows(d, f, r, NULL, figures);
+    doc_table_end(d);
 }
 
 static void reward_gates(struct doc *d, const struct findings *f)
@@ -197,7 +236,6 @@ static void reward_gates(struct doc *d, const struct findings *f)
 
 void page_gates(struct doc *d, const struct findings *f)
 {
-    static const char *const heads[] = {"Stage", "Runs", "Verdict", "Finding", "Figures"};
     doc_heading(d, 2, "Gates");
     int all = 0;
     for (int r = 0; r < f->n_runs; r++)
@@ -206,13 +244,10 @@ void page_gates(struct doc *d, const struct findings *f)
         doc_text(d, "The run folders hold no gates/: these runs were started one by one, not by "
                     "the protocol.");
     } else {
-        doc_table_begin(d, heads, 5);
-        for (int s = 0; run_stages[s]; s++)
-            for (int r = 0; r < f->n_runs; r++)
-                gate_rows(d, f, r, run_stages[s]);
-        for (int r = 0; r < f->n_runs; r++)
-            gate_rows(d, f, r, NULL);
-        doc_table_end(d);
+        gate_table(d, f, false);
+        doc_fold_begin(d, "The figures behind them");
+        gate_table(d, f, true);
+        doc_fold_end(d);
     }
     reward_gates(d, f);
 }
@@ -581,9 +616,9 @@ static void gate_times(struct doc *d, const struct findings *f)
     }
     if (!gates)
         return;
-    doc_text(d,
-             "Seconds of each stage, when it last ran: a stage that went on from saved work shows "
-             "what was left of it. Those before smoke are done once for all seeds.");
+    doc_fold_begin(d, "Time of each stage");
+    doc_text(d, "When it last ran: a stage that went on from saved work shows "
+                "what was left of it. Those before smoke are done once for all seeds.");
     doc_table_begin(d, heads, 1 + f->n_runs);
     for (int s = 0; run_stages[s]; s++) {
         bool there = false;
@@ -596,6 +631,7 @@ static void gate_times(struct doc *d, const struct findings *f)
             doc_cell(d, "%s", cell_time(stage_seconds(&f->runs[r], run_stages[s])).text);
     }
     doc_table_end(d);
+    doc_fold_end(d);
 }
 
 /* "1,354,642" */

@@ -19,12 +19,14 @@ static void warn_rewards(struct findings *f, int run, const json_t *node, const 
     size_t i;
     if (json_is_true(json_object_get(node, "known_gameable"))) {
         bool paid = !json_is_number(weight) || json_number_value(weight) != 0;
-        findings_warn(f, f->compare && f->pairs == 1 ? run : -1,
-                      "Reward %.60s (task %.60s) is known to be gameable: answers exist that cheat "
-                      "it. %s",
-                      name ? name : "?", task ? task : "any",
-                      paid ? "It was trained on all the same, as the recipe says."
-                           : "It has weight 0 here and is only watched.");
+        findings_warn(
+            f, -1,
+            "%.60s%sReward %.60s (task %.60s) is known to be gameable: answers exist that "
+            "cheat it. %s",
+            f->compare ? f->side[run > 0] : "", f->compare ? ": " : "", name ? name : "?",
+            task ? task : "any",
+            paid ? "It was trained on all the same, as the recipe says."
+                 : "It has weight 0 here and is only watched.");
         return;
     }
     json_array_foreach(node, i, item)

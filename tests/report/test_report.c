@@ -665,7 +665,11 @@ static void test_other_rewards(void **state)
     expect_number("shared_rewards.0.gain.value", 0.075, 1e-12);
     expect_number("shared_rewards.0.gain.ci95.0", 0.075 - 0.04468719796 / 2, 1e-9);
     expect_warning("Task sql_qa is paid by other rewards in b than in a");
-    expect_in(&md, "**Cannot tell: the two were scored by different rewards.");
+    expect_in(&md,
+              "**Cannot tell: the two were scored by different rewards. Gain over a on the eval "
+              "set (1 seed), selected on this set, task by task: insights improved");
+    expect_in(&md, "; sql_qa by old, which scored both, +0.075 \\[+0.053, +0.097\\] (n = 8).**");
+    assert_null(strstr(str_text(&md), "Mean gain"));
 }
 
 /* 17 of 60 rows gain 0.15 and one loses 0.67: Student's t lies above 0 and the p is small, but the
@@ -768,7 +772,8 @@ static void test_plain_sight(void **state)
     expect_in(&md, "GATES FAILED: probe. Gates skipped: audit.**");
     expect_warning("judged by a simulated rater");
     expect_warning("The task sampler watches the eval set");
-    expect_in(&md, "| audit | seed 42 | ! skipped | nobody scored | why --skip-audit |");
+    expect_in(&md, "| audit | seed 42 | ! skipped | nobody scored |");
+    expect_in(&md, "| audit | seed 42 | why --skip-audit |");
     expect_in(&md, "| V1 | a \\| b |");
     const char *env = strstr(str_text(&md), "| env |"), *audit = strstr(str_text(&md), "| audit |");
     assert_true(env && audit && env < audit); /* the protocol's order */

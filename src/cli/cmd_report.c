@@ -89,7 +89,9 @@ static const struct arg args[] = {
      "Where report.md and report.html go; absent: the run folder, or the one that holds the runs "
      "(with --json: they are not written)."},
     {"compare", ARG_FLAG, AT(compare), 0, 0, NULL, NULL, NULL,
-     "Two runs of different recipes: the second against the first, row by row."},
+     "The second of two folders against the first, row by row and seed by seed; needed only for "
+     "two "
+     "seeds of one recipe, as others are compared unasked."},
     {"baseline-eval", ARG_TEXT, AT(baseline_eval), 0, 0, NULL, NULL, "FILE",
      "An evaluation (`grpo eval --out`) of the same rows that stands for \"before\" in place of "
      "the run's own."},
@@ -100,8 +102,11 @@ const struct command command_report = {
     .summary = "results table, verdicts and curves of run folders, as Markdown and HTML",
     .usage = "RUN...",
     .details =
-        "RUNs are run folders of `grpo train`: the seeds of one recipe, or with --compare two\n"
-        "recipes. Reads run.json, metrics.jsonl, timing.jsonl, eval/, gates/, and where they are\n"
+        "RUNs are run folders of `grpo train`, the seeds of one recipe, or an experiment folder "
+        "of\n"
+        "`grpo run`, which holds them. Two experiments of the same seeds, or two runs that are no\n"
+        "two seeds of one recipe, are compared, paired by row and seed. Reads run.json, "
+        "metrics.jsonl, timing.jsonl, eval/, gates/, and where they are\n"
         "test-before.json and test-after.json (the untouched model and the best adapter on rows\n"
         "used for nothing else). With --json one object: \"headline\", \"test\", \"eval\" (tables "
         "with\n"

@@ -11,7 +11,7 @@ struct rewards_of_task {
     const char *new_reward; /* of the others, joined */
 };
 
-static const char *label_of(const json_t *item)
+const char *reward_label(const json_t *item)
 {
     if (json_is_string(item))
         return json_string_value(item);
@@ -19,7 +19,7 @@ static const char *label_of(const json_t *item)
     return label ? label : run_text(item, "name");
 }
 
-static bool is_shadow(const json_t *item)
+bool reward_is_watched(const json_t *item)
 {
     const json_t *weight = json_object_get(item, "weight");
     return json_is_number(weight) && json_number_value(weight) == 0;
@@ -39,8 +39,8 @@ static const char *paid_names(struct findings *f, const json_t *list)
     const json_t *item;
     json_array_foreach(list, i, item)
     {
-        const char *label = label_of(item);
-        if (label && !is_shadow(item))
+        const char *label = reward_label(item);
+        if (label && !reward_is_watched(item))
             str_printf(&names, "%s%.60s", names.length ? " + " : "", label);
     }
     const char *text = findings_text(f, "%.400s", str_text(&names));
@@ -49,7 +49,7 @@ static const char *paid_names(struct findings *f, const json_t *list)
     return text;
 }
 
-static double component(const struct report_row *row, const char *label)
+double row_component(const struct report_row *row, const char *label)
 {
     const json_t *value = json_object_get(row->components, label);
     return json_is_number(value) ? json_number_value(value) : NAN;
@@ -66,8 +66,8 @@ struct columns {
 static bool has_both(const struct pairs *p, size_t i, const char *label)
 {
     for (size_t s = 0; s < (size_t)p->seeds; s++)
-        if (!isfinite(component(p->row_before[s * p->n + i], label)) ||
-            !isfinite(component(p->row_after[s * p->n + i], label)))
+        if (!isfinite(row_component(p->row_before[s * p->n + i], label)) ||
+            !isfinite(row_component(p->row_after[s * p->n + i], label)))
             return false;
     return true;
 }
@@ -88,8 +88,8 @@ static void fill_columns(struct columns *c, const struct pairs *p, int task, con
             if (p->task[i] != task || !has_both(p, i, label))
                 continue;
             size_t at = s * p->n + i;
-            double old0 = component(p->row_before[at], label);
-            double old1 = component(p->row_after[at], label);
+            double old0 = row_component(p->row_before[at], label);
+            double old1 = row_component(p->row_after[at], label);
             c->change[to] = p->before[at] - old0;
             c->learning[to] = p->after[at] - p->before[at];
             c->learning_old[to] = old1 - old0;
@@ -153,7 +153,7 @@ int findings_attribution(struct findings *f, struct err *err)
         size_t i;
         json_array_foreach(list, i, item)
         {
-            const char *label = is_shadow(item) ? label_of(item) : NULL;
+            const char *label = reward_is_watched(item) ? reward_label(item) : NULL;
             size_t n = label ? count_prompts(p, t, label) : 0;
             if (!n || f->n_attribution == MOST || status)
                 continue;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char none[] = "–";
 
@@ -18,10 +19,17 @@ struct cell cell_number(double x, int decimals)
     return c;
 }
 
+/* Three decimals, but four where three would hide on which side of zero a number is. */
+static int decimals_of(double x)
+{
+    return x != 0 && fabs(x) < 0.0005 ? 4 : 3;
+}
+
 struct cell cell_signed(double x)
 {
     struct cell c;
-    snprintf(c.text, sizeof c.text, "%+.3f", x);
+    double shown = fabs(x) < 0.00005 ? 0 : x; /* no "-0.0000" */
+    snprintf(c.text, sizeof c.text, "%+.*f", decimals_of(shown), shown);
     if (!isfinite(x))
         snprintf(c.text, sizeof c.text, "%s", none);
     return c;
@@ -37,13 +45,22 @@ struct cell cell_interval(struct interval ci)
     return c;
 }
 
+struct cell cell_change(struct interval ci)
+{
+    struct cell c;
+    snprintf(c.text, sizeof c.text, "[%.40s, %.40s]", cell_signed(ci.low).text,
+             cell_signed(ci.high).text);
+    if (!isfinite(ci.low) || !isfinite(ci.high))
+        snprintf(c.text, sizeof c.text, "%s", none);
+    return c;
+}
+
 struct cell cell_gain(double x, struct interval ci)
 {
     struct cell c;
-    if (isfinite(ci.low) && isfinite(ci.high))
-        snprintf(c.text, sizeof c.text, "%+.3f [%+.3f, %+.3f]", x, ci.low, ci.high);
-    else
-        snprintf(c.text, sizeof c.text, "%.40s (no interval)", cell_signed(x).text);
+    bool there = isfinite(ci.low) && isfinite(ci.high);
+    snprintf(c.text, sizeof c.text, "%.30s %.60s", cell_signed(x).text,
+             there ? cell_change(ci).text : "(no interval)");
     return c;
 }
 
@@ -82,4 +99,18 @@ struct cell cell_p(double p)
     else
         snprintf(c.text, sizeof c.text, "%.4f", p);
     return c;
+}
+
+void cell_cut_digests(struct str *out, const char *text)
+{
+    enum { LEAST = 40, SHOWN = 12 };
+    while (*text) {
+        size_t n = strspn(text, "0123456789abcdef");
+        str_append(out, text, n >= LEAST ? SHOWN : n);
+        if (n >= LEAST)
+            str_puts(out, "…");
+        text += n;
+        if (*text && !strchr("0123456789abcdef", *text))
+            str_putc(out, *text++);
+    }
 }

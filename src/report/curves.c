@@ -110,31 +110,44 @@ static void put_figure(struct doc *d, struct plot *p, const char *caption)
     str_free(&svg);
 }
 
-/* One metric: the runs together, or, compared, each for itself. */
+/* A line along the axis tells nothing by itself: the value it has everywhere; "". */
+static const char *say_constant(char text[80], const struct curve *c, int lines)
+{
+    for (int l = 0; l < lines; l++)
+        for (size_t i = 0; i < c[l].n; i++)
+            if (c[l].y[i] != c[0].y[0] || c[l].low[i] != c[l].high[i])
+                return "";
+    snprintf(text, 80, " Here it is %.6g at every step%s.", c[0].n ? c[0].y[0] : NAN,
+             lines > 1 ? " of both" : "");
+    return c[0].n > 1 ? text : "";
+}
+
+/* One metric: the runs together, or, compared, each side for itself. */
 static int one_metric(struct doc *d, const struct findings *f, const struct figure *g,
                       const struct plot *frame, struct err *err)
 {
-    int lines = f->compare ? f->n_runs : 1, each = f->compare ? 1 : f->n_runs;
+    int lines = f->compare ? 2 : 1, each = f->compare ? f->pairs : f->n_runs;
     struct curve c[2] = {{0}};
     struct plot_series s[2];
+    char text[80];
     bool band = false;
     int status = ERR_NONE;
     for (int i = 0; i < lines && i < 2 && !status; i++) {
-        status = curve_of(&c[i], f, g->metric, i, each, err);
+        status = curve_of(&c[i], f, g->metric, i * each, each, err);
         if (status)
             break;
         band = each > 1 || (!f->compare && band_of_se(&c[i], &f->runs[i], g->metric));
         thin(&c[i]);
-        s[i] = (struct plot_series){f->runs[i].title,        c[i].x, c[i].y, band ? c[i].low : NULL,
-                                    band ? c[i].high : NULL, c[i].n};
+        s[i] = (struct plot_series){
+            f->compare ? f->side[i] : "", c[i].x, c[i].y, band ? c[i].low : NULL,
+            band ? c[i].high : NULL,      c[i].n};
     }
     if (!status) {
         struct plot p = *frame;
-        char caption[400];
-        snprintf(caption, sizeof caption, "%.300s%s", g->caption,
-                 !band      ? ""
-                 : each > 1 ? " Mean over seeds; band: lowest to highest seed."
-                            : " Band: ±1.96 standard errors over prompts.");
+        char caption[480];
+        snprintf(caption, sizeof caption, "%.300s%s%s", g->caption,
+                 band && each < 2 ? " Band: ±1.96 standard errors over prompts." : "",
+                 say_constant(text, c, lines));
         p.title = g->metric;
         p.x_title = "optimizer step";
         p.y_title = g->y_title;
@@ -157,13 +170,25 @@ static double baseline_value(const struct findings *f, const char *metric)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* Rows of the first run's evaluations: a task's, or all of them. */
+static size_t count_rows(const struct findings *f, const char *task)
+{
+    const struct evaluation *e = f->runs[0].n_evals ? &f->runs[0].evals[0] : NULL;
+    bool all = strcmp(task, "mean_reward") == 0;
+    size_t n = 0;
+    for (size_t i = 0; e && i < e->n; i++)
+        n += all || strcmp(e->rows[i].task, task) == 0;
+    return n;
+}
+
 static int eval_figure(struct doc *d, const struct findings *f, const char *metric,
                        const char *task, struct err *err)
 {
     char title[120], caption[240], level[80];
     const char *name = run_text(json_object_get(f->runs[0].recipe, "baseline"), "name");
     snprintf(title, sizeof title, "%.30s (mean reward)", task);
-    snprintf(caption, sizeof caption, "%.100s on the eval set.", metric);
+    snprintf(caption, sizeof caption, "%.100s on the eval set (n = %zu prompts).", metric,
+             count_rows(f, metric + 5));
     snprintf(level, sizeof level, "%.30s", name ? name : "baseline");
     struct figure g = {metric, title, caption, false};
     struct plot frame = {.level = baseline_value(f, metric), .level_name = level};
@@ -214,7 +239,7 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
         const char *name = set->list[i].name;
         if (!is_weight(set, name))
             continue;
-        status = curve_of(&c[n], f, name, 0, f->compare ? 1 : f->n_runs, err);
+        status = curve_of(&c[n], f, name, 0, f->compare ? f->pairs : f->n_runs, err);
         if (status)
             break;
         thin(&c[n]);
@@ -230,10 +255,15 @@ static int weights_figure(struct doc *d, const struct findings *f, struct err *e
                      .level = NAN,
                      .from_zero = true,
                      .legend = true};
+    char text[80] = "", caption[200];
+    bool constant = n > 0;
+    for (int i = 0; i < n; i++)
+        constant = constant && *say_constant(text, &c[i], 1);
+    snprintf(caption, sizeof caption, "The share of groups that each task gets, %s.%s",
+             f->compare ? "of the first alone" : "mean over seeds",
+             constant ? " Here each is the same at every step; lines may lie on each other." : "");
     if (!status && n)
-        put_figure(d, &p,
-                   f->compare ? "The share of groups that each task gets, first run."
-                              : "The share of groups that each task gets, mean over seeds.");
+        put_figure(d, &p, caption);
     for (int i = 0; i < MOST; i++)
         curve_free(&c[i]);
     return status;
@@ -259,6 +289,16 @@ static const struct figure training[] = {
      "Share of a step's completions that are not copies of each other.", true},
     {"grad_norm", "gradient norm (of the loss, no unit)", "Global norm before clipping.", true},
 };
+
+void curves_explain(struct doc *d, const struct findings *f)
+{
+    int each = f->compare ? f->pairs : f->n_runs;
+    doc_text(d, "%s%s The scales of the vertical axes differ; some do not begin at 0.",
+             each > 1 ? "Lines are means over the seeds, bands reach from the lowest seed to the "
+                        "highest."
+                      : "Lines are of one run.",
+             f->compare ? " Both sides are in each figure, told apart by dash and mark." : "");
+}
 
 int curves_write(struct doc *d, const struct findings *f, struct err *err)
 {

@@ -6,6 +6,8 @@
 #include "report/doc.h"
 #include "report/findings.h"
 
+/* What lines and bands are: a sentence for all of them. */
+void curves_explain(struct doc *d, const struct findings *f);
 int curves_write(struct doc *d, const struct findings *f, struct err *err);
 
 #endif

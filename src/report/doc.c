@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 
-enum { SHORT_CELL = 30 }; /* bytes */
+enum { SHORT_CELL = 30, HEAD_CHARACTERS = 60, CARD_COLUMNS = 3 }; /* cells: bytes */
 
 static const char style[] =
     ":root{color-scheme:light}"
@@ -22,18 +22,29 @@ static const char style[] =
     "border-bottom:2px solid #111}h3{font-size:1.05rem;margin-bottom:.3rem}"
     "p,ul{max-width:50rem}"
     ".strong{border-left:5px solid #111;padding:.4rem .8rem;font-weight:600;background:#f3f3f3}"
+    ".plain{font-weight:400}"
     ".scroll{overflow-x:auto;margin:.8rem 0}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
     "th,td{border:1px solid #999;padding:.25rem .55rem;text-align:left;vertical-align:top;"
     "overflow-wrap:normal}th{background:#e8e8e8}td.number{white-space:nowrap}"
-    "td.long{white-space:normal;min-width:16rem;max-width:36rem;overflow-wrap:anywhere}"
+    "td.long{white-space:normal;min-width:14rem;max-width:36rem;overflow-wrap:anywhere}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #999;background:#fafafa;"
     "padding:.5rem;margin:.3rem 0 1rem;font-size:.82rem;line-height:1.4}"
+    "summary{cursor:pointer;margin:.8rem 0}"
     ".figures{display:grid;gap:1.2rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,"
     "21rem),1fr))}"
     "figure{margin:0}figure svg{width:100%;height:auto;display:block}"
     "figcaption{font-size:.85rem;color:#333}"
-    "@media print{.scroll{overflow:visible}}";
+    "@media screen and (max-width:40rem){td.long{min-width:0}.cards table,.cards tbody,.cards tr"
+    "{display:block}.cards thead{display:none}.cards tr{border:1px solid #999;margin-bottom:.7rem}"
+    ".cards td{display:flex;gap:.7rem;border:0;border-top:1px solid #ddd;max-width:none;"
+    "white-space:normal}.cards td::before{content:attr(data-label);flex:0 0 40%;color:#333}"
+    ".cards td:first-child{background:#e8e8e8;border-top:0;font-weight:600}}"
+    "@media print{body{padding:0;font-size:11pt}.scroll{overflow:visible}table{font-size:7.5pt}"
+    "th,td{padding:.1rem .25rem;overflow-wrap:anywhere}td.number{white-space:normal}"
+    "td.long{min-width:0}.figures{grid-template-columns:repeat(2,1fr)}"
+    "details::details-content{content-visibility:visible;display:block}"
+    "tr,figure,.strong{break-inside:avoid}h2,h3{break-after:avoid}}";
 
 /* --- escaping --- */
 
@@ -199,6 +210,28 @@ void doc_strong(struct doc *d, const char *format, ...)
     str_puts(&d->html, "</p>\n");
 }
 
+static void take_text(struct doc *d, const char *text)
+{
+    str_clear(&d->text);
+    log_printable(&d->text, text, strlen(text), 0);
+}
+
+void doc_answer(struct doc *d, const char *lead, const char *text)
+{
+    take_text(d, lead);
+    str_puts(&d->md, "**");
+    put_md(d);
+    str_puts(&d->md, "** ");
+    str_puts(&d->html, "<p class=\"strong\">");
+    put_html(d);
+    take_text(d, text);
+    put_md(d);
+    str_puts(&d->md, "\n\n");
+    str_puts(&d->html, " <span class=\"plain\">");
+    put_html(d);
+    str_puts(&d->html, "</span></p>\n");
+}
+
 void doc_list_begin(struct doc *d)
 {
     str_puts(&d->html, "<ul>\n");
@@ -227,10 +260,12 @@ void doc_table_begin(struct doc *d, const char *const *heads, int n)
 {
     d->columns = n;
     d->column = 0;
-    str_puts(&d->html, "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>");
+    d->heads = heads;
+    str_printf(&d->html, "<div class=\"scroll%s\" tabindex=\"0\"><table>\n<thead><tr>",
+               n > CARD_COLUMNS ? " cards" : "");
     for (int i = 0; i < n; i++) {
         str_clear(&d->text);
-        log_printable(&d->text, heads[i], strlen(heads[i]), 60);
+        log_printable(&d->text, heads[i], strlen(heads[i]), HEAD_CHARACTERS);
         str_puts(&d->md, i ? " | " : "| ");
         put_md(d);
         str_puts(&d->html, "<th>");
@@ -253,13 +288,28 @@ static const char *cell_class(const struct str *text)
     return *shown && strchr("0123456789+-[<", *shown) ? " class=\"number\"" : "";
 }
 
+/* The head again, for where the row of heads is not shown. */
+static void put_label(struct doc *d, const char *head)
+{
+    struct str shown = {0};
+    log_printable(&shown, head, strlen(head), HEAD_CHARACTERS);
+    str_puts(&d->html, " data-label=\"");
+    doc_escape_xml(&d->html, str_text(&shown), shown.length);
+    str_putc(&d->html, '"');
+    d->html.failed = d->html.failed || shown.failed;
+    str_free(&shown);
+}
+
 void doc_cell(struct doc *d, const char *format, ...)
 {
     FORMAT_TEXT(d, format);
     CHECK(d->columns > 0);
     str_puts(&d->md, d->column ? " | " : "| ");
     put_md(d);
-    str_printf(&d->html, "%s<td%s>", d->column ? "" : "<tr>", cell_class(&d->text));
+    str_printf(&d->html, "%s<td%s", d->column ? "" : "<tr>", cell_class(&d->text));
+    if (d->columns > CARD_COLUMNS)
+        put_label(d, d->heads[d->column]);
+    str_putc(&d->html, '>');
     put_html(d);
     str_puts(&d->html, "</td>");
     if (++d->column == d->columns) {
@@ -278,6 +328,21 @@ void doc_table_end(struct doc *d)
 }
 
 /* --- blocks --- */
+
+void doc_fold_begin(struct doc *d, const char *format, ...)
+{
+    FORMAT_TEXT(d, format);
+    put_md(d);
+    str_puts(&d->md, ":\n\n");
+    str_puts(&d->html, "<details>\n<summary>");
+    put_html(d);
+    str_puts(&d->html, "</summary>\n");
+}
+
+void doc_fold_end(struct doc *d)
+{
+    str_puts(&d->html, "</details>\n");
+}
 
 static size_t cut_length(const char *text, size_t length, size_t most)
 {

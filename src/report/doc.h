@@ -10,6 +10,7 @@ struct doc {
     struct str md, html;
     struct str text;     /* of the call at hand */
     int columns, column; /* of the table at hand */
+    const char *const *heads;
 };
 
 void doc_begin(struct doc *d, const char *title);
@@ -23,14 +24,23 @@ void doc_text(struct doc *d, const char *format, ...) __attribute__((format(prin
 /* A paragraph that must not be overlooked. */
 void doc_strong(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same with only its first words strong: an answer, and what it rests on. */
+void doc_answer(struct doc *d, const char *lead, const char *text);
+
 void doc_list_begin(struct doc *d);
 void doc_item(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_list_end(struct doc *d);
 
-/* A table: its heads, then cell by cell, row by row. */
+/* A table: its heads, which are borrowed until its end, then cell by cell, row by row. On a narrow
+ * screen one of more than three columns becomes a card a row, each cell beside its head. */
 void doc_table_begin(struct doc *d, const char *const *heads, int n);
 void doc_cell(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doc_table_end(struct doc *d);
+
+/* What few will read: in HTML folded away under its title until it is asked for (no script:
+ * details; on paper it is open), in Markdown a line above. */
+void doc_fold_begin(struct doc *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void doc_fold_end(struct doc *d);
 
 /* A text of somebody else's, line by line as it is, at most `most` bytes of it (0: all). */
 void doc_block(struct doc *d, const char *text, size_t length, size_t most);

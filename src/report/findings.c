@@ -79,8 +79,11 @@ void findings_name_runs(struct findings *f)
 {
     for (int i = 0; i < f->n_runs; i++) {
         struct run *r = &f->runs[i];
-        if (r->seed < 0 || f->compare)
-            snprintf(r->title, sizeof r->title, "%.60s", r->name);
+        const char *side = f->compare ? f->side[i >= f->pairs] : r->name;
+        if (f->compare && f->pairs > 1)
+            snprintf(r->title, sizeof r->title, "%.50s, seed %lld", side, r->seed);
+        else if (r->seed < 0 || f->compare)
+            snprintf(r->title, sizeof r->title, "%.60s", side);
         else
             snprintf(r->title, sizeof r->title, "seed %lld", r->seed);
     }
@@ -205,7 +208,7 @@ static int fill_set(struct findings *f, struct result_set *set,
                     const struct evaluation *const *before, const struct evaluation *const *after,
                     struct err *err)
 {
-    int seeds = f->compare ? 1 : f->n_runs;
+    int seeds = f->compare ? f->pairs : f->n_runs;
     struct err why = {0};
     int status = pairs_make(&set->pairs, before, after, seeds, &why);
     if (!status)
@@ -257,9 +260,9 @@ static bool sides(const struct findings *f, bool test, const struct evaluation *
         bool has_before = f->compare || (before[i] && before[i]->n);
         all = all && has_before && after[i] && after[i]->n;
     }
-    if (all && f->compare) { /* the second run against the first */
-        before[0] = after[0];
-        after[0] = after[1];
+    for (int i = 0; all && f->compare && i < f->pairs; i++) {
+        before[i] = after[i];
+        after[i] = after[f->pairs + i];
     }
     return all;
 }
@@ -267,7 +270,7 @@ static bool sides(const struct findings *f, bool test, const struct evaluation *
 static const char *name_before(const struct findings *f, const struct evaluation *before)
 {
     if (f->compare)
-        return f->runs[0].name;
+        return f->side[0];
     if (before == &f->baseline)
         return "baseline";
     bool at_start = before == run_eval_at(&f->runs[0], 0);
@@ -317,12 +320,14 @@ void findings_free(struct findings *f)
     mem_free(f->runs);
     mem_free(f->best);
     mem_free(f->attribution);
+    mem_free(f->shared);
     mem_free(f->warnings);
     evaluation_free(&f->baseline);
     gains_free(&f->test.gains);
     gains_free(&f->eval.gains);
     pairs_free(&f->test.pairs);
     pairs_free(&f->eval.pairs);
+    gathered_free(&f->sources);
     arena_free(&f->arena);
     *f = (struct findings){0};
 }

@@ -4,6 +4,7 @@
 #define REPORT_FINDINGS_H
 #include "base/str.h"
 #include "report/gains.h"
+#include "report/gather.h"
 #include "report/run.h"
 
 /* Evaluations before and after, of the same rows. */
@@ -58,10 +59,25 @@ struct best_step {
     double over_last_gain;
 };
 
+/* Compared: a reward that both sides scored on a task which they did not train on the same one. */
+struct shared_reward {
+    const char *task, *reward;
+    size_t n;
+    double before, after;
+    struct estimate gain;
+};
+
 struct findings {
+    struct gathered sources;
     struct run *runs;
     int n_runs;
-    bool compare; /* two runs of different recipes, the second against the first */
+    bool compare; /* runs pairs … 2·pairs − 1 against runs 0 … pairs − 1, seed by seed */
+    int pairs;
+    const char *title;       /* of the experiment, or of its first run */
+    const char *side[2];     /* what the two are called; NULL unless compared */
+    const char *why_compare; /* nobody asked for it: why it is done; NULL */
+    struct shared_reward *shared;
+    int n_shared;
     const char *baseline_file;
     struct evaluation baseline; /* n 0: none */
     struct result_set test, eval;
@@ -93,9 +109,17 @@ void findings_name_runs(struct findings *f);
 /* Steps that every run has evaluated, ascending; freed with mem_free, also after an error. */
 int findings_common_steps(const struct findings *f, long **steps, int *n, struct err *err);
 
+/* Of an entry of a recipe's rewards: its name in evaluations, and whether it has weight 0. */
+const char *reward_label(const json_t *item);
+bool reward_is_watched(const json_t *item);
+/* What a reward gave a row; NaN: none. */
+double row_component(const struct report_row *row, const char *label);
+
 /* The parts, each from what those above it have filled. */
 int findings_best(struct findings *f, struct err *err);
 int findings_results(struct findings *f, struct err *err);
+/* Compared with other rewards: takes back what cannot be said, and finds what can. */
+int findings_shared(struct findings *f, struct err *err);
 int findings_questions(struct findings *f, struct err *err);
 int findings_attribution(struct findings *f, struct err *err);
 void findings_warnings(struct findings *f);

@@ -4,8 +4,9 @@
  * task means (a stratum a task): the stratified formulas with one stratum are the plain ones.
  *
  * A verdict other than "cannot tell" needs all of them on one side of zero: the paired interval
- * over prompts, the bootstrap over prompts and seeds, with several seeds the t interval over seeds,
- * and for a task Holm's p below 0.05. Several readings of one number that disagree are no finding.
+ * over prompts by t and by BCa, the bootstrap over prompts and seeds, with several seeds the t
+ * interval over seeds, and for a task Holm's p below 0.05. Several readings of one number that
+ * disagree are no finding.
  */
 #include "report/gains.h"
 #include <math.h>
@@ -311,6 +312,8 @@ static void judge(struct gain_line *l, int seeds)
         l->why = "the interval over prompts holds 0";
     else if (seeds > 1 && side(l->gain_seeds) != where)
         l->why = "the interval over seeds holds 0";
+    else if (side(l->gain_bca) != where)
+        l->why = "the BCa interval over prompts holds 0";
     else if (side(l->gain_both.ci) != where)
         l->why = "the interval over prompts and seeds holds 0";
     else if (!(l->p_holm < POWER_ALPHA))
@@ -321,6 +324,8 @@ static void judge(struct gain_line *l, int seeds)
         return;
     if (!where || !(l->p_holm < POWER_ALPHA))
         l->prompts_needed = prompts.needed;
+    else if (side(l->gain_bca) != where)
+        l->prompts_needed = verdict_of(l->gain_bca, l->gain, l->n).needed;
     if (seeds > 1 && side(l->gain_seeds) == 0)
         l->seeds_needed = over.needed;
 }

@@ -49,6 +49,7 @@ struct gain_line {
     struct interval gain_t, gain_bca, gain_seeds;
     struct bootstrap_gain gain_both;
     double p, p_holm; /* permutation test; over tasks by Holm (of all together: p itself) */
+    bool unlike;      /* compared: the sides are paid by different rewards (shared.c) */
     enum verdict_kind verdict;
     const char *why;                     /* what keeps it from "improved" or "worse"; "" */
     double prompts_needed, seeds_needed; /* NaN: more of them is not what is missing */

@@ -179,6 +179,25 @@ static void put_estimate(struct json_writer *w, const char *key, const struct es
     jw_object_end(w);
 }
 
+static void put_shared(struct json_writer *w, const struct findings *f)
+{
+    jw_key(w, "shared_rewards");
+    jw_array_begin(w);
+    for (int i = 0; i < f->n_shared; i++) {
+        const struct shared_reward *e = &f->shared[i];
+        jw_object_begin(w);
+        put_text(w, "task", e->task);
+        put_text(w, "reward", e->reward);
+        jw_key(w, "n");
+        jw_int(w, (long long)e->n);
+        put_number(w, "before", e->before);
+        put_number(w, "after", e->after);
+        put_estimate(w, "gain", &e->gain);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+}
+
 static void put_attribution(struct json_writer *w, const struct findings *f)
 {
     jw_key(w, "attribution");
@@ -247,9 +266,11 @@ void object_write(struct str *json, const struct findings *f)
     jw_object_begin(&w);
     jw_key(&w, "compare");
     jw_bool(&w, f->compare);
+    put_text(&w, "why_compare", f->why_compare);
     put_headline(&w, f);
     put_set(&w, &f->test);
     put_set(&w, &f->eval);
+    put_shared(&w, f);
     put_questions(&w, f);
     put_attribution(&w, f);
     put_runs(&w, f);

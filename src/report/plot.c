@@ -10,7 +10,7 @@
 #include "report/doc.h"
 
 enum { WIDTH = 380, LEFT = 52, RIGHT = 14, TOP = 26, PLOT_HEIGHT = 150, FOOT = 40, ROW = 17 };
-enum { LEGEND_CHARACTERS = 22, TITLE_CHARACTERS = 52 };
+enum { LEGEND_CHARACTERS = 22, TITLE_CHARACTERS = 52, MOST_MARKED = 40 };
 
 struct look {
     const char *color, *dash;
@@ -215,8 +215,11 @@ static void put_line(struct str *out, const struct frame *f, const struct plot_s
     if (*l->dash)
         str_printf(out, " stroke-dasharray=\"%s\"", l->dash);
     str_puts(out, "/>\n");
+    if (!f->p->legend && r->n > MOST_MARKED)
+        return; /* nothing to be told apart from, and marks would look like the measured points */
     size_t series = (size_t)shown_series(f->p), every = r->n / 12 + 1;
     every = every > series ? every : series;
+    every = f->p->legend ? every : 1;
     size_t first = (size_t)place * every / series;
     for (size_t i = 0; i < r->n; i++)
         if (has_point(r, i, false) && (i % every == first || r->n <= first))

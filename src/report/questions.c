@@ -194,9 +194,9 @@ static void say_q1(struct question *q, struct findings *f, const struct estimate
                                         : "its slope's interval holds 0, so it may be flat";
     q->ours = findings_text(
         f,
-        "At step %ld, after minus 1.15 times its own start (same prompts, same reward) is %s; "
+        "At step %ld, after minus 1.15 times its own start (same %zu prompts, same reward) is %s; "
         "over the evaluations until then %s.%s%s",
-        step, cell_gain(rise->value, rise->ci).text, flat,
+        step, rise->n, cell_gain(rise->value, rise->ci).text, flat,
         RISE * start > 1 ? " The start is so high that +15% of it lies above 1: no run could." : "",
         step < SQL_STEP ? " The runs end before step 600, so a \"no\" would be too early." : "");
 }
@@ -395,8 +395,8 @@ static int ask_target(struct question *q, struct findings *f, struct err *err)
                                       best >= TARGET ? "yes" : "no", best,
                                       start >= TARGET ? " It was above 0.70 before training." : "");
     struct interval level = {e.ci.low + TARGET, e.ci.high + TARGET};
-    q->ours = findings_text(f, "On the %s set the mean is %.3f %s%s.%s", set->name,
-                            e.value + TARGET, cell_interval(level).text,
+    q->ours = findings_text(f, "On the %s set (%zu prompts) the mean is %.3f %s%s.%s", set->name,
+                            p->n, e.value + TARGET, cell_interval(level).text,
                             set->selected_on ? ", and the best step was selected on this set" : "",
                             say_epochs(f, epochs));
     return ERR_NONE;
@@ -441,10 +441,11 @@ static int ask_seeds(struct question *q, struct findings *f)
     }
     q->ours = findings_text(
         f,
-        "On the %s set. The 95%% interval of that sd is [%.4f, %.4f], %.2f to %.2f times "
-        "itself. Robust when all of it is under 0.03, sensitive when all of "
+        "On the %s set the standard deviation is %.4f over %d seeds; its 95%% interval, "
+        "[%.4f, %.4f], is %.2f to %.2f times itself, as so few seeds allow. Robust when all of it "
+        "is under 0.03, sensitive when all of "
         "it is over 0.05.",
-        set->name, ci.low, ci.high, times.low, times.high);
+        set->name, sd, set->gains.seeds, ci.low, ci.high, times.low, times.high);
     return ERR_NONE;
 }
 

@@ -2,6 +2,7 @@
  * computed (findings.h), then laid out (page.c, object.c). Nothing here looks at a clock. */
 #include "report/report.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "report/findings.h"
@@ -36,24 +37,45 @@ static const char *first_difference(const json_t *a, const json_t *b)
     return NULL;
 }
 
-static int check_seeds(const struct findings *f, struct err *err)
+/* Why two runs are no two seeds of one recipe. */
+struct unlike {
+    int run, other;
+    const char *key; /* of their recipes; NULL: they have one seed */
+};
+
+/* Of runs first … first + n; false: they are seeds of one recipe. */
+static bool find_unlike(struct unlike *u, const struct findings *f, int first, int n)
 {
-    for (int i = 1; i < f->n_runs; i++) {
-        const struct run *a = &f->runs[0], *b = &f->runs[i];
+    for (int i = first + 1; i < first + n; i++) {
+        const struct run *a = &f->runs[first], *b = &f->runs[i];
         const char *key = a->recipe && b->recipe ? first_difference(a->recipe, b->recipe) : NULL;
+        *u = (struct unlike){i, first, key};
         if (key)
-            return err_set(err, ERR_USAGE, b->path,
-                           "is no other seed of %s: their recipes differ in \"%s\"; compare two "
-                           "recipes with --compare",
-                           a->path, key);
-        for (int k = 0; k < i; k++)
+            return true;
+        for (int k = first; k < i; k++) {
+            u->other = k;
             if (b->seed >= 0 && f->runs[k].seed == b->seed)
-                return err_set(err, ERR_USAGE, b->path,
-                               "has seed %lld, as %s has: give each seed once, or compare two runs "
-                               "with --compare",
-                               b->seed, f->runs[k].path);
+                return true;
+        }
     }
-    return ERR_NONE;
+    return false;
+}
+
+static int check_seeds(const struct findings *f, int first, int n, struct err *err)
+{
+    struct unlike u;
+    if (!find_unlike(&u, f, first, n))
+        return ERR_NONE;
+    const struct run *a = &f->runs[u.other], *b = &f->runs[u.run];
+    if (u.key)
+        return err_set(err, ERR_USAGE, b->path,
+                       "is no other seed of %s: their recipes differ in \"%s\"; name two runs, or "
+                       "two experiments of `grpo run`, to have them compared",
+                       a->path, u.key);
+    return err_set(err, ERR_USAGE, b->path,
+                   "has seed %lld, as %s has: give each seed once, or name these two alone to have "
+                   "them compared",
+                   b->seed, a->path);
 }
 
 static int check_request(const struct report_request *q, struct err *err)
@@ -64,45 +86,144 @@ static int check_request(const struct report_request *q, struct err *err)
         return err_set(err, ERR_USAGE, "", "%d run folders; at most %d make one report", q->n_runs,
                        REPORT_MAX_RUNS);
     if (q->compare && q->n_runs != 2)
-        return err_set(err, ERR_USAGE, "--compare", "takes two run folders, not %d", q->n_runs);
-    if (q->compare && q->baseline_eval)
-        return err_set(err, ERR_USAGE, "--baseline-eval",
-                       "has no use with --compare, where the first run is what stands before");
+        return err_set(err, ERR_USAGE, "--compare", "takes two folders, not %d", q->n_runs);
     return ERR_NONE;
+}
+
+static int by_seed(const void *a, const void *b)
+{
+    const struct run *x = a, *y = b;
+    if (x->seed != y->seed)
+        return x->seed < y->seed ? -1 : 1;
+    return strcmp(x->path, y->path);
 }
 
 static int read_runs(struct findings *f, const struct report_request *q, struct err *err)
 {
-    f->runs = mem_calloc((size_t)q->n_runs, sizeof *f->runs);
+    struct gathered *g = &f->sources;
+    int status = gather(g, q->runs, q->n_runs, REPORT_MAX_RUNS, err);
+    if (status)
+        return status;
+    f->runs = mem_calloc((size_t)g->n, sizeof *f->runs);
     if (!f->runs)
         return err_no_memory(err, "the runs", 0);
-    for (int i = 0; i < q->n_runs; i++) {
-        int status = run_read(&f->runs[i], q->runs[i], err);
-        if (status)
-            return status;
-        f->n_runs++;
+    for (int i = 0; i < g->n && !status; i++) {
+        status = run_read(&f->runs[i], g->paths[i], err);
+        f->n_runs += !status;
     }
-    findings_name_runs(f);
-    if (q->baseline_eval)
-        return evaluation_read(&f->baseline, q->baseline_eval, err);
+    for (int i = 0; i < g->n_sources && !status; i++)
+        if (g->sources[i].empty)
+            findings_warn(f, -1, "%.80s holds %d seed folders without a run in them: left out.",
+                          g->sources[i].name, g->sources[i].empty);
+    if (!status && q->baseline_eval)
+        status = evaluation_read(&f->baseline, q->baseline_eval, err);
+    return status;
+}
+
+/* Whether two folders are compared: asked for, experiments, or runs that nothing else can be. */
+static void decide(struct findings *f, const struct report_request *q)
+{
+    const struct source *s = f->sources.sources;
+    struct unlike u;
+    f->compare = q->compare;
+    if (f->compare || f->sources.n_sources != 2)
+        return;
+    if (s[0].experiment || s[1].experiment)
+        f->why_compare = "Two experiments: the second is compared with the first.";
+    else if (!find_unlike(&u, f, 0, 2))
+        return;
+    else if (u.key)
+        f->why_compare =
+            findings_text(f,
+                          "Compared, the second with the first, because they are no "
+                          "two seeds of one recipe: their recipes differ in \"%.80s\".",
+                          u.key);
+    else
+        f->why_compare = findings_text(f,
+                                       "Compared, the second with the first, because they are no "
+                                       "two seeds of one recipe: both have seed %lld.",
+                                       f->runs[1].seed);
+    f->compare = true;
+}
+
+/* Run i of the one is run i of the other: the same seed, unless each has but one run. */
+static int check_pairs(const struct findings *f, struct err *err)
+{
+    const struct source *a = &f->sources.sources[0], *b = &f->sources.sources[1];
+    const struct run *x = f->runs, *y = f->runs + a->n;
+    int status = check_seeds(f, 0, a->n, err);
+    if (!status)
+        status = check_seeds(f, a->n, b->n, err);
+    if (status || (a->n == 1 && b->n == 1))
+        return status;
+    for (int i = 0, k = 0; i < a->n || k < b->n; i++, k++) {
+        bool here = i < a->n, there = k < b->n;
+        if (here && there && x[i].seed == y[k].seed && x[i].seed >= 0)
+            continue;
+        bool lacks = here && (!there || x[i].seed < y[k].seed);
+        long long seed = lacks ? x[i].seed : y[k].seed;
+        if (seed < 0)
+            return err_set(err, ERR_INPUT, lacks ? x[i].path : y[k].path,
+                           "its run.json tells no seed, so nothing says which run it pairs with");
+        return err_set(
+            err, ERR_USAGE, lacks ? b->path : a->path,
+            "has no run of seed %lld, which %s has (%d and %d runs): two experiments are "
+            "compared seed by seed; name the run folders of one seed of each to compare "
+            "those",
+            seed, lacks ? a->path : b->path, a->n, b->n);
+    }
     return ERR_NONE;
+}
+
+/* Seeds that lie in one folder are an experiment, and it has the folder's name. */
+static const char *title_of(struct findings *f)
+{
+    const char *name = path_part(&f->arena, f->runs[0].path, true);
+    bool together = f->n_runs > 1 && *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    for (int i = 1; i < f->n_runs; i++)
+        together = together && strcmp(path_part(&f->arena, f->runs[i].path, true), name) == 0;
+    return together ? name : f->runs[0].name;
+}
+
+static int arrange(struct findings *f, const struct report_request *q, struct err *err)
+{
+    const struct source *s = f->sources.sources;
+    decide(f, q);
+    if (!f->compare) {
+        qsort(f->runs, (size_t)f->n_runs, sizeof *f->runs, by_seed);
+        findings_name_runs(f);
+        f->title = title_of(f);
+        return check_seeds(f, 0, f->n_runs, err);
+    }
+    if (q->baseline_eval)
+        return err_set(err, ERR_USAGE, "--baseline-eval",
+                       "has no use where two are compared: the first is what stands before");
+    qsort(f->runs, (size_t)s[0].n, sizeof *f->runs, by_seed);
+    qsort(f->runs + s[0].n, (size_t)s[1].n, sizeof *f->runs, by_seed);
+    f->pairs = s[0].n;
+    bool alike = strcmp(s[0].name, s[1].name) == 0;
+    for (int i = 0; i < 2; i++)
+        f->side[i] = alike ? s[i].path : s[i].name;
+    findings_name_runs(f);
+    return check_pairs(f, err);
 }
 
 static int find_all(struct findings *f, const struct report_request *q, struct err *err)
 {
-    f->compare = q->compare;
     f->baseline_file = q->baseline_eval;
     int status = read_runs(f, q, err);
-    if (!status && !f->compare)
-        status = check_seeds(f, err);
+    if (!status)
+        status = arrange(f, q, err);
     if (!status)
         status = findings_best(f, err);
     if (!status)
         status = findings_results(f, err);
     if (!status && f->compare && !f->headline)
         status = err_set(err, ERR_INPUT, q->runs[1], "cannot be compared with %s: %s", q->runs[0],
-                         f->n_warnings ? f->warnings[0].text
+                         f->n_warnings ? f->warnings[f->n_warnings - 1].text
                                        : "they have no evaluations of the same rows");
+    if (!status)
+        status = findings_shared(f, err);
     if (!status)
         status = findings_questions(f, err);
     if (!status)

@@ -9,15 +9,19 @@
 enum { REPORT_MAX_RUNS = 64 };
 
 struct report_request {
-    const char *const *runs; /* folders: one recipe under several seeds, or two to compare */
+    /* Run folders of one recipe's seeds, or experiment folders of `grpo run`, which hold them. Two
+     * experiments, or two runs that are no two seeds of one recipe, are compared: the second with
+     * the first, paired by row and seed. */
+    const char *const *runs;
     int n_runs;
-    bool compare;              /* the second run against the first, paired */
+    bool compare;              /* also two seeds of one recipe */
     const char *baseline_eval; /* an evaluation that stands for "before"; NULL: the run's own */
 };
 
-/* Each is written where it is not NULL. ERR_USAGE: runs that are no seeds of one recipe (names the
- * key), one seed twice, a wrong number of runs; ERR_INPUT: no run folder, or with compare or
- * baseline_eval other rows. Damage inside a folder is no error: the report tells of it. */
+/* Each is written where it is not NULL. ERR_USAGE: runs that are neither seeds of one recipe (names
+ * the key) nor two to compare, one seed or folder twice, a wrong number of runs, experiments to
+ * compare whose seeds differ; ERR_INPUT: no run folder, or compared or with baseline_eval other
+ * rows. Damage inside a folder is no error: the report tells of it. */
 struct report_texts {
     struct str *markdown, *html, *json;
     struct str *summary; /* Markdown: the headline, the results table, the questions' answers */

@@ -84,8 +84,8 @@ static void test_no_run_folder(void **state)
 static void test_same_seed_twice(void **state)
 {
     (void)state;
-    const char *runs[2] = {good_run("a"), good_run("b")};
-    assert_int_equal(report_of(runs, 2), ERR_USAGE);
+    const char *runs[3] = {good_run("a"), good_run("b"), good_run("c")};
+    assert_int_equal(report_of(runs, 3), ERR_USAGE);
     assert_non_null(strstr(err.message, "seed 1"));
 }
 

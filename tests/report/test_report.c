@@ -175,7 +175,8 @@ static void test_table(void **state)
                    "+0.400 \\[+0.311, +0.489\\] | 0.0156 | improved |");
     expect_in(&md, "| Mean | 16 | 0.665 | 0.675 | 0.685 | 0.675 ± 0.025 | 0.350 | "
                    "+0.325 \\[+0.278, +0.372\\] |");
-    expect_in(&html, "<td class=\"number\">0.600 ± 0.025</td>");
+    expect_in(&html, "<td class=\"number\" data-label=\"Mean ± 95% CI (t over seeds)\">0.600 ± "
+                     "0.025</td>");
 }
 
 static void test_selected_and_test_set(void **state)
@@ -473,9 +474,6 @@ static void test_compare(void **state)
     b.recipe = ", \"beta\": 0.1";
     b.steps[1] = (struct run_step){10, {{0.4, 0.7}, {0.3, 0.5}}};
     const char *runs[2] = {write_run(&a), write_run(&b)};
-    assert_int_equal(report_of(&(struct report_request){.runs = runs, .n_runs = 2}), ERR_USAGE);
-    assert_non_null(strstr(err.message, "\"beta\""));
-    assert_non_null(strstr(err.message, "--compare"));
     struct report_request q = {.runs = runs, .n_runs = 2, .compare = true};
     assert_int_equal(report_of(&q), 0);
     expect_number("eval.tasks.sql_qa.gain", 0.15, 1e-12);
@@ -485,8 +483,222 @@ static void test_compare(void **state)
     expect_in(&md, "beta: 0.1");
     expect_warning("Another seed of either may turn the difference around");
     assert_int_equal(json_array_size(at("questions")), 0);
+    expect_null("why_compare");
     q.n_runs = 1;
     assert_int_equal(report_of(&q), ERR_USAGE);
+}
+
+/* Nobody says --compare: the two can be nothing else, and the page says why it did. */
+static void test_compare_unasked(void **state)
+{
+    (void)state;
+    struct run_spec a = run_improved("a", 1, 0), b = run_improved("b", 2, 0);
+    b.recipe = ", \"beta\": 0.1";
+    b.steps[1] = (struct run_step){10, {{0.4, 0.7}, {0.3, 0.5}}};
+    const char *runs[3] = {write_run(&a), write_run(&b)};
+    report_ok(runs, 2);
+    assert_true(json_is_true(at("compare")));
+    expect_number("eval.tasks.sql_qa.gain", 0.15, 1e-12);
+    expect_in(&md, "no two seeds of one recipe: their recipes differ in \"beta\"");
+    expect_in(&md, "# Report: b against a");
+    b.recipe = "";
+    b.seed = 1;
+    runs[1] = write_run(&b);
+    report_ok(runs, 2);
+    assert_true(json_is_true(at("compare")));
+    expect_in(&md, "both have seed 1");
+    /* of three it cannot be guessed who stands before */
+    struct run_spec c = run_improved("c", 3, 0);
+    runs[2] = write_run(&c);
+    assert_int_equal(report_of(&(struct report_request){.runs = runs, .n_runs = 3}), ERR_USAGE);
+    assert_non_null(strstr(err.message, "seed 1"));
+    runs[1] = runs[0];
+    assert_int_equal(report_of(&(struct report_request){.runs = runs, .n_runs = 2}), ERR_USAGE);
+    assert_non_null(strstr(err.message, "again"));
+}
+
+/* --- experiments --- */
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][700];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(paths[next], sizeof paths[0], "%s/%s", folder, name);
+    return paths[next];
+}
+
+/* Runs NAME/seed-N: step 10 gains these, and each seed is shifted. */
+static const char *write_experiment(const char *name, const int seeds[3], const double shifts[3],
+                                    struct run_spec change)
+{
+    for (int i = 0; i < 3; i++) {
+        char run[80];
+        snprintf(run, sizeof run, "%s/seed-%d", name, seeds[i]);
+        change.name = run;
+        change.seed = seeds[i];
+        change.shift = shifts[i];
+        write_run(&change);
+    }
+    return in_folder(name);
+}
+
+static void test_experiment_folder(void **state)
+{
+    (void)state;
+    static const int seeds[] = {10, 9, 123};
+    const char *x =
+        write_experiment("x", seeds, (const double[]){0.01, 0, -0.01}, run_improved("", 0, 0));
+    report_ok(&x, 1);
+    assert_true(json_is_false(at("compare")));
+    expect_in(&md, "# Report: x, 3 seeds");
+    expect_in(&md, "| seed 9 | seed 10 | seed 123 |"); /* by number, not by letter */
+    expect_number("eval.overall.seeds.2", 0.665, 1e-12);
+    struct str first = {0};
+    str_append(&first, str_text(&html), html.length);
+    const char *runs[3] = {in_folder("x/seed-123"), in_folder("x/seed-9"), in_folder("x/seed-10")};
+    report_ok(runs, 3);
+    assert_string_equal(str_text(&first), str_text(&html)); /* the same runs, named one by one */
+    str_free(&first);
+    run_put(x, "seed-7/gates/env.json", "{\"stage\": \"env\", \"verdict\": \"fail\"}");
+    report_ok(&x, 1);
+    expect_warning("x holds 1 seed folders without a run in them");
+    run_put(folder, "empty/recipe.json", "{}");
+    x = in_folder("empty");
+    assert_int_equal(report_of(&(struct report_request){.runs = &x, .n_runs = 1}), ERR_INPUT);
+    assert_non_null(strstr(err.message, "seed-N folders of `grpo run`"));
+}
+
+/* Row by row and seed by seed: sql_qa gains 0.1 and 0.2 more, and the seeds differ by 0.02, 0 and
+ * -0.02, whose t interval has half width 4.302653·0.02/√3. Paired any other way (by place, say, as
+ * one list is given backwards) it is another. */
+static void test_two_experiments(void **state)
+{
+    (void)state;
+    static const int seeds[] = {1, 2, 3}, backwards[] = {3, 2, 1};
+    const char *two[2];
+    struct run_spec s = run_improved("", 0, 0);
+    two[0] = write_experiment("x", seeds, (const double[]){-0.01, 0, 0.01}, s);
+    s.recipe = ", \"beta\": 0.1";
+    s.steps[1] = (struct run_step){10, {{0.4, 0.7}, {0.3, 0.5}}};
+    two[1] = write_experiment("y", backwards, (const double[]){-0.01, 0, 0.01}, s);
+    report_ok(two, 2);
+    assert_true(json_is_true(at("compare")));
+    expect_number("eval.tasks.sql_qa.gain", 0.15, 1e-12);
+    expect_number("eval.tasks.sql_qa.before", 0.6, 1e-12);
+    expect_number("eval.tasks.sql_qa.seeds_before.0", 0.59, 1e-12);
+    expect_number("eval.tasks.sql_qa.seeds.0", 0.76, 1e-12);
+    expect_number("eval.tasks.sql_qa.gain_seeds_t95.0", 0.15 - 0.04968275, 1e-7);
+    expect_number("eval.tasks.sql_qa.gain_seeds_t95.1", 0.15 + 0.04968275, 1e-7);
+    /* over prompts the seeds' differences cancel: 0.05·√(8/7)/√8·t(7) */
+    expect_number("eval.tasks.sql_qa.gain_t95.0", 0.15 - 0.04468719796, 1e-9);
+    expect_text("headline.verdict", "improved");
+    expect_in(&md, "# Report: y against x");
+    expect_in(&md,
+              "| seed 1: gain | seed 2: gain | seed 3: gain | y ± 95% CI (t over seeds) | x |");
+    expect_in(&md, "| sql_qa | 8 | +0.170 | +0.150 | +0.130 |");
+    expect_in(&md, "y, seed 2");
+    assert_null(strstr(str_text(&md), "One run of each recipe"));
+    expect_well_formed(str_text(&html));
+    two[1] = in_folder("y/seed-2");
+    assert_int_equal(report_of(&(struct report_request){.runs = two, .n_runs = 2}), ERR_USAGE);
+    assert_non_null(strstr(err.message, "has no run of seed 1"));
+    assert_non_null(strstr(err.where, "y/seed-2"));
+}
+
+static void test_experiments_that_cannot_be_paired(void **state)
+{
+    (void)state;
+    static const int seeds[] = {1, 2, 3}, others[] = {1, 2, 4};
+    static const double none[3] = {0};
+    struct run_spec s = run_improved("", 0, 0);
+    const char *two[2] = {write_experiment("x", seeds, none, s),
+                          write_experiment("y", others, none, s)};
+    struct report_request q = {.runs = two, .n_runs = 2};
+    assert_int_equal(report_of(&q), ERR_USAGE);
+    assert_non_null(strstr(err.message, "has no run of seed 3"));
+    assert_non_null(strstr(err.message, "seed by seed"));
+    assert_non_null(strstr(err.where, "/y"));
+    two[1] = write_experiment("z", seeds, none, s);
+    report_ok(two, 2);
+    expect_number("headline.gain", 0, 0); /* the same again */
+    expect_text("headline.verdict", "cannot tell");
+    /* another row, in one seed of one of them */
+    run_put(two[1], "seed-2/eval/step-10.json",
+            "{\"rows\": [{\"id\": \"x\", \"task\": \"t\", \"value\": 1}]}");
+    assert_int_equal(report_of(&q), ERR_INPUT);
+    assert_non_null(strstr(err.message, "cannot be compared with"));
+    assert_non_null(strstr(err.message, "of 16 and 1 rows"));
+    /* a side that is itself no set of seeds */
+    s = run_improved("z/seed-2", 2, 0);
+    s.recipe = ", \"beta\": 0.3";
+    write_run(&s);
+    assert_int_equal(report_of(&q), ERR_USAGE);
+    assert_non_null(strstr(err.message, "\"beta\""));
+}
+
+/* sql_qa is paid by "old" in the one and by "new" in the other, where "old" is watched: no verdict
+ * of the values, but one of what "old" says of both (half of each value). */
+static void test_other_rewards(void **state)
+{
+    (void)state;
+    struct run_spec a = run_improved("a", 1, 0), b = run_improved("b", 1, 0);
+    a.component = b.component = "old";
+    b.steps[1] = (struct run_step){10, {{0.4, 0.7}, {0.3, 0.5}}};
+    const char *runs[2] = {write_run(&a), write_run(&b)};
+    static const char about[] = "{\"seed\": 1, \"recipe\": {\"rewards\": {\"insights\": "
+                                "[%s], \"sql_qa\": [%s]}}}";
+    char text[600];
+    snprintf(text, sizeof text, about, "\"ins\"", "\"old\"");
+    run_put(runs[0], "run.json", text);
+    snprintf(text, sizeof text, about, "{\"name\": \"ins\", \"weight\": 1.0}",
+             "\"new\", {\"name\": \"old\", \"weight\": 0, \"known_gameable\": true}");
+    run_put(runs[1], "run.json", text);
+    report_ok(runs, 2);
+    expect_text("eval.tasks.sql_qa.verdict", "cannot tell");
+    expect_text("eval.tasks.sql_qa.why", "the two were scored by different rewards");
+    expect_text("eval.overall.verdict", "cannot tell");
+    expect_text("eval.tasks.insights.verdict", "improved");
+    assert_int_equal(json_array_size(at("shared_rewards")), 1);
+    expect_text("shared_rewards.0.reward", "old");
+    expect_number("shared_rewards.0.before", 0.3, 1e-12);
+    expect_number("shared_rewards.0.gain.value", 0.075, 1e-12);
+    expect_number("shared_rewards.0.gain.ci95.0", 0.075 - 0.04468719796 / 2, 1e-9);
+    expect_warning("Task sql_qa is paid by other rewards in b than in a");
+    expect_in(&md,
+              "**Cannot tell: the two were scored by different rewards. Gain over a on the eval "
+              "set (1 seed), selected on this set, task by task: insights improved");
+    expect_in(&md, "; sql_qa by old, which scored both, +0.075 \\[+0.053, +0.097\\] (n = 8).**");
+    assert_null(strstr(str_text(&md), "Mean gain"));
+}
+
+/* 17 of 60 rows gain 0.15 and one loses 0.67: Student's t lies above 0 and the p is small, but the
+ * BCa interval, which sees the long tail, holds 0. */
+static void test_intervals_disagree(void **state)
+{
+    (void)state;
+    struct run_spec s = run_improved("a", 1, 0);
+    const char *run = write_run(&s);
+    for (int after = 0; after < 2; after++) {
+        struct str text = {0};
+        str_puts(&text, "{\"rows\": [");
+        for (int i = 0; i < 60; i++)
+            str_printf(&text, "%s{\"id\": \"%d\", \"task\": \"t\", \"value\": %g}", i ? ", " : "",
+                       i,
+                       i == 0             ? (after ? 0.33 : 1)
+                       : i < 18 && !after ? 0.85
+                                          : 1);
+        str_puts(&text, "]}");
+        run_put(run, after ? "eval/step-10.json" : "eval/step-0.json", str_text(&text));
+        str_free(&text);
+    }
+    report_ok(&run, 1);
+    assert_true(json_number_value(at("eval.tasks.t.gain_t95.0")) > 0);
+    assert_true(json_number_value(at("eval.tasks.t.gain_bca95.0")) < 0);
+    assert_true(json_number_value(at("eval.tasks.t.p_holm")) < 0.05);
+    expect_text("eval.tasks.t.verdict", "cannot tell");
+    expect_text("eval.tasks.t.why", "the BCa interval over prompts holds 0");
+    assert_true(json_number_value(at("eval.tasks.t.prompts_needed")) > 60);
 }
 
 static void test_other_rows_cannot_be_compared(void **state)
@@ -557,16 +769,74 @@ static void test_plain_sight(void **state)
     expect_warning("reward ext is not deterministic");
     expect_warning("gate audit: skipped. nobody scored");
     expect_warning("gate probe: fail");
-    expect_warning("gate probe was judged by a simulated rater");
+    expect_in(&md, "GATES FAILED: probe. Gates skipped: audit.**");
+    expect_warning("judged by a simulated rater");
     expect_warning("The task sampler watches the eval set");
-    expect_in(&md, "| audit | seed 42 | skipped | nobody scored | why --skip-audit |");
+    expect_in(&md, "| audit | seed 42 | ! skipped | nobody scored |");
+    expect_in(&md, "| audit | seed 42 | why --skip-audit |");
     expect_in(&md, "| V1 | a \\| b |");
     const char *env = strstr(str_text(&md), "| env |"), *audit = strstr(str_text(&md), "| audit |");
     assert_true(env && audit && env < audit); /* the protocol's order */
     run_put(run, "gates/report.json", "{\"stage\": \"report\", \"verdict\": \"pass\"}");
     report_ok(&run, 1);
     assert_int_equal(json_array_size(at("runs.0.gates")), 3); /* not the report's own */
-    expect_in(&md, "audit 0.0 s, probe 12.5 s");
+    expect_in(&md, "| probe | 12.5 s |");
+}
+
+/* What fails stands first; seeds that fail alike are one warning; digests are cut; what the dataset
+ * stage found odd is told, but not what the machine's clock says. */
+static void test_gates_of_seeds(void **state)
+{
+    (void)state;
+    const char *runs[3];
+    three_seeds(runs, run_improved("", 0, 0));
+    static const int seeds[] = {42, 123, 456};
+    char hash[65], text[900];
+    memset(hash, 'a', 64);
+    hash[64] = 0;
+    for (int i = 0; i < 3; i++) {
+        snprintf(text, sizeof text,
+                 "{\"stage\": \"train\", \"verdict\": \"fail\", \"text\": "
+                 "\"x/seed-%d/checkpoints: made with %s\", \"error\": {\"status\": 2, "
+                 "\"message\": \"made with %s\"}, \"figures\": {\"sha\": \"%s\", \"p\": "
+                 "0.123456789}}",
+                 seeds[i], hash, hash, hash);
+        run_put(runs[i], "gates/train.json", text);
+        run_put(runs[i], "gates/dataset.json",
+                "{\"stage\": \"dataset\", \"verdict\": \"warn\", \"text\": \"odd\", "
+                "\"measured\": {\"warnings\": [{\"id\": \"epochs\", \"text\": \"few of them\"}, "
+                "{\"id\": \"memory\", \"text\": \"takes 3 GiB\"}]}}");
+    }
+    report_ok(runs, 3);
+    assert_string_equal(json_string_value(json_array_get(at("warnings"), 0)),
+                        "all runs: gate train: fail. x/seed-N/checkpoints: made with "
+                        "aaaaaaaaaaaa…");
+    expect_warning("all runs: gate dataset: epochs. few of them.");
+    assert_null(strstr(str_text(&md), "takes 3 GiB"));
+    assert_null(strstr(str_text(&md), hash));
+    expect_in(&md, "GATES FAILED: train.**");
+    expect_in(&md, "| sha aaaaaaaaaaaa…, p 0.1235 |");
+    expect_in(&md, "| dataset | all | ! warn | odd |");
+    run_put(runs[1], "gates/train.json", "{\"stage\": \"train\", \"verdict\": \"pass\"}");
+    report_ok(runs, 3);
+    expect_in(&md, "GATES FAILED: train (2 of 3 runs).**");
+}
+
+/* On a narrow screen each cell stands beside its head; a row that is two things is shown once. */
+static void test_page(void **state)
+{
+    (void)state;
+    struct run_spec s = run_improved("a", 42, 0);
+    s.steps[1] = (struct run_step){10, {{0.3, -0.1}, {0.2, 0.3}}};
+    const char *run = write_run(&s);
+    report_ok(&run, 1);
+    expect_in(&html, "<div class=\"scroll cards\" tabindex=\"0\">");
+    expect_in(&html, "<td class=\"number\" data-label=\"n\">8</td>");
+    expect_in(&md, "Worst (the first of 4 such) and most fallen (the first of 4 such): row "
+                   "sql_qa-1, seed 42.");
+    assert_null(strstr(str_text(&md), "Most fallen"));
+    expect_in(&md, "| version of grpo | 0.1.0 |");
+    expect_well_formed(str_text(&html));
 }
 
 static void test_known_gameable(void **state)
@@ -644,9 +914,17 @@ int main(void)
         TEST(test_attribution),
         TEST(test_best_step),
         TEST(test_compare),
+        TEST(test_compare_unasked),
+        TEST(test_experiment_folder),
+        TEST(test_two_experiments),
+        TEST(test_experiments_that_cannot_be_paired),
+        TEST(test_other_rewards),
+        TEST(test_intervals_disagree),
         TEST(test_other_rows_cannot_be_compared),
         TEST(test_baseline_eval),
         TEST(test_plain_sight),
+        TEST(test_gates_of_seeds),
+        TEST(test_page),
         TEST(test_known_gameable),
         TEST(test_same_bytes_and_well_formed),
         TEST(test_make),

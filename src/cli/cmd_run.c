@@ -257,7 +257,7 @@ static const struct arg args[] = {
     {"from", ARG_TEXT, AT(from), 0, 0, NULL, NULL, "STAGE",
      "Begin here; the stages before must have passed, with nothing changed since."},
     {"to", ARG_TEXT, AT(to), 0, 0, NULL, NULL, "STAGE", "End after this one."},
-    {"force", ARG_TEXT, AT(force), 0, 0, NULL, NULL, "STAGE",
+    {"force", ARG_TEXT, AT(force), 0, 0, stage_names, NULL, "STAGE",
      "Run this stage (all: each) even if nothing changed; train then starts anew."},
     {"skip-audit", ARG_FLAG, AT(skip_audit), 0, 0, NULL, NULL, NULL,
      "Go on without an audit of the rewards; recorded, and in the report."},

@@ -205,6 +205,7 @@ static void put_figures(struct protocol *p, struct gate_record *g)
     }
 }
 
+/* Each is told once a run: what rewards are known for is told by the stage rewards. */
 static void tell_warnings(const struct protocol *p)
 {
     const json_t *item;
@@ -213,6 +214,8 @@ static void tell_warnings(const struct protocol *p)
     {
         struct str shown = {0};
         const char *text = json_string_value(json_object_get(item, "text"));
+        if (strcmp(json_string_value(json_object_get(item, "id")), "gameable_reward") == 0)
+            continue;
         log_printable(&shown, text ? text : "", text ? strlen(text) : 0, 0);
         log_warn("%s", str_text(&shown));
         str_free(&shown);

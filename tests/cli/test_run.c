@@ -161,6 +161,13 @@ static void the_whole_way_and_again(void **state)
         json_decref(line);
     }
     no_leftovers(g.out, "the whole way");
+    /* What can be gamed is told once, by the gate about it, which keeps the words. */
+    shell("test \"$(grep -c 'sql_qa_v2 can be gamed' '%s/err')\" = 1", g.folder);
+    json_t *rewards = gate(&g, "", "rewards");
+    const json_t *kept = json_object_get(json_object_get(rewards, "figures"), "known_gameable");
+    assert_int_equal(json_array_size(kept), 1);
+    assert_non_null(strstr(json_string_value(json_array_get(kept, 0)), "sql_qa_v2 can be gamed"));
+    json_decref(rewards);
     take_stock(&g, "before");
     double started = clock_seconds();
     run(&g, 0, "--skip-audit");
@@ -331,19 +338,25 @@ static void the_smoke_says_no(void **state)
 /* `grpo audit` with a sheet of scores from `first` on in steps of `step`, in the completions'
  * order: the demo's model is good at pushes, which come first, so that falling scores agree with
  * the rewards and rising ones do not. */
-static void audit(const struct ground *g, int first, int step)
+static void audit_sized(const struct ground *g, int first, int step, const char *n_per_task)
 {
     shell("cd . && { test -e '%s/audit/completions.jsonl' || %s audit '%s' --out '%s' --threads 2 "
-          "--quiet </dev/null >/dev/null 2>&1 || true; }",
-          g->out, binary, g->recipe, g->out);
+          "--quiet --n-per-task %s </dev/null >/dev/null 2>&1 || true; }",
+          g->out, binary, g->recipe, g->out, n_per_task);
     shell("{ echo id,human_score; sed 's/^{\"id\": \"\\([^\"]*\\)\".*/\\1/' "
-          "'%s/audit/completions.jsonl' | awk -v OFS=, '{ print $0, %d + (%d) * (NR - 1) }'; } "
+          "'%s/audit/completions.jsonl' | awk -v OFS=, '{ v = %d + (%d) * (NR - 1); print $0, v < "
+          "0 ? 0 : v }'; } "
           ">'%s/sheet.csv'",
           g->out, first, step, g->folder);
-    shell("%s audit '%s' --out '%s' --threads 2 --quiet --scores '%s/sheet.csv' >/dev/null 2>&1 || "
-          "true",
-          binary, g->recipe, g->out, g->folder);
+    shell("%s audit '%s' --out '%s' --threads 2 --quiet --n-per-task %s --scores '%s/sheet.csv' "
+          ">/dev/null 2>&1 || true",
+          binary, g->recipe, g->out, n_per_task, g->folder);
     assert_true(file_exists(in_folder(g->out, "audit/audit.json")));
+}
+
+static void audit(const struct ground *g, int first, int step)
+{
+    audit_sized(g, first, step, "5");
 }
 
 static void an_audit_that_counts(void **state)
@@ -377,6 +390,36 @@ static void an_audit_that_counts(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* More completions than the gate asks for are worth more, fewer are not enough. */
+static void a_larger_audit_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *n;
+        int status, rows;
+        const char *says;
+    } cases[] = {{"4", 1, 8, "the completions a task (4, expected 5 or more)"}, {"7", 0, 14, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ground g = ground_make(REWARDS);
+        shell("%s audit '%s' --out '%s' --threads 2 --quiet --n-per-task %s </dev/null >/dev/null "
+              "2>&1 || true",
+              binary, g.recipe, g.out, cases[i].n);
+        assert_int_equal(count_lines(in_folder(g.out, "audit/completions.jsonl")), cases[i].rows);
+        audit_sized(&g, 10, -1, cases[i].n);
+        run(&g, cases[i].status, "--to audit");
+        assert_true(holds(&g, "err", cases[i].says));
+        if (!cases[i].status) {
+            assert_true(figure(&g, "", "audit", "n") == cases[i].rows);
+            run(&g, 0, "--to audit");
+            assert_true(holds(&g, "lines", "audit     skipped  unchanged"));
+            /* what it is of is looked at as before */
+            run(&g, 1, "--to audit --set rewards=[push,{name:\\ length,params:\\ {target:\\ 20}}]");
+            assert_true(holds(&g, "err", "stale"));
+        }
+        temp_folder_remove(g.folder);
+    }
+}
+
 /* --- ranges --- */
 
 static void ranges_of_stages(void **state)
@@ -400,7 +443,14 @@ static void ranges_of_stages(void **state)
     assert_true(holds(&g, "lines", "dataset   warn"));
     assert_true(holds(&g, "lines", "smoke     pass"));
     run(&g, 2, "--from smokey");
-    assert_true(holds(&g, "err", "did you mean \"smoke\""));
+    assert_true(holds(&g, "err", "did you mean \"smoke\"?; there are env, config, model, "));
+    run(&g, 2, "--skip-audit --force");
+    assert_true(holds(&g, "err", "--force needs a value: --force STAGE; there are env, config, "));
+    assert_true(holds(&g, "err", ", save, report, all"));
+    run(&g, 2, "--force --skip-audit");
+    assert_true(holds(&g, "err", "--force needs a value"));
+    run(&g, 2, "--force everything");
+    assert_true(holds(&g, "err", "there is no stage \"everything\"; there are env, "));
     run(&g, 2, "--from probe --to kv");
     run(&g, 2, "--seeds 7,x");
     run(&g, 2, "--seeds 7,7");
@@ -507,15 +557,13 @@ static void a_signal_saves(void **state)
 /* --- SIGKILL --- */
 
 /* The bytes of everything but clocks and memory: of a record what is before "started", of a
- * checkpoint's state without the length of timing.jsonl, of run.json without the bytes that the
- * process had before the engine was made; of the report the text without its table of times (the
- * page says the same, and its record has the hashes of both). */
+ * checkpoint's state without the length of timing.jsonl; of the report the text without its table
+ * of times (the page says the same, and its record has the hashes of both). */
 static void list_without_clocks(const char *out, const char *into)
 {
     shell("cd '%s' && for f in $(find . -type f ! -name .lock ! -name timing.jsonl ! -name "
           "report.html ! -name report.json | LC_ALL=C sort); do echo \"$f $(sed 's/, \"started\": "
           ".*//; s/\"timing_bytes\": *[0-9]*//; "
-          "s/\"program, texts\": [0-9]*, //; s/\"total\": [0-9]*, //; "
           "/ MiB |$/d; /of this machine for steps/d; /^- Stages of seed/d' $f | sha256sum)\"; done "
           ">'%s'",
           out, into);
@@ -568,6 +616,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_probe_says_no),
         cmocka_unit_test(the_smoke_says_no),
         cmocka_unit_test(an_audit_that_counts),
+        cmocka_unit_test(a_larger_audit_counts),
         cmocka_unit_test(ranges_of_stages),
         cmocka_unit_test(force_trains_anew),
         cmocka_unit_test(a_script_for_a_cluster),

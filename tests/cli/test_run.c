@@ -333,6 +333,162 @@ static void the_smoke_says_no(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* --- completions of others for the smoke stage --- */
+
+#define NO_SIGNAL "rewards: [{name: regex, params: {pattern: \"^\"}}]\n"
+
+static double replay_figure(const struct ground *g, const char *name)
+{
+    json_t *saved = gate(g, "seed-7", "smoke");
+    const json_t *replay = json_object_get(json_object_get(saved, "figures"), "replay");
+    double x = json_number_value(json_object_get(replay, name));
+    assert_true(json_is_integer(json_object_get(replay, name)));
+    json_decref(saved);
+    return x;
+}
+
+/* Lines "{…}" of a row, with what is in `more` for each, to FOLDER/file. */
+static void write_lines(const struct ground *g, const char *file, const char *const *more)
+{
+    json_t *row = json_line(in_folder(g->folder, "train.jsonl"), 0);
+    struct str text = {0};
+    for (; *more; more++)
+        str_printf(&text, "{\"prompt_id\": \"%s\"%s}\n",
+                   json_string_value(json_object_get(row, "id")), *more);
+    write_text(in_folder(g->folder, "%s", file), str_text(&text));
+    str_free(&text);
+    json_decref(row);
+}
+
+static void smoke(const struct ground *g, int status, const char *file, const char *more)
+{
+    char arguments[800];
+    snprintf(arguments, sizeof arguments,
+             "--skip-audit --seeds 7 --to smoke --smoke-replay '%s/%s' %s", g->folder, file, more);
+    run(g, status, arguments);
+}
+
+/* A training's samples: ids, texts and rewards are taken, what another model thought of its tokens
+ * is not; where its ids are of another tokenizer the texts are encoded anew. */
+static void smoke_on_samples(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(NO_SIGNAL);
+    shell("cd . && %s train '%s' --out '%s/other' --threads 2 --quiet --set max_steps=2 --set "
+          "\"rewards=[{name: length, params: {target: 40}}]\" >/dev/null 2>&1",
+          binary, g.recipe, g.folder);
+    run(&g, 0, "--skip-audit --seeds 7 --to smoke");
+    expect_verdict(&g, "seed-7", "smoke", "warn");
+    assert_true(holds(&g, "lines", "--smoke-replay gives it completions that differ"));
+    shell("cd '%s' && sed 's/\"logprobs\": \\[[^]]*\\]/\"logprobs\": \"of another\"/' "
+          "other/samples.jsonl >samples.jsonl && grep -q 'of another' samples.jsonl",
+          g.folder);
+    smoke(&g, 0, "samples.jsonl", "");
+    expect_verdict(&g, "seed-7", "smoke", "pass");
+    assert_true(figure(&g, "seed-7", "smoke", "lora_b_without_gradient") == 0);
+    assert_true(figure(&g, "seed-7", "smoke", "informative_groups") == 2);
+    assert_true(replay_figure(&g, "different_groups") == 2);
+    assert_true(replay_figure(&g, "encoded_from_text") == 0);
+    assert_true(holds(&g, "lines", "its own were sampled"));
+    smoke(&g, 0, "samples.jsonl", "");
+    assert_true(holds(&g, "lines", "smoke     skipped  seed 7: unchanged"));
+    /* the same texts under ids that mean other texts */
+    shell("cd '%s' && sed 's/\"ids\": \\[/&7, 7, /' samples.jsonl >shifted.jsonl", g.folder);
+    smoke(&g, 0, "shifted.jsonl", "");
+    assert_true(replay_figure(&g, "encoded_from_text") == 8);
+    shell("cd '%s' && sed 's/\"ids\": \\[/&99999, /' samples.jsonl >beyond.jsonl", g.folder);
+    smoke(&g, 0, "beyond.jsonl", "");
+    assert_true(replay_figure(&g, "encoded_from_text") == 8);
+    temp_folder_remove(g.folder);
+}
+
+/* Lines that a person wrote: texts, with rewards or for the recipe's rewards to score. */
+static void smoke_on_texts(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS);
+    static const char *const rewarded[] = {", \"text\": \"um\", \"reward\": 1",
+                                           ", \"text\": \"dois\", \"reward\": 0",
+                                           ", \"text\": \"\", \"reward\": null",
+                                           ", \"text\": \"Cupom de frete hoje, aproveite agora\", "
+                                           "\"reward\": 0, \"stop_reason\": \"length\"",
+                                           NULL};
+    write_lines(&g, "texts.jsonl", rewarded);
+    smoke(&g, 0, "texts.jsonl", "");
+    expect_verdict(&g, "seed-7", "smoke", "pass");
+    assert_true(replay_figure(&g, "different_groups") == 1);
+    assert_true(figure(&g, "seed-7", "smoke", "informative_groups") == 2); /* it comes twice */
+    assert_true(replay_figure(&g, "encoded_from_text") == 4);
+    assert_true(replay_figure(&g, "scored_by_the_recipe") == 0);
+    assert_true(replay_figure(&g, "cut_to_length") >= 1);
+    static const char *const bare[] = {
+        ", \"text\": \"um\"", ", \"text\": \"\"", ", \"text\": \"Frete hoje! Use o cupom.\"",
+        ", \"text\": \"[nome], clique aqui: {link} {link} {link}\"", NULL};
+    write_lines(&g, "bare.jsonl", bare);
+    static const char *const ways[] = {
+        "--set max_completion_length=24", "--set max_completion_length=24 --set advantage=gdpo",
+        "--set max_completion_length=24 --set steps_per_generation=2"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        smoke(&g, 0, "bare.jsonl", ways[i]);
+        expect_verdict(&g, "seed-7", "smoke", "pass");
+        assert_true(replay_figure(&g, "scored_by_the_recipe") == 4);
+    }
+    temp_folder_remove(g.folder);
+}
+
+static const struct {
+    const char *lines[5];
+    const char *says;
+} bad_replays[] = {
+    {{NULL}, "holds no completion"},
+    {{", \"text\": \"a\", \"reward\": 1", ", \"text\": \"b\", \"reward\": 0"},
+     "no group of num_generations 4 completions of one prompt, one behind the other: the largest "
+     "has 2"},
+    {{", \"text\": \"a\", \"reward\": 0.5", ", \"text\": \"b\", \"reward\": 0.5",
+      ", \"text\": \"c\", \"reward\": 0.5", ", \"text\": \"d\", \"reward\": 0.5"},
+     "has 1 whole groups, and in each of them all rewards are equal (0.5 in the last)"},
+    {{", \"text\": \"a\", \"reward\": 1", ", \"text\": \"b\"", ", \"text\": \"c\"",
+      ", \"text\": \"d\""},
+     "line 4: ends a group in which 3 of 4 completions have no \"reward\""},
+    {{", \"ids\": [5, 99999], \"reward\": 1"},
+     "line 1: has id 99999, but the model's vocabulary ends at"},
+    {{", \"ids\": [5, -1], \"reward\": 1"}, "line 1: \"ids\" has no token id at position 1"},
+    {{", \"ids\": 5, \"text\": \"a\""}, "line 1: \"ids\" is"},
+    {{", \"reward\": 1"}, "line 1: has neither \"ids\" nor a \"text\""},
+    {{", \"text\": [1]"}, "line 1: \"text\" is"},
+    {{", \"text\": \"a\", \"reward\": \"good\"", ", \"text\": \"b\", \"reward\": 0",
+      ", \"text\": \"c\", \"reward\": 1", ", \"text\": \"d\", \"reward\": 0"},
+     "\"reward\" is"},
+    {{", \"text\": \"a\"", ", \"text\""}, "line 2"},
+};
+
+static void smoke_on_what_is_none(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS);
+    for (size_t i = 0; i < sizeof bad_replays / sizeof *bad_replays; i++) {
+        write_lines(&g, "bad.jsonl", bad_replays[i].lines);
+        smoke(&g, 3, "bad.jsonl", "");
+        expect_verdict(&g, "seed-7", "smoke", "fail");
+        if (!holds(&g, "err", bad_replays[i].says)) {
+            struct str text = read_bytes(in_folder(g.folder, "err"));
+            fail_msg("\"%s\" is not in: %s", bad_replays[i].says, str_text(&text));
+        }
+    }
+    write_text(in_folder(g.folder, "bad.jsonl"), "{\"prompt_id\": \"x9\", \"text\": \"a\"}\n"
+                                                 "{\"prompt_id\": 7, \"text\": \"a\"}\n");
+    smoke(&g, 3, "bad.jsonl", "");
+    assert_true(holds(&g, "err", "has 2 completions, none of them of a row of "));
+    assert_true(holds(&g, "err", "(the first is of prompt \"x9\")"));
+    write_text(in_folder(g.folder, "bad.jsonl"), "{\"text\": \"a\"}\n");
+    smoke(&g, 3, "bad.jsonl", "");
+    assert_true(holds(&g, "err", "line 1: has no \"prompt_id\""));
+    shell("rm -r '%s/out'", g.folder); /* not there: said before anything is done */
+    smoke(&g, 3, "nowhere.jsonl", "");
+    assert_false(file_exists(in_folder(g.out, "gates/env.json")));
+    temp_folder_remove(g.folder);
+}
+
 /* --- the audit --- */
 
 /* `grpo audit` with a sheet of scores from `first` on in steps of `step`, in the completions'
@@ -615,6 +771,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_gate_says_no),
         cmocka_unit_test(the_probe_says_no),
         cmocka_unit_test(the_smoke_says_no),
+        cmocka_unit_test(smoke_on_samples),
+        cmocka_unit_test(smoke_on_texts),
+        cmocka_unit_test(smoke_on_what_is_none),
         cmocka_unit_test(an_audit_that_counts),
         cmocka_unit_test(a_larger_audit_counts),
         cmocka_unit_test(ranges_of_stages),

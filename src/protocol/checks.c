@@ -102,11 +102,11 @@ int stage_model(struct protocol *p, struct gate_record *g, struct err *err)
     take_section(p, g, "model");
     const json_t *m = json_object_get(g->figures, "model");
     const char *ignored = p->d.setup.ignored;
-    gate_record_say(g, "%s, %.1f M parameters, %d tokens end a completion%s%.400s",
+    gate_record_say(g, "%s, %.1f M parameters, %d token%s a completion%s%.400s",
                     json_string_value(json_object_get(m, "architecture")),
                     json_number_value(json_object_get(m, "parameters")) / 1e6,
-                    p->d.setup.codec.n_eos, *ignored ? "; generation_config.json ignored: " : "",
-                    ignored);
+                    p->d.setup.codec.n_eos, p->d.setup.codec.n_eos == 1 ? " ends" : "s end",
+                    *ignored ? "; generation_config.json ignored: " : "", ignored);
     return verdict_of_checks(p, err);
 }
 
@@ -125,9 +125,9 @@ int stage_tokens(struct protocol *p, struct gate_record *g, struct err *err)
     if (!c->tokenizer)
         gate_record_say(g, "the model has no tokenizer: rows must give prompt_ids");
     else
-        gate_record_say(g, "%s of %d; %zu special tokens are each one id; %d ids end a completion",
+        gate_record_say(g, "%s of %d; %zu special tokens are each one id; %d id%s a completion",
                         tokenizer_kind(c->tokenizer), tokenizer_vocab_size(c->tokenizer), specials,
-                        c->n_eos);
+                        c->n_eos, c->n_eos == 1 ? " ends" : "s end");
     return verdict_of_checks(p, err);
 }
 

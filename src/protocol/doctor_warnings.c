@@ -236,11 +236,12 @@ static void say_no_template(struct str *out, const struct doctor *d)
 static void say_on_policy(struct str *out, const struct doctor *d)
 {
     if (plan_on_policy(&d->o))
-        str_puts(out,
-                 "on-policy (one step a generation, num_iterations 1): the ratio is 1 by "
-                 "construction, so clipping is inactive, epsilon has no effect and clip_ratio "
-                 "stays 0; no probe can ask for clip_ratio > 0, and that of `grpo run` asks for a "
-                 "gradient instead");
+        str_puts(
+            out,
+            "on-policy (one step a generation, num_iterations 1): the ratio is 1 by "
+            "construction, so clipping is inactive and clip_ratio stays 0 whatever epsilon is; "
+            "no probe can ask for clip_ratio > 0, and that of `grpo run` asks for a gradient "
+            "instead");
 }
 
 static void say_gameable(struct str *out, const struct doctor *d)

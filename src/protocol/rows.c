@@ -142,11 +142,17 @@ static int check_eval(struct protocol *p, struct gate_record *g, struct err *err
         *err = s->gate;
         status = (int)err->code;
     }
+    struct str tasks = {0};
+    for (int t = 0; t < n; t++)
+        str_printf(&tasks, "%s%s %d", t ? ", " : "", *counts[t].task ? counts[t].task : "default",
+                   counts[t].rows);
     gate_record_say(g,
-                    "%zu rows of %d tasks, SHA-256 %.12s as first seen; none of them is trained "
+                    "%zu rows (%.300s%s), SHA-256 %.12s as first seen; none of them is trained "
                     "on%s",
-                    s->eval_data.count, n, s->eval_data.sha256,
+                    s->eval_data.count, str_text(&tasks),
+                    p->d.o.eval_counts ? ", as eval_counts says" : "", s->eval_data.sha256,
                     p->d.o.test_data ? ", nor any row of test_data" : "");
+    str_free(&tasks);
     return status;
 }
 

@@ -264,8 +264,8 @@ static const struct arg args[] = {
     {"array", ARG_TEXT, AT(array), 0, 0, NULL, NULL, "FILE",
      "Write a Slurm script that does one seed a task, and do nothing else."},
     {"smoke-replay", ARG_TEXT, AT(smoke_replay), 0, 0, NULL, NULL, "FILE",
-     "The smoke stage takes completions and rewards from a samples.jsonl: for a model whose own "
-     "earn no signal."},
+     "The smoke stage learns from completions of a file, for a model whose own earn no signal: a "
+     "samples.jsonl of the same rows, or lines {prompt_id, text, reward}."},
     {"allow", ARG_TEXTS, AT(allow), 0, 0, NULL, NULL, "NAME",
      "As `grpo train --allow`, where a training goes on; may be repeated."},
     {"set", ARG_TEXTS, AT(set), 0, 0, NULL, NULL, "KEY=VALUE",

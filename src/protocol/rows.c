@@ -240,8 +240,12 @@ static void say_plan(struct protocol *p, struct gate_record *g)
     gate_record_say(g, "%zu rows fit; %d steps are %.2f epochs; %zu warnings",
                     p->d.setup.data.count, plan->max_steps, plan->epochs,
                     json_array_size(json_object_get(p->d.report, "warnings")));
-    log_info("plan: %.2f GiB at most; a step takes about %.1f s, a seed %.2f to %.2f h",
-             (double)plan->total / 0x1p30, p->d.measured.likely.step, hours, most);
+    char all[80] = "";
+    if (p->n_seeds > 1)
+        snprintf(all, sizeof all, ", %d of them in turn %.1f to %.1f h", p->n_seeds,
+                 p->n_seeds * hours, p->n_seeds * most);
+    log_info("plan: %.2f GiB at most; a step takes about %.1f s, a seed %.2f to %.2f h%s",
+             (double)plan->total / 0x1p30, p->d.measured.likely.step, hours, most, all);
 }
 
 int stage_dataset(struct protocol *p, struct gate_record *g, struct err *err)

@@ -282,10 +282,16 @@ static void say_scale(struct str *out, const struct doctor *d)
 
 static void say_flat(struct str *out, const struct doctor *d)
 {
+    bool alone = d->setup.plan.gradient.groups == 1;
     if (d->o.advantage == ADVANTAGE_GDPO_FLAT)
-        str_puts(out, "gdpo_flat is the reference experiment's own function, for comparison: with "
-                      "prompts of several tasks in a step a completion is also compared with those "
-                      "of other tasks, which count 0; gdpo is the published method");
+        str_printf(out,
+                   "gdpo_flat is the reference experiment's own function, for comparison: %s; gdpo "
+                   "is the published method",
+                   alone ? "with one prompt a step its task is the only component, so what is left "
+                           "is the reward less the group's mean, over the group's deviation: no "
+                           "component of a reward is normalised by itself"
+                         : "with prompts of several tasks in a step a completion is also compared "
+                           "with those of other tasks, which count 0");
 }
 
 static void say_sampler_sees_eval(struct str *out, const struct doctor *d)

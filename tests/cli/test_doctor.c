@@ -444,6 +444,7 @@ static void the_truth_about_v42(void **state)
         {"on_policy", {"num_iterations 1", "clip_ratio stays 0", "asks for a gradient instead"}},
         {"gameable_reward", {"sql_qa_v2 can be gamed"}},
         {"scale_rewards", {"no effect under advantage gdpo_flat"}},
+        {"gdpo_flat", {"its task is the only component", "over the group's deviation"}},
         {"sampler_sees_eval", {"steered by eval_data", "not independent evidence"}},
     };
     struct ground g = ground_make("max_steps: 1\n");

@@ -4,6 +4,7 @@
  * the hostile build the header and the 16 bytes behind the block hold a pattern that free verifies,
  * and fresh memory is filled with 0xA5 so that nobody lives on accidental zeros. */
 #include "base/mem.h"
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -194,6 +195,13 @@ bool mem_mul(size_t *out, size_t a, size_t b)
 bool mem_add(size_t *out, size_t a, size_t b)
 {
     return !__builtin_add_overflow(a, b, out);
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 struct mem_stats mem_stats(void)

@@ -26,6 +26,10 @@ void mem_free_aligned(void *p);
 bool mem_mul(size_t *out, size_t a, size_t b); /* false on overflow */
 bool mem_add(size_t *out, size_t a, size_t b);
 
+/* What was freed goes back to the system, as far as the C library can: what is resident then is in
+ * use. For who is about to look at how much that is. */
+void mem_trim(void);
+
 struct mem_stats {
     size_t live_blocks, live_bytes, peak_bytes, total_calls;
     size_t failed_calls; /* that returned NULL: tells what made a library give up */

@@ -161,6 +161,18 @@ static void set_defaults(const struct arg *args, size_t n, char *target)
     }
 }
 
+/* Names what there is to choose from. */
+static int forgotten_value(const struct command *command, const struct arg *arg, struct err *err)
+{
+    struct str known = {0};
+    for (int i = 0; arg->choices && arg->choices[i]; i++)
+        str_printf(&known, "%s%s", i ? ", " : "; there are ", arg->choices[i]);
+    int status = err_set(err, ERR_USAGE, command->name, "--%s needs a value: --%s %s%s", arg->name,
+                         arg->name, arg->value, str_text(&known));
+    str_free(&known);
+    return status;
+}
+
 /* One option, words[*at]; moves *at past its value. */
 static int take_option(const struct command *command, struct common *common, void *options,
                        int n_words, char *const *words, int *at, struct err *err)
@@ -189,8 +201,7 @@ static int take_option(const struct command *command, struct common *common, voi
         !value || (strncmp(value, "--", 2) == 0 &&
                    find(command, common, options, value + 2, strcspn(value + 2, "=")).arg);
     if (forgotten)
-        return err_set(err, ERR_USAGE, command->name, "--%s needs a value: --%s %s", f.arg->name,
-                       f.arg->name, f.arg->value);
+        return forgotten_value(command, f.arg, err);
     ++*at;
     return set_value(&f, value, err);
 }
@@ -275,9 +286,10 @@ static void help_line(struct str *out, const struct arg *arg)
     else
         str_printf(out, "%*s", (int)(HELP_INDENT - width), "");
     str_puts(&text, arg->help);
-    for (int i = 0; arg->choices && arg->choices[i]; i++)
+    bool choice = arg->choices && arg->type == ARG_CHOICE;
+    for (int i = 0; choice && arg->choices[i]; i++)
         str_printf(&text, "%s%s", i ? ", " : " One of ", arg->choices[i]);
-    str_puts(&text, arg->choices ? "." : "");
+    str_puts(&text, choice ? "." : "");
     if (arg->default_text)
         str_printf(&text, " [%s]", arg->default_text);
     wrapped(out, str_text(&text));

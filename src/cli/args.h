@@ -30,12 +30,14 @@ struct arg_texts {
 struct arg {
     const char *name; /* without the dashes */
     enum arg_type type;
-    size_t offset;              /* into the command's options */
-    double min, max;            /* inclusive range of numbers */
-    const char *const *choices; /* NULL-terminated, for ARG_CHOICE */
-    const char *default_text;   /* as one would write it; NULL: absent */
-    const char *value;          /* placeholder in the help: "DIR", "N" */
-    const char *help;           /* one sentence */
+    size_t offset;   /* into the command's options */
+    double min, max; /* inclusive range of numbers */
+    /* NULL-terminated: for ARG_CHOICE; of an ARG_TEXT (may be NULL) what to name where the value
+     * is forgotten */
+    const char *const *choices;
+    const char *default_text; /* as one would write it; NULL: absent */
+    const char *value;        /* placeholder in the help: "DIR", "N" */
+    const char *help;         /* one sentence */
 };
 
 /* What every command takes; `input` only where it reads JSON lines. */

@@ -297,15 +297,15 @@ static const struct arg args[] = {
     {"from", ARG_TEXT, AT(from), 0, 0, NULL, NULL, "STAGE",
      "Begin here; the stages before must have passed, with nothing changed since."},
     {"to", ARG_TEXT, AT(to), 0, 0, NULL, NULL, "STAGE", "End after this one."},
-    {"force", ARG_TEXT, AT(force), 0, 0, NULL, NULL, "STAGE",
+    {"force", ARG_TEXT, AT(force), 0, 0, stage_names, NULL, "STAGE",
      "Run this stage (all: each) even if nothing changed; train then starts anew."},
     {"skip-audit", ARG_FLAG, AT(skip_audit), 0, 0, NULL, NULL, NULL,
      "Go on without an audit of the rewards; recorded, and in the report."},
     {"array", ARG_TEXT, AT(array), 0, 0, NULL, NULL, "FILE",
      "Write a Slurm script that does one seed a task, and do nothing else."},
     {"smoke-replay", ARG_TEXT, AT(smoke_replay), 0, 0, NULL, NULL, "FILE",
-     "The smoke stage takes completions and rewards from a samples.jsonl: for a model whose own "
-     "earn no signal."},
+     "The smoke stage learns from completions of a file, for a model whose own earn no signal: a "
+     "samples.jsonl of the same rows, or lines {prompt_id, text, reward}."},
     {"allow", ARG_TEXTS, AT(allow), 0, 0, NULL, NULL, "NAME",
      "As `grpo train --allow`, where a training goes on; may be repeated."},
     {"set", ARG_TEXTS, AT(set), 0, 0, NULL, NULL, "KEY=VALUE",

@@ -157,7 +157,7 @@ static void write_versions(struct str *out, const struct audit_subject *subject)
 int audit_identify(struct audit_identity *out, const struct audit_subject *subject,
                    const struct audit_selection *selection, struct err *err)
 {
-    *out = (struct audit_identity){0};
+    *out = (struct audit_identity){.per_task = subject->settings.per_task};
     char both[160];
     if (subject->init_adapter && subject->init_adapter[0]) {
         int n =

@@ -47,7 +47,11 @@ struct audit_identity {
     char model_sha256[72];      /* base model and the adapter that training starts from */
     char prompts_sha256[72];    /* of the selection: rows, their prompts' ids, the settings */
     struct str reward_versions; /* JSON: names and versions, the recipe's list, the files' hash */
+    int per_task;               /* completions of each task that were asked for */
 };
+/* How many completions a task the audit in FOLDER asked for; AUDIT_PER_TASK where there is none, or
+ * it asked for fewer: a larger audit counts as one that was asked for as large. */
+int audit_asked_per_task(const char *folder);
 struct audit_subject {
     const struct text_codec *codec;
     const struct reward_set *rewards;

@@ -229,6 +229,8 @@ static void put_identity(struct json_writer *w, const struct audit_identity *id,
     jw_text(w, id->prompts_sha256);
     jw_key(w, "completions_sha256");
     jw_text(w, completions_sha256);
+    jw_key(w, "n_per_task");
+    jw_int(w, id->per_task);
 }
 
 void audit_json(struct str *out, const struct audit *a, const struct audit_result *r,
@@ -313,6 +315,10 @@ static int compare_identity(struct str *differs, const json_t *o, const struct a
         status = json_get_string(&completions, o, "completions_sha256", true, path, err);
     if (status)
         return status;
+    long long asked = AUDIT_PER_TASK; /* of files from before it was written down */
+    status = json_get_int(&asked, o, "n_per_task", false, path, err);
+    if (status)
+        return status;
     json_t *today = json_read(str_text(&now->reward_versions), now->reward_versions.length,
                               JSON_PLAIN, "reward_versions", err);
     if (!today)
@@ -321,7 +327,10 @@ static int compare_identity(struct str *differs, const json_t *o, const struct a
         str_puts(differs, ", the rewards (versions, parameters or files)");
     if (strcmp(of_model, now->model_sha256) != 0)
         str_puts(differs, ", the model");
-    if (strcmp(prompts, now->prompts_sha256) != 0)
+    if (asked < now->per_task)
+        str_printf(differs, ", the completions a task (%lld, expected %d or more)", asked,
+                   now->per_task);
+    else if (strcmp(prompts, now->prompts_sha256) != 0)
         str_puts(differs, ", the prompts or how they are sampled");
     path_join(&file, folder, "audit/completions.jsonl");
     if (!file_exists(str_text(&file)))
@@ -371,6 +380,23 @@ static int check_object(struct audit_state *out, const json_t *o, const char *fo
     }
     str_free(&differs);
     return status;
+}
+
+int audit_asked_per_task(const char *folder)
+{
+    enum { MOST = 1000 };
+    struct str path = {0}, text = {0};
+    long long asked = AUDIT_PER_TASK;
+    const char *file = path_join(&path, folder, "audit/audit.json");
+    json_t *o = NULL;
+    if (!path.failed && file_exists(file) && !file_read(&text, file, NULL))
+        o = json_read(str_text(&text), text.length, JSON_UNIQUE_KEYS, file, NULL);
+    if (o && json_get_int(&asked, o, "n_per_task", false, file, NULL)) /* audit_check says so */
+        asked = AUDIT_PER_TASK;
+    json_decref(o);
+    str_free(&path);
+    str_free(&text);
+    return asked > AUDIT_PER_TASK && asked <= MOST ? (int)asked : AUDIT_PER_TASK;
 }
 
 int audit_check(const char *folder, const struct audit_identity *now, const struct audit_gate *gate,

@@ -120,7 +120,7 @@ int stage_audit(struct protocol *p, struct gate_record *g, struct err *err)
                                         .recipe = p->d.recipe,
                                         .device = p->d.device,
                                         .out = p->dir,
-                                        .per_task = AUDIT_PER_TASK};
+                                        .per_task = audit_asked_per_task(p->dir)};
     struct audit_job job;
     int status = audit_job_open(&job, &spec, err);
     if (!status)

@@ -102,11 +102,11 @@ int stage_model(struct protocol *p, struct gate_record *g, struct err *err)
     take_section(p, g, "model");
     const json_t *m = json_object_get(g->figures, "model");
     const char *ignored = p->d.setup.ignored;
-    gate_record_say(g, "%s, %.1f M parameters, %d tokens end a completion%s%.400s",
+    gate_record_say(g, "%s, %.1f M parameters, %d token%s a completion%s%.400s",
                     json_string_value(json_object_get(m, "architecture")),
                     json_number_value(json_object_get(m, "parameters")) / 1e6,
-                    p->d.setup.codec.n_eos, *ignored ? "; generation_config.json ignored: " : "",
-                    ignored);
+                    p->d.setup.codec.n_eos, p->d.setup.codec.n_eos == 1 ? " ends" : "s end",
+                    *ignored ? "; generation_config.json ignored: " : "", ignored);
     return verdict_of_checks(p, err);
 }
 
@@ -125,9 +125,9 @@ int stage_tokens(struct protocol *p, struct gate_record *g, struct err *err)
     if (!c->tokenizer)
         gate_record_say(g, "the model has no tokenizer: rows must give prompt_ids");
     else
-        gate_record_say(g, "%s of %d; %zu special tokens are each one id; %d ids end a completion",
+        gate_record_say(g, "%s of %d; %zu special tokens are each one id; %d id%s a completion",
                         tokenizer_kind(c->tokenizer), tokenizer_vocab_size(c->tokenizer), specials,
-                        c->n_eos);
+                        c->n_eos, c->n_eos == 1 ? " ends" : "s end");
     return verdict_of_checks(p, err);
 }
 
@@ -156,6 +156,19 @@ int stage_kv(struct protocol *p, struct gate_record *g, struct err *err)
     return ERR_NONE;
 }
 
+/* Told here, once a run of the protocol, and kept in the record. */
+static json_t *tell_gameable(const struct gate_item *item)
+{
+    struct str text = {0}, shown = {0};
+    reward_gate_say(&text, item);
+    log_printable(&shown, str_text(&text), text.length, 0);
+    log_warn("reward %s", str_text(&shown));
+    json_t *kept = text.failed ? NULL : doctor_string(str_text(&text));
+    str_free(&text);
+    str_free(&shown);
+    return kept;
+}
+
 int stage_rewards(struct protocol *p, struct gate_record *g, struct err *err)
 {
     int status = need_rewards(p, err);
@@ -166,22 +179,16 @@ int stage_rewards(struct protocol *p, struct gate_record *g, struct err *err)
         return status;
     take_section(p, g, "rewards");
     const struct reward_gate *gate = &p->d.gate;
-    int known = 0;
-    for (int i = 0; i < gate->count; i++) {
-        struct str text = {0}, shown = {0};
-        if (gate->items[i].verdict != GATE_KNOWN_GAMEABLE)
-            continue;
-        known++;
-        reward_gate_say(&text, &gate->items[i]);
-        log_printable(&shown, str_text(&text), text.length, 0);
-        log_warn("reward %s", str_text(&shown));
-        str_free(&text);
-        str_free(&shown);
-    }
-    if (known)
+    json_t *known = json_array();
+    for (int i = 0; i < gate->count && known; i++)
+        if (gate->items[i].verdict == GATE_KNOWN_GAMEABLE)
+            json_array_append_new(known, tell_gameable(&gate->items[i]));
+    bool gameable = json_array_size(known) > 0;
+    gate_put(g, g->figures, "known_gameable", known);
+    if (gameable)
         g->verdict = OUTCOME_WARN;
     gate_record_say(g, "%d weighted rewards against their fixtures%s", gate->count,
-                    known ? "; what can be gamed is known to be (known_gameable)"
-                          : ": gold above near miss above empty, no adversary above gold");
+                    gameable ? "; what can be gamed is known to be (known_gameable)"
+                             : ": gold above near miss above empty, no adversary above gold");
     return verdict_of_checks(p, err);
 }

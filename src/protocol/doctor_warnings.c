@@ -3,7 +3,11 @@
 #include <math.h>
 #include <string.h>
 #include "base/check.h"
+#include "eval/audit.h"
 #include "protocol/doctor.h"
+#include "stats/dist.h"
+#include "stats/power.h"
+#include "stats/stats.h"
 
 struct warning {
     const char *id; /* stable: scripts look for it */
@@ -12,16 +16,27 @@ struct warning {
 
 /* --- the data and how often it comes round --- */
 
+/* Steps that `epochs` passes over the rows take. */
+static double steps_of_epochs(const struct doctor *d, double epochs)
+{
+    double groups = d->setup.plan.gradient.groups;
+    return ceil(epochs * (double)d->setup.data.count / groups) * train_generation_steps(&d->o);
+}
+
 static void say_epochs(struct str *out, const struct doctor *d)
 {
     const struct plan *p = &d->setup.plan;
+    const char *comes = p->epochs < 1     ? "not even every row comes once"
+                        : p->epochs < 1.5 ? "nearly every row comes once and not again"
+                                          : "a row comes once or twice";
     if (p->epochs < 2)
         str_printf(out,
-                   "%d steps × %d prompts over %zu rows are %.2f epochs%s: most prompts are seen "
-                   "at most %s",
-                   p->max_steps, d->o.prompts_per_step, d->setup.data.count, p->epochs,
+                   "%d steps × %d prompt%s over %zu rows are %.2f epochs%s: %s; 2 epochs take %.0f "
+                   "steps, 3 take %.0f",
+                   p->max_steps, d->o.prompts_per_step, d->o.prompts_per_step == 1 ? "" : "s",
+                   d->setup.data.count, p->epochs,
                    train_generation_steps(&d->o) > 1 ? " (a generation serves several steps)" : "",
-                   p->epochs <= 1 ? "once" : "twice");
+                   comes, steps_of_epochs(d, 2), steps_of_epochs(d, 3));
 }
 
 static void say_many_epochs(struct str *out, const struct doctor *d)
@@ -73,20 +88,96 @@ static void say_no_eval(struct str *out, const struct doctor *d)
                       "luck");
 }
 
-/* Two-sided 5%, power 80%, paired prompts: (1.96 + 0.84) · sd / √n, with a deviation of 0.25 of
- * the differences, about what rewards in [0, 1] have. */
+/* Rows of each task; how many tasks. */
+static int count_tasks(const struct dataset *rows, double n[DEALER_MAX_TASKS])
+{
+    const char *names[DEALER_MAX_TASKS];
+    int tasks = dataset_tasks(rows, names, DEALER_MAX_TASKS);
+    for (int t = 0; t < tasks; t++) {
+        n[t] = 0;
+        for (size_t i = 0; i < rows->count; i++)
+            n[t] += strcmp(rows->rows[i].task, names[t]) == 0;
+    }
+    return tasks;
+}
+
+/* Values of the report come from the deviations found; before anything is found, DEVIATION stands
+ * for them: about what rewards in [0, 1], and their differences between two models, have. A task's
+ * mean and the mean of task means have standard errors sd/√n and sd·√(Σ 1/nₜ)/T. */
+#define DEVIATION 0.25
+
 static void say_small_eval(struct str *out, const struct doctor *d)
 {
     enum { ENOUGH = 200 };
+    double n[DEALER_MAX_TASKS], sum = 0, of_task = d->smallest_eval_task;
     if (!d->setup.has_eval || d->setup.eval_data.count >= ENOUGH)
         return;
-    double n = (double)d->setup.eval_data.count;
+    int tasks = count_tasks(&d->setup.eval_data, n);
+    for (int t = 0; t < tasks; t++)
+        sum += 1 / n[t];
+    double rows = (double)d->setup.eval_data.count, se = DEVIATION * sqrt(sum) / tasks;
+    if (of_task < 2) {
+        str_printf(out,
+                   "the evaluation has %.0f rows, one of its smallest task: nothing can be "
+                   "said of that task",
+                   rows);
+        return;
+    }
+    double of_task_se = DEVIATION / sqrt(of_task);
     str_printf(out,
-               "the evaluation has %.0f rows (%d of its smallest task): a gain below about %.2f "
-               "(%.2f in that task) cannot be told from chance (80%% power, deviation of the "
-               "differences 0.25)",
-               n, d->smallest_eval_task, 2.8 * 0.25 / sqrt(n),
-               2.8 * 0.25 / sqrt(d->smallest_eval_task));
+               "the evaluation has %.0f rows (%.0f of its smallest task). Where values deviate by "
+               "%.2f, that task's mean has standard error %.3f (95%% ±%.2f) and the mean over "
+               "tasks %.3f; a gain below about %.2f (%.2f in that task) cannot be told from chance "
+               "(paired t test, 5%%, power 80%%)",
+               rows, of_task, DEVIATION, of_task_se,
+               of_task_se * dist_t_quantile(0.975, of_task - 1), se,
+               power_detectable((size_t)rows, se * sqrt(rows), POWER_ALPHA, POWER_TARGET),
+               power_detectable((size_t)of_task, DEVIATION, POWER_ALPHA, POWER_TARGET));
+}
+
+static void say_no_test(struct str *out, const struct doctor *d)
+{
+    if (d->setup.has_eval && !d->o.test_data)
+        str_printf(out,
+                   "no test_data: the best of %d evaluations is chosen on the rows that are also "
+                   "reported, and is high by chance alone; the report says \"selected on this "
+                   "set\". `grpo data split` writes a test set beside the evaluation set",
+                   measure_evaluations(&d->setup));
+}
+
+static void say_seeds(struct str *out, const struct doctor *d)
+{
+    enum { ENOUGH = 10 };
+    size_t n = d->o.seeds.count ? d->o.seeds.count : 1;
+    struct interval worth = stats_sd_interval(1, n);
+    if (n == 1)
+        str_puts(out, "one seed: what it shows may be that seed's luck, and nothing is known of "
+                      "the spread over seeds");
+    else if (n < ENOUGH)
+        str_printf(out,
+                   "%zu seeds say little about a spread: the 95%% interval of their standard "
+                   "deviation is %.2f to %.2f times the one observed; an observed 0.03 may be "
+                   "%.3f or %.2f",
+                   n, worth.low, worth.high, 0.03 * worth.low, 0.03 * worth.high);
+}
+
+/* --- the audit --- */
+
+static void say_audit(struct str *out, const struct doctor *d)
+{
+    enum { MORE_PER_TASK = 20 };
+    size_t n = (size_t)d->n_tasks * AUDIT_PER_TASK, more = (size_t)d->n_tasks * MORE_PER_TASK;
+    struct interval worth = audit_worth(d->o.audit_min_rho, n),
+                    then = audit_worth(d->o.audit_min_rho, more);
+    if (d->o.audit_gate_on_lower_bound || !d->setup.codec.tokenizer || isnan(worth.low))
+        return;
+    str_printf(out,
+               "an audit of %zu completions (%d a task) that just reaches audit_min_rho %.2f is "
+               "worth %.2f to %.2f (95%%), so rewards that hardly follow a person can pass; with "
+               "%zu (`grpo audit --n-per-task %d`) it is worth %.2f to %.2f. "
+               "audit_gate_on_lower_bound: true asks that of the interval's lower end",
+               n, AUDIT_PER_TASK, d->o.audit_min_rho, worth.low, worth.high, more, MORE_PER_TASK,
+               then.low, then.high);
 }
 
 /* --- prompts --- */
@@ -145,8 +236,12 @@ static void say_no_template(struct str *out, const struct doctor *d)
 static void say_on_policy(struct str *out, const struct doctor *d)
 {
     if (plan_on_policy(&d->o))
-        str_puts(out, "on-policy (one step a generation): the ratio is 1 by construction, so "
-                      "clipping is inactive and clip_ratio stays 0");
+        str_puts(
+            out,
+            "on-policy (one step a generation, num_iterations 1): the ratio is 1 by "
+            "construction, so clipping is inactive and clip_ratio stays 0 whatever epsilon is; "
+            "no probe can ask for clip_ratio > 0, and that of `grpo run` asks for a gradient "
+            "instead");
 }
 
 static void say_gameable(struct str *out, const struct doctor *d)
@@ -187,10 +282,16 @@ static void say_scale(struct str *out, const struct doctor *d)
 
 static void say_flat(struct str *out, const struct doctor *d)
 {
+    bool alone = d->setup.plan.gradient.groups == 1;
     if (d->o.advantage == ADVANTAGE_GDPO_FLAT)
-        str_puts(out, "gdpo_flat is the reference experiment's own function, for comparison: with "
-                      "prompts of several tasks in a step a completion is also compared with those "
-                      "of other tasks, which count 0; gdpo is the published method");
+        str_printf(out,
+                   "gdpo_flat is the reference experiment's own function, for comparison: %s; gdpo "
+                   "is the published method",
+                   alone ? "with one prompt a step its task is the only component, so what is left "
+                           "is the reward less the group's mean, over the group's deviation: no "
+                           "component of a reward is normalised by itself"
+                         : "with prompts of several tasks in a step a completion is also compared "
+                           "with those of other tasks, which count 0");
 }
 
 static void say_sampler_sees_eval(struct str *out, const struct doctor *d)
@@ -278,6 +379,9 @@ static const struct warning warnings[] = {
     {"duplicates", say_duplicates},
     {"no_eval_data", say_no_eval},
     {"small_eval", say_small_eval},
+    {"no_test_data", say_no_test},
+    {"seeds", say_seeds},
+    {"audit", say_audit},
     {"prompt_near_limit", say_limit},
     {"no_bos", say_no_bos},
     {"bos_in_texts", say_inside_bos},

@@ -24,52 +24,56 @@
 #define IN(input) (1u << INPUT_##input)
 #define AFTER(stage) (1u << STAGE_##stage)
 
+const char *const stage_names[N_STAGES + 2] = {
+    "env",     "config", "model", "tokens", "kv",       "rewards", "audit",  "evalset",
+    "dataset", "smoke",  "probe", "train",  "validate", "save",    "report", "all"};
+
 static const struct {
-    const char *name, *purpose;
+    const char *purpose;
     bool of_seed;
     unsigned inputs, needs; /* bits of enum input; of enum stage */
     stage_run *run;
 } stages[N_STAGES] = {
-    [STAGE_ENV] = {"env", "machine, instruction set and build are recorded", false,
-                   IN(BUILD) | IN(DEVICE), 0, stage_env},
-    [STAGE_CONFIG] = {"config", "the recipe is valid; resolved, with its hash", false, IN(WHOLE), 0,
+    [STAGE_ENV] = {"machine, instruction set and build are recorded", false, IN(BUILD) | IN(DEVICE),
+                   0, stage_env},
+    [STAGE_CONFIG] = {"the recipe is valid; resolved, with its hash", false, IN(WHOLE), 0,
                       stage_config},
-    [STAGE_MODEL] = {"model", "weights, tokenizer and template load", false, IN(MODEL) | IN(CHAT),
+    [STAGE_MODEL] = {"weights, tokenizer and template load", false, IN(MODEL) | IN(CHAT),
                      AFTER(ENV), stage_model},
-    [STAGE_TOKENS] = {"tokens", "special tokens, template and EOS ids agree", false, 0,
-                      AFTER(MODEL), stage_tokens},
-    [STAGE_KV] = {"kv", "decoding with the cache is a full pass, bit for bit", false, IN(RECIPE),
+    [STAGE_TOKENS] = {"special tokens, template and EOS ids agree", false, 0, AFTER(MODEL),
+                      stage_tokens},
+    [STAGE_KV] = {"decoding with the cache is a full pass, bit for bit", false, IN(RECIPE),
                   AFTER(MODEL), stage_kv},
-    [STAGE_REWARDS] = {"rewards", "no reward pays a bad fixture as much as a good one", false,
-                       IN(REWARDS), AFTER(ENV), stage_rewards},
-    [STAGE_AUDIT] = {"audit", "rewards agree with a person's scores", false, IN(AUDIT) | IN(MODEL),
+    [STAGE_REWARDS] = {"no reward pays a bad fixture as much as a good one", false, IN(REWARDS),
+                       AFTER(ENV), stage_rewards},
+    [STAGE_AUDIT] = {"rewards agree with a person's scores", false, IN(AUDIT) | IN(MODEL),
                      AFTER(REWARDS), stage_audit},
-    [STAGE_EVALSET] = {"evalset", "evaluation rows as first seen, and not trained on", false,
+    [STAGE_EVALSET] = {"evaluation rows as first seen, and not trained on", false,
                        IN(DATA) | IN(EVAL_DATA) | IN(TEST_DATA) | IN(COUNTS), AFTER(ENV),
                        stage_evalset},
-    [STAGE_DATASET] = {"dataset", "every prompt fits; the plan", false,
+    [STAGE_DATASET] = {"every prompt fits; the plan", false,
                        IN(RECIPE) | IN(DATA) | IN(EVAL_DATA) | IN(REFERENCES),
                        AFTER(TOKENS) | AFTER(REWARDS) | AFTER(EVALSET), stage_dataset},
-    [STAGE_SMOKE] = {"smoke", "one step: memory as planned, a gradient everywhere", true,
+    [STAGE_SMOKE] = {"one step: memory as planned, a gradient everywhere", true,
                      IN(RECIPE) | IN(SEED) | IN(REPLAY), AFTER(KV) | AFTER(DATASET), stage_smoke},
-    [STAGE_PROBE] = {"probe", "ten steps show a signal to learn from", true, IN(RECIPE) | IN(SEED),
+    [STAGE_PROBE] = {"ten steps show a signal to learn from", true, IN(RECIPE) | IN(SEED),
                      AFTER(SMOKE), stage_probe},
-    [STAGE_TRAIN] = {"train", "the training", true, IN(RECIPE) | IN(SEED) | IN(REFERENCES),
+    [STAGE_TRAIN] = {"the training", true, IN(RECIPE) | IN(SEED) | IN(REFERENCES),
                      AFTER(PROBE) | AFTER(AUDIT), stage_train},
-    [STAGE_VALIDATE] = {"validate", "best checkpoint beside the untouched base", true,
+    [STAGE_VALIDATE] = {"best checkpoint beside the untouched base", true,
                         IN(ADAPTER) | IN(RECIPE) | IN(SEED) | IN(MODEL) | IN(REWARDS) |
                             IN(REFERENCES) | IN(EVAL_DATA) | IN(TEST_DATA),
                         0, stage_validate},
-    [STAGE_SAVE] = {"save", "the adapter in PEFT's format, read again and equal", true,
+    [STAGE_SAVE] = {"the adapter in PEFT's format, read again and equal", true,
                     IN(ADAPTER) | IN(MODEL), 0, stage_save},
-    [STAGE_REPORT] = {"report", "the table over seeds and the four questions", false,
+    [STAGE_REPORT] = {"the table over seeds and the four questions", false,
                       IN(SEEDS) | IN(REPORT) | IN(WHOLE), AFTER(AUDIT) | AFTER(EVALSET),
                       stage_report},
 };
 
 const char *stage_name(enum stage stage)
 {
-    return stages[stage].name;
+    return stage_names[stage];
 }
 
 const char *stage_purpose(enum stage stage)
@@ -84,17 +88,19 @@ bool stage_of_seed(enum stage stage)
 
 int stage_by_name(const char *name, const char *where, struct err *err)
 {
-    const char *names[N_STAGES];
+    struct str known = {0};
     for (int s = 0; s < N_STAGES; s++) {
-        names[s] = stages[s].name;
-        if (strcmp(name, names[s]) == 0)
+        if (strcmp(name, stage_names[s]) == 0) {
+            str_free(&known);
             return s;
+        }
+        str_printf(&known, "%s%s", s ? ", " : "", stage_names[s]);
     }
-    int near = str_nearest(name, names, N_STAGES);
-    err_set(err, ERR_USAGE, where,
-            "there is no stage \"%.60s\"%s%s%s; `grpo run --help` lists them", name,
-            near < 0 ? "" : "; did you mean \"", near < 0 ? "" : names[near],
-            near < 0 ? "" : "\"?");
+    int near = str_nearest(name, stage_names, N_STAGES);
+    err_set(err, ERR_USAGE, where, "there is no stage \"%.60s\"%s%s%s; there are %s", name,
+            near < 0 ? "" : "; did you mean \"", near < 0 ? "" : stage_names[near],
+            near < 0 ? "" : "\"?", str_text(&known));
+    str_free(&known);
     return -1;
 }
 
@@ -153,7 +159,7 @@ static int take_inputs(struct protocol *p, enum stage stage, struct gate_record 
             continue;
         status = digest_of(p, (enum stage)s, &hash, err);
         if (!status)
-            snprintf(gate_hashes_add(&g->inputs, stages[s].name), 72, "%s", hash);
+            snprintf(gate_hashes_add(&g->inputs, stage_names[s]), 72, "%s", hash);
     }
     return status || stage != STAGE_REPORT ? status : seeds_digests(p, g, err);
 }
@@ -166,7 +172,7 @@ static bool forced(const struct protocol *p, enum stage stage)
 static void say(const struct protocol *p, enum stage stage, const char *verdict, const char *text,
                 double seconds, bool unchanged)
 {
-    const struct stage_line line = {.stage = stages[stage].name,
+    const struct stage_line line = {.stage = stage_names[stage],
                                     .verdict = verdict,
                                     .text = text,
                                     .unchanged = unchanged,
@@ -185,7 +191,7 @@ static int look(struct protocol *p, enum stage stage, struct gate_record *g, jso
     *saved = NULL;
     *current = false;
     int status = take_inputs(p, stage, g, err);
-    if (!status && gate_read(saved, folder, stages[stage].name, err)) {
+    if (!status && gate_read(saved, folder, stage_names[stage], err)) {
         if (err->code != ERR_INPUT || stage == STAGE_EVALSET)
             return (int)err->code;
         *err = (struct err){0};
@@ -241,7 +247,7 @@ static int run_stage(struct protocol *p, enum stage stage, struct err *err)
     struct gate_record g;
     json_t *saved = NULL;
     bool current = false;
-    int status = gate_record_begin(&g, stages[stage].name, err);
+    int status = gate_record_begin(&g, stage_names[stage], err);
     if (!status)
         status = look(p, stage, &g, &saved, &current, err);
     if (!status && current && !forced(p, stage)) {
@@ -249,7 +255,7 @@ static int run_stage(struct protocol *p, enum stage stage, struct err *err)
         say(p, stage, "skipped", "unchanged", 0, true);
     } else if (!status) {
         if (forced(p, stage) && stage != STAGE_EVALSET)
-            status = gate_remove(protocol_folder(p, stage), stages[stage].name, err);
+            status = gate_remove(protocol_folder(p, stage), stage_names[stage], err);
         if (!status)
             status = finish(p, stage, &g, perform(p, stage, &g, err), err);
     } else if (status != ERR_INTERRUPTED) { /* what it depends on cannot even be read */
@@ -270,14 +276,14 @@ static int require_stage(struct protocol *p, enum stage stage, struct err *err)
     struct gate_record g;
     json_t *saved = NULL;
     bool current = false;
-    int status = gate_record_begin(&g, stages[stage].name, err);
+    int status = gate_record_begin(&g, stage_names[stage], err);
     if (!status)
         status = look(p, stage, &g, &saved, &current, err);
     if (!status && !current)
         status = err_set(err, ERR_USAGE, "--from",
                          "expected stage %s to have passed with what is there now; its record in "
                          "%.300s/gates %s: run without --from, or from there",
-                         stages[stage].name, protocol_folder(p, stage),
+                         stage_names[stage], protocol_folder(p, stage),
                          saved ? "says no, or something it depends on has changed" : "is missing");
     json_decref(saved);
     gate_record_free(&g);
@@ -369,7 +375,7 @@ static int copy_gates(const struct protocol *p, struct err *err)
     int status = from.failed || to.failed ? err_no_memory(err, p->dir, from.capacity) : ERR_NONE;
     for (int s = STAGE_ENV; s <= STAGE_DATASET && !status; s++) {
         char name[32];
-        snprintf(name, sizeof name, "%s.json", stages[s].name);
+        snprintf(name, sizeof name, "%s.json", stage_names[s]);
         if (!same_file(str_text(&from), str_text(&to), name))
             status = run_folder_copy(str_text(&from), str_text(&to), name, err);
     }
@@ -411,7 +417,7 @@ static int seed_is_due(struct protocol *p, struct seed_state *s, struct err *err
         struct gate_record g;
         json_t *saved = NULL;
         bool current = false;
-        status = gate_record_begin(&g, stages[stage].name, err);
+        status = gate_record_begin(&g, stage_names[stage], err);
         if (!status)
             status = look(p, (enum stage)stage, &g, &saved, &current, err);
         s->due = !current || forced(p, (enum stage)stage);
@@ -490,7 +496,13 @@ static bool is_one_seed(const struct protocol *p)
 static int run_all(struct protocol *p, struct err *err)
 {
     const struct protocol_spec *spec = p->spec;
-    int status = run_shared(p, STAGE_ENV, STAGE_DATASET, err);
+    const char *hash;
+    /* A file that is not there is said before the minutes that come before it. */
+    int status = spec->smoke_replay && spec->to >= STAGE_SMOKE
+                     ? input_hash(p, INPUT_REPLAY, &hash, err)
+                     : ERR_NONE;
+    if (!status)
+        status = run_shared(p, STAGE_ENV, STAGE_DATASET, err);
     if (status || spec->to < STAGE_SMOKE)
         return status;
     if (is_one_seed(p))

@@ -29,6 +29,8 @@ enum stage {
     N_STAGES
 };
 const char *stage_name(enum stage stage);
+/* Their names, then "all" and NULL: what --force takes. */
+extern const char *const stage_names[N_STAGES + 2];
 const char *stage_purpose(enum stage stage);
 bool stage_of_seed(enum stage stage); /* once a seed */
 /* -1 and ERR_USAGE, naming the nearest, when there is none of that name. */

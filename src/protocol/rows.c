@@ -142,11 +142,17 @@ static int check_eval(struct protocol *p, struct gate_record *g, struct err *err
         *err = s->gate;
         status = (int)err->code;
     }
+    struct str tasks = {0};
+    for (int t = 0; t < n; t++)
+        str_printf(&tasks, "%s%s %d", t ? ", " : "", *counts[t].task ? counts[t].task : "default",
+                   counts[t].rows);
     gate_record_say(g,
-                    "%zu rows of %d tasks, SHA-256 %.12s as first seen; none of them is trained "
+                    "%zu rows (%.300s%s), SHA-256 %.12s as first seen; none of them is trained "
                     "on%s",
-                    s->eval_data.count, n, s->eval_data.sha256,
+                    s->eval_data.count, str_text(&tasks),
+                    p->d.o.eval_counts ? ", as eval_counts says" : "", s->eval_data.sha256,
                     p->d.o.test_data ? ", nor any row of test_data" : "");
+    str_free(&tasks);
     return status;
 }
 
@@ -205,6 +211,7 @@ static void put_figures(struct protocol *p, struct gate_record *g)
     }
 }
 
+/* Each is told once a run: what rewards are known for is told by the stage rewards. */
 static void tell_warnings(const struct protocol *p)
 {
     const json_t *item;
@@ -213,6 +220,8 @@ static void tell_warnings(const struct protocol *p)
     {
         struct str shown = {0};
         const char *text = json_string_value(json_object_get(item, "text"));
+        if (strcmp(json_string_value(json_object_get(item, "id")), "gameable_reward") == 0)
+            continue;
         log_printable(&shown, text ? text : "", text ? strlen(text) : 0, 0);
         log_warn("%s", str_text(&shown));
         str_free(&shown);
@@ -231,8 +240,12 @@ static void say_plan(struct protocol *p, struct gate_record *g)
     gate_record_say(g, "%zu rows fit; %d steps are %.2f epochs; %zu warnings",
                     p->d.setup.data.count, plan->max_steps, plan->epochs,
                     json_array_size(json_object_get(p->d.report, "warnings")));
-    log_info("plan: %.2f GiB at most; a step takes about %.1f s, a seed %.2f to %.2f h",
-             (double)plan->total / 0x1p30, p->d.measured.likely.step, hours, most);
+    char all[80] = "";
+    if (p->n_seeds > 1)
+        snprintf(all, sizeof all, ", %d of them in turn %.1f to %.1f h", p->n_seeds,
+                 p->n_seeds * hours, p->n_seeds * most);
+    log_info("plan: %.2f GiB at most; a step takes about %.1f s, a seed %.2f to %.2f h%s",
+             (double)plan->total / 0x1p30, p->d.measured.likely.step, hours, most, all);
 }
 
 int stage_dataset(struct protocol *p, struct gate_record *g, struct err *err)

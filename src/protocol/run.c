@@ -79,7 +79,8 @@ int stage_train(struct protocol *p, struct gate_record *g, struct err *err)
                                      .allow = spec->allow,
                                      .n_allow = spec->n_allow,
                                      .device = p->d.device,
-                                     .evaluate = protocol_evaluate};
+                                     .evaluate = protocol_evaluate,
+                                     .told = true};
     status = trainer_run(&how, &result, err);
     if (status)
         return status;

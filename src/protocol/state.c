@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/check.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "protocol/parts.h"
 
 static int take_seeds(struct protocol *p, struct err *err)
@@ -124,6 +125,8 @@ int need_plan(struct protocol *p, struct err *err)
     if (!status && !p->has_checked)
         status = setup_check(&p->d.setup, err);
     p->has_checked = !status;
+    if (!status && !p->has_planned)
+        mem_trim(); /* the plan counts what the process has: not what earlier stages had */
     if (!status && !p->has_planned)
         status = setup_plan(&p->d.setup, err);
     p->has_planned = !status;

@@ -9,26 +9,53 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "protocol/parts.h"
+#include "protocol/smoke_replay.h"
+#include "train/sampling.h"
 
 typedef int trial_step(void *user, const struct grpo *g, int step, struct err *err);
 
+/* Samples and scores as a step does, for what that takes; then the step has the replay's
+ * completions instead. */
+static int sample_for_nothing(struct grpo *g, const struct replay *replay, double *seconds,
+                              struct err *err)
+{
+    double started = clock_seconds();
+    int status = sampling_run(g, 1, err);
+    *seconds = clock_seconds() - started;
+    g->replay = replay;
+    return status;
+}
+
 /* `s` is open and planned, and stays as it is: what is open is borrowed; plan, dealer and engine
  * are the trial's own. */
-static int trial_run(const struct setup *s, int steps, trial_step *each, void *user,
-                     struct err *err)
+struct trial {
+    const struct setup *s;
+    int steps;
+    const struct replay *replay; /* the completions of the only step; NULL: its own */
+    trial_step *each;
+    void *user;
+    double sampling; /* out: seconds of sampling beside the replay */
+};
+
+static int trial_run(struct trial *t, struct err *err)
 {
-    struct setup own = *s;
+    struct setup own = *t->s;
+    struct train_options o = *t->s->o;
     struct grpo *g = mem_calloc(1, sizeof *g);
     if (!g)
         return err_no_memory(err, "a step", sizeof *g);
     own.dealer = (struct dealer){0};
+    own.o = own.spec.o = &o;
+    o.dynamic_sampling = o.dynamic_sampling && !t->replay; /* what it would refill is not trained */
     int status = setup_plan(&own, err);
     if (!status)
         status = setup_engine(g, &own, err);
-    for (int step = 1; step <= steps && !status; step++) {
+    if (!status && t->replay)
+        status = sample_for_nothing(g, t->replay, &t->sampling, err);
+    for (int step = 1; step <= t->steps && !status; step++) {
         status = grpo_step(g, step, err);
         if (!status)
-            status = each(user, g, step, err);
+            status = t->each(t->user, g, step, err);
     }
     setup_close_engine(g, &own);
     dealer_free(&own.dealer);
@@ -80,10 +107,12 @@ static bool memory_is_ours(void)
 /* --- smoke --- */
 
 struct smoke {
+    char replayed[400]; /* ", completions of FILE …"; "": its own */
     int matrices, zero; /* LoRA B; those whose gradient is all zero */
     char first[160];    /* name of the first of these */
     int groups, informative;
     double loss, grad_norm;
+    struct grpo_times times;
 };
 
 /* The optimizer's first moment after the first step is the gradient times a number. */
@@ -112,6 +141,7 @@ static int look_at_gradient(void *user, const struct grpo *g, int step, struct e
     out->informative = (int)metrics_get(&g->metrics, "informative_groups");
     out->loss = metrics_get(&g->metrics, "loss");
     out->grad_norm = metrics_get(&g->metrics, "grad_norm");
+    out->times = g->times;
     mem_free(moment);
     return ERR_NONE;
 }
@@ -148,12 +178,12 @@ static int judge_gradient(struct gate_record *g, const struct smoke *s, struct e
         g->verdict = OUTCOME_WARN;
         gate_record_say(g,
                         "one step; in none of its %d groups did rewards vary, so there is no "
-                        "gradient to look at",
+                        "gradient to look at; --smoke-replay gives it completions that differ",
                         s->groups);
         return ERR_NONE;
     }
-    gate_record_say(g, "one step, %d of %d groups informative; each of %d LoRA B has a gradient",
-                    s->informative, s->groups, s->matrices);
+    gate_record_say(g, "one step%s, %d of %d groups informative; each of %d LoRA B has a gradient",
+                    s->replayed, s->informative, s->groups, s->matrices);
     if (!s->zero)
         return ERR_NONE;
     return err_set(err, ERR_GATE, "smoke",
@@ -162,39 +192,46 @@ static int judge_gradient(struct gate_record *g, const struct smoke *s, struct e
                    s->matrices, s->informative, s->zero, s->first);
 }
 
-/* With completions from a file the setup is another one: they decide its sizes. */
-static int smoke_setup(struct protocol *p, struct setup *replayed, const struct setup **out,
-                       struct err *err)
+static void put_replay(struct gate_record *g, struct smoke *found, const char *path,
+                       const struct smoke_replay *r)
 {
-    int status = need_plan(p, err);
-    *out = &p->d.setup;
-    if (status || !p->spec->smoke_replay)
-        return status;
-    struct setup_spec spec = p->d.setup.spec;
-    spec.replay = p->spec->smoke_replay;
-    spec.evaluates = false;
-    status = setup_open(replayed, &spec, err);
-    if (!status)
-        status = setup_plan(replayed, err);
-    *out = replayed;
-    return status;
+    json_t *o = json_pack("{s:i,s:i,s:i,s:i}", "different_groups", r->groups, "encoded_from_text",
+                          r->encoded, "scored_by_the_recipe", r->scored, "cut_to_length", r->cut);
+    gate_put(g, g->figures, "replay", o);
+    snprintf(found->replayed, sizeof found->replayed,
+             " with completions of %.200s (its own were sampled, and left aside)", path);
+}
+
+static void put_times(struct gate_record *g, const struct smoke *found, double sampling)
+{
+    gate_put(g, g->measured, "rollout_seconds", number(sampling + found->times.rollout));
+    gate_put(g, g->measured, "gradient_seconds", number(found->times.gradient));
+    gate_put(g, g->measured, "update_seconds", number(found->times.update));
 }
 
 int stage_smoke(struct protocol *p, struct gate_record *g, struct err *err)
 {
     struct smoke found = {0};
-    struct setup replayed = {0};
-    const struct setup *s;
-    int status = smoke_setup(p, &replayed, &s, err);
+    struct smoke_replay replay = {0};
+    const char *path = p->spec->smoke_replay;
+    struct trial t = {.s = &p->d.setup, .steps = 1, .each = look_at_gradient, .user = &found};
+    int status = need_plan(p, err);
+    if (!status && path)
+        status = smoke_replay_open(&replay, path, &p->d.setup, err);
+    if (!status && path) {
+        t.replay = &replay.replay;
+        put_replay(g, &found, path, &replay);
+    }
     forget_peak();
     if (!status)
-        status = trial_run(s, 1, look_at_gradient, &found, err);
-    if (!status)
-        status = judge_memory(g, peak_bytes(), (double)s->plan.total, err);
+        status = trial_run(&t, err);
+    if (!status) {
+        put_times(g, &found, t.sampling);
+        status = judge_memory(g, peak_bytes(), (double)p->d.setup.plan.total, err);
+    }
     if (!status)
         status = judge_gradient(g, &found, err);
-    if (p->spec->smoke_replay)
-        setup_close(&replayed);
+    smoke_replay_close(&replay);
     return status;
 }
 
@@ -304,8 +341,9 @@ int stage_probe(struct protocol *p, struct gate_record *g, struct err *err)
     bool on_policy = plan_on_policy(&p->d.o);
     int steps = p->d.setup.plan.max_steps < PROBE_STEPS ? p->d.setup.plan.max_steps : PROBE_STEPS;
     int needed = (steps * PROBE_NEEDS + PROBE_STEPS - 1) / PROBE_STEPS;
+    struct trial t = {.s = &p->d.setup, .steps = steps, .each = look_at_metrics, .user = &r};
     if (!status)
-        status = trial_run(&p->d.setup, steps, look_at_metrics, &r, err);
+        status = trial_run(&t, err);
     if (!status) {
         put_probe(g, &r, on_policy, needed);
         status = judge_probe(g, &r, on_policy, needed, err);

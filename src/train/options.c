@@ -525,6 +525,116 @@ static int check_sampling(const recipe *r, const struct train_options *o, struct
     return ERR_NONE;
 }
 
+/* --- what only the report reads must still be what it can read --- */
+
+enum { MOST_HISTORY_COLUMNS = 8 };
+
+static const char *found_instead(const json_t *value)
+{
+    return json_is_object(value)   ? "a map"
+           : json_is_array(value)  ? "a list"
+           : json_is_string(value) ? "text"
+           : json_is_null(value)   ? "nothing"
+                                   : json_type_name(value);
+}
+
+static int check_level(const char *where, const char *key, const json_t *value, struct err *err)
+{
+    bool name = strcmp(key, "name") == 0;
+    if (name && !json_is_string(value) && !json_is_number(value))
+        return err_set(err, ERR_USAGE, where, "name is %s; expected text", found_instead(value));
+    if (!name && strncmp(key, "eval/", 5) != 0)
+        return err_set(err, ERR_USAGE, where,
+                       "has a key \"%.80s\"; expected name, or a metric of evaluations such as "
+                       "eval/mean_reward",
+                       key);
+    if (!name && !json_is_number(value))
+        return err_set(err, ERR_USAGE, where, "%.80s is %s; expected a number", key,
+                       found_instead(value));
+    return ERR_NONE;
+}
+
+/* {name: V4.1, eval/mean_reward: 0.645, …} */
+static int check_baseline(const char *where, const json_t *baseline, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    int status = ERR_NONE;
+    if (!json_is_object(baseline))
+        return err_set(err, ERR_USAGE, where,
+                       "is %s; expected a map of a name and metrics, such as {name: V4.1, "
+                       "eval/mean_reward: 0.645}",
+                       found_instead(baseline));
+    json_object_foreach((json_t *)(uintptr_t)baseline, key, value)
+    {
+        if (!status)
+            status = check_level(where, key, value, err);
+    }
+    return status;
+}
+
+/* The columns of the report's table are counted over all entries. */
+static int check_entry(const char *where, size_t i, const json_t *entry, json_t *columns,
+                       struct err *err)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(entry) || !json_object_size(entry))
+        return err_set(err, ERR_USAGE, where,
+                       "entry %zu is %s; expected a map such as {version: V1, failure: …, fix: …, "
+                       "contribution: …}",
+                       i + 1, json_is_object(entry) ? "empty" : found_instead(entry));
+    json_object_foreach((json_t *)(uintptr_t)entry, key, value)
+    {
+        if (json_is_object(value) || json_is_array(value))
+            return err_set(err, ERR_USAGE, where, "entry %zu: %.80s is %s; expected text", i + 1,
+                           key, found_instead(value));
+        if (json_object_set_new(columns, key, json_true()))
+            return err_no_memory(err, where, 0);
+    }
+    if (json_object_size(columns) > MOST_HISTORY_COLUMNS)
+        return err_set(err, ERR_USAGE, where,
+                       "has more than %d different keys by entry %zu, which no table holds",
+                       MOST_HISTORY_COLUMNS, i + 1);
+    return ERR_NONE;
+}
+
+static int check_history(const char *where, const json_t *history, struct err *err)
+{
+    json_t *columns = json_object(), *entry;
+    size_t i;
+    int status = columns ? ERR_NONE : err_no_memory(err, where, 0);
+    if (!status && !json_is_array(history))
+        status = err_set(err, ERR_USAGE, where, "is %s; expected a list of maps",
+                         found_instead(history));
+    json_array_foreach(history, i, entry)
+    {
+        if (!status)
+            status = check_entry(where, i, entry, columns, err);
+    }
+    json_decref(columns);
+    return status;
+}
+
+static int check_for_report(const recipe *r, const struct train_options *o, struct err *err)
+{
+    const struct {
+        const char *key;
+        const struct yaml_node *node;
+        int (*check)(const char *where, const json_t *value, struct err *err);
+    } nodes[] = {{"baseline", o->baseline, check_baseline}, {"history", o->history, check_history}};
+    int status = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(nodes) && !status; i++) {
+        json_t *value = nodes[i].node ? recipe_node_json(nodes[i].node) : NULL;
+        if (nodes[i].node && !value)
+            return err_no_memory(err, "recipe", 0);
+        if (value)
+            status = nodes[i].check(recipe_where(r, NULL, nodes[i].key), value, err);
+        json_decref(value);
+    }
+    return status;
+}
+
 static int check_combinations(const recipe *r, struct train_options *o, bool replay,
                               struct err *err)
 {
@@ -535,7 +645,8 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
         (status = refuse_zero_sizes(r, o, err)) || (status = from_trl_sizes(r, o, err)) ||
         (status = optim_options_check(r, &o->optim, !replay, err)) ||
         (status = check_sampler(r, o, err)) || (status = refuse_idle(r, o, err)) ||
-        (status = check_clipping(r, o, err)) || (status = check_sampling(r, o, err)))
+        (status = check_clipping(r, o, err)) || (status = check_sampling(r, o, err)) ||
+        (status = check_for_report(r, o, err)))
         return status;
     if (o->lora.lora_dropout > 0)
         return err_set(err, ERR_USAGE, recipe_where(r, "lora", "lora_dropout"),

@@ -187,8 +187,9 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         out,
         "  micro-batch %d completions; %d decode together; a checkpoint takes %.1f MiB on disk\n",
         p->gradient.micro_batch, p->max_sequences, (double)p->checkpoint_bytes / 0x1p20);
-    str_printf(out, "plan: %d steps of %d prompts × %d completions of at most %d tokens",
-               p->max_steps, p->gradient.groups / o->steps_per_generation, p->gradient.per_group,
+    str_printf(out, "plan: %d steps of %d prompt%s × %d completions of at most %d tokens",
+               p->max_steps, p->gradient.groups / o->steps_per_generation,
+               p->gradient.groups == o->steps_per_generation ? "" : "s", p->gradient.per_group,
                o->max_completion_length);
     if (!isnan(p->epochs))
         str_printf(out, ", %.2f epochs", p->epochs);
@@ -202,9 +203,6 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
         str_printf(out,
                    "\nplan: loss_type %s weighs each sequence by its length; GSPO's own is grpo",
                    loss_type_names[o->loss_type]);
-    if (o->advantage != ADVANTAGE_GRPO)
-        str_printf(out, "\nplan: advantage %s: scale_rewards has no effect",
-                   advantage_names[o->advantage]);
     if (o->advantage == ADVANTAGE_GDPO && p->gradient.groups == 1)
         str_puts(out,
                  "\nplan: with one prompt at a time gdpo's batch step only rescales its group");
@@ -214,6 +212,4 @@ void plan_print(struct str *out, const struct plan *p, const struct train_option
             "\nplan: dynamic_sampling: up to %d times the rollout, and as many prompts, in a "
             "step whose groups give no signal; epochs are counted without",
             1 + o->dynamic_sampling_max_rounds);
-    if (plan_on_policy(o))
-        str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
 }

@@ -149,7 +149,6 @@ static int write_run_json(const struct pretrainer *t, struct err *err)
                                     .max_steps = t->plan.max_steps,
                                     .parts = t->plan.parts,
                                     .n_parts = t->plan.n_parts,
-                                    .total = t->plan.total,
                                     .micro_batch = t->plan.micro_batch};
     return run_folder_about(t->spec->run, &about, err);
 }

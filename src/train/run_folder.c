@@ -179,12 +179,14 @@ static void write_about(struct str *out, const struct run_about *about)
     jw_text(&w, hash);
     jw_key(&w, "plan");
     jw_object_begin(&w);
-    for (int i = 0; i < about->n_parts; i++) {
+    size_t total = 0;
+    for (int i = 1; i < about->n_parts; i++) {
         jw_key(&w, about->parts[i].name);
         jw_int(&w, (long long)about->parts[i].bytes);
+        total += about->parts[i].bytes;
     }
     jw_key(&w, "total");
-    jw_int(&w, (long long)about->total);
+    jw_int(&w, (long long)total);
     jw_key(&w, "micro_batch");
     jw_int(&w, about->micro_batch);
     jw_object_end(&w);

@@ -43,16 +43,17 @@ struct run_about {
     const struct identity *identity;
     const struct str *allowed; /* what --allow let pass */
     int seed, max_steps;
-    const struct plan_part *parts;
-    int n_parts;
-    size_t total;
+    const struct plan_part *parts; /* of the plan, but for the first, the process's own memory */
+    int n_parts;                   /* with that one */
     int micro_batch;
     const struct reward_gate *rewards; /* NULL: there are none */
     bool stopped_early;                /* by early_stopping_patience, after `step` */
     int step, not_better;
     const struct stop_rules *rules; /* NULL: there are none */
 };
-/* Writes RUN/run.json: what produced the run. */
+/* Writes RUN/run.json: what produced the run. A function of recipe, files, build and device: what
+ * is measured (the memory of the process, which the plan adds to these parts) is in timing.jsonl.
+ */
 int run_folder_about(const char *run, const struct run_about *about, struct err *err);
 
 #endif

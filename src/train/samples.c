@@ -320,6 +320,27 @@ static int read_line(const struct reading *in, const json_t *o, struct replay_li
     return status ? status : read_reward(in, o, line);
 }
 
+int replay_begin(struct replay *r, const char *path, size_t lines, struct err *err)
+{
+    *r = (struct replay){.path = mem_strdup(path),
+                         .lines = mem_calloc(lines, sizeof *r->lines),
+                         .rows = mem_calloc(lines, sizeof *r->rows),
+                         .storage = mem_calloc(1, sizeof(struct arena))};
+    if (r->path && r->lines && r->rows && r->storage)
+        return ERR_NONE;
+    replay_close(r);
+    return err_no_memory(err, path, lines * sizeof *r->lines);
+}
+
+int replay_line_read(struct replay *r, struct replay_line *line, const json_t *object,
+                     const char *where, struct err *err)
+{
+    struct reading in = {.r = r, .arena = r->storage, .err = err};
+    snprintf(in.where, sizeof in.where, "%s", where);
+    *line = (struct replay_line){0};
+    return read_line(&in, object, line);
+}
+
 static struct replay_line *next_line(struct reading *in)
 {
     struct replay *r = in->r;

@@ -46,6 +46,11 @@ struct replay {
 };
 /* Reads from a byte offset on (0: all; where a line starts). Errors name file, line and field. */
 int replay_open(struct replay *r, const char *path, uint64_t offset, struct err *err);
+/* The same by hand, for who makes the lines: room for `lines` of them, count 0; and one of them
+ * from its object, whose texts and lists go to *r. `where`: file and line, for messages. */
+int replay_begin(struct replay *r, const char *path, size_t lines, struct err *err);
+int replay_line_read(struct replay *r, struct replay_line *line, const json_t *object,
+                     const char *where, struct err *err);
 void replay_close(struct replay *r);
 /* Sizes over the file: completions of the first group, most groups of a step, longest prompt, last
  * step. */

@@ -375,11 +375,20 @@ void setup_print_plan(struct str *out, struct setup *s)
     if (task_sampler_moves(s->sampler.kind))
         str_printf(out,
                    "\nplan: these are the weights at the start; task_sampler %s changes them every "
-                   "%d steps by %s",
+                   "%d steps by the %s",
                    task_sampler_names[s->sampler.kind], s->o->update_interval,
-                   s->sampler.signal == SIGNAL_EVAL
-                       ? "the evaluations: eval_data then also steers the training"
-                       : "the training rewards");
+                   s->sampler.signal == SIGNAL_EVAL ? "evaluations" : "training rewards");
+}
+
+void setup_print_remarks(struct str *out, const struct setup *s)
+{
+    if (s->o->advantage != ADVANTAGE_GRPO)
+        str_printf(out, "\nplan: advantage %s: scale_rewards has no effect",
+                   advantage_names[s->o->advantage]);
+    if (plan_on_policy(s->o))
+        str_puts(out, "\nplan: on-policy: the ratio is 1 by construction, clipping is inactive");
+    if (task_sampler_moves(s->sampler.kind) && s->sampler.signal == SIGNAL_EVAL)
+        str_puts(out, "\nplan: eval_data also steers the training, by the weights of its tasks");
 }
 
 /* --- the engine --- */

@@ -54,6 +54,9 @@ int setup_check(struct setup *s, struct err *err);
 int setup_plan(struct setup *s, struct err *err);
 /* Lines for people: the plan, and how often each task's rows come round. */
 void setup_print_plan(struct str *out, struct setup *s);
+/* What the plan does not do, or does besides: lines behind those. The doctor has warnings for it.
+ */
+void setup_print_remarks(struct str *out, const struct setup *s);
 /* Groups dealt in the whole run; 0 without data. */
 uint64_t setup_groups(const struct setup *s);
 /* The model and everything a step works on, into a zeroed *g, as planned. The dealer goes to g. `s`

@@ -105,7 +105,6 @@ static int write_run_json(const struct trainer *t, struct err *err)
                                     .max_steps = t->setup.plan.max_steps,
                                     .parts = t->setup.plan.parts,
                                     .n_parts = t->setup.plan.n_parts,
-                                    .total = t->setup.plan.total,
                                     .micro_batch = t->setup.plan.gradient.micro_batch,
                                     .rewards = t->gate.items ? &t->gate : NULL,
                                     .stopped_early = out_of_patience(t),
@@ -186,7 +185,8 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
         {"update_time", times->update},
         {"eval_time", eval_seconds},
         {"rollout_tokens_per_second", times->rollout > 0 ? tokens / times->rollout : NAN},
-        {"peak_resident_mib", (double)usage.ru_maxrss / 1024}};
+        {"peak_resident_mib", (double)usage.ru_maxrss / 1024},
+        {"planned_mib", (double)t->setup.plan.total / 0x1p20}};
     return track_timing(&t->track, t->state.step, list, ARRAY_LENGTH(list), err);
 }
 
@@ -539,6 +539,8 @@ static void say_plan(struct trainer *t)
 {
     struct str text = {0};
     setup_print_plan(&text, &t->setup);
+    if (!t->spec->told)
+        setup_print_remarks(&text, &t->setup);
     log_info("%s", str_text(&text));
     str_free(&text);
 }
@@ -551,7 +553,7 @@ static int warn_of_rewards(struct trainer *t, struct err *err)
     int status = reward_gate_open(&t->gate, &t->setup.rewards, err);
     for (int i = 0; i < t->gate.count && !status; i++) {
         struct str text = {0}, shown = {0};
-        if (t->gate.items[i].verdict < GATE_KNOWN_GAMEABLE)
+        if (t->gate.items[i].verdict < GATE_KNOWN_GAMEABLE || t->spec->told)
             continue;
         reward_gate_say(&text, &t->gate.items[i]);
         log_printable(&shown, str_text(&text), text.length, 0);

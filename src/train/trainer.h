@@ -33,6 +33,7 @@ struct trainer_spec {
     size_t n_allow;
     struct device *device;
     trainer_eval *evaluate; /* NULL: no evaluations */
+    bool told; /* who calls has told people what is odd about rewards and plan already */
 };
 
 struct trainer_result {

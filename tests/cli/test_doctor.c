@@ -400,6 +400,86 @@ static void warnings(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* Rows of the synthetic shop in the counts of the reference experiment: 40/40/10/10 of 1,485 and
+ * 20/15/15/15. */
+static void make_rows_of_v42(const char *folder)
+{
+    static const struct {
+        const char *task;
+        int train, eval;
+    } rows[] = {
+        {"extraction", 594, 20}, {"sql_qa", 594, 15}, {"insights", 148, 15}, {"push", 149, 15}};
+    shell("%s data synth --seed 5 --train 594 --eval 20 --test 3 --out '%s/shop' >/dev/null",
+          binary, folder);
+    for (size_t t = 0; t < sizeof rows / sizeof *rows; t++)
+        shell("cd '%s' && for set in train:%d eval:%d; do grep '\"task\": *\"%s\"' "
+              "shop/${set%%:*}.jsonl | head -n ${set#*:} >>${set%%:*}.jsonl; done",
+              folder, rows[t].train, rows[t].eval, rows[t].task);
+    assert_int_equal(count_lines(in_folder(folder, "train.jsonl")), 1485);
+    assert_int_equal(count_lines(in_folder(folder, "eval.jsonl")), 65);
+}
+
+/* What the recipe of record promises and what its numbers are worth, said before it runs. The
+ * figures are known: 0.37 to 0.87 is Fisher's interval of 0.70 at n = 20, 0.52 and 6.28 are
+ * √(2/χ²) at 2 degrees of freedom; 0.25/√15 = 0.065, 0.25·√(1/20 + 3/15)/4 = 0.031; 0.09 and 0.19
+ * are what a paired t test finds at 80% power (statsmodels: 0.0873, 0.1945). */
+static void the_truth_about_v42(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *says[4];
+    } truths[] = {
+        {"epochs",
+         {"1500 steps × 1 prompt over 1485 rows are 1.01 epochs", "not again",
+          "2 epochs take 2970 "
+          "steps"}},
+        {"small_eval",
+         {"65 rows (15 of its smallest task)", "standard error 0.065 (95% ±0.14)", "tasks 0.031",
+          "a gain below about 0.09 (0.19 in that task)"}},
+        {"no_test_data", {"best of 31 evaluations", "selected on this set"}},
+        {"seeds", {"3 seeds say little", "0.52 to 6.28 times"}},
+        {"audit",
+         {"20 completions (5 a task)", "audit_min_rho 0.70 is worth 0.37 to 0.87", "with 80",
+          "0.57 to 0.80"}},
+        {"on_policy", {"num_iterations 1", "clip_ratio stays 0", "asks for a gradient instead"}},
+        {"gameable_reward", {"sql_qa_v2 can be gamed"}},
+        {"scale_rewards", {"no effect under advantage gdpo_flat"}},
+        {"gdpo_flat", {"its task is the only component", "over the group's deviation"}},
+        {"sampler_sees_eval", {"steered by eval_data", "not independent evidence"}},
+    };
+    struct ground g = ground_make("max_steps: 1\n");
+    char set[2500];
+    make_rows_of_v42(g.folder);
+    snprintf(g.recipe, sizeof g.recipe, "recipes/tucano2-commerce-v4.2.yaml");
+    snprintf(set, sizeof set,
+             "--no-measure --set model=tests/demo/model --set data='%s/train.jsonl' --set "
+             "eval_data='%s/eval.jsonl' --set max_completion_length=64",
+             g.folder, g.folder);
+    json_t *r = doctor(&g, 0, set);
+    assert_true(fabs(number_at(r, "plan.epochs") - 1500.0 / 1485) < 1e-12);
+    for (size_t i = 0; i < sizeof truths / sizeof *truths; i++) {
+        const json_t *warning = entry(r, "warnings", truths[i].id);
+        if (!warning)
+            fail_msg("nothing is said of %s", truths[i].id);
+        for (int k = 0; k < 4 && truths[i].says[k]; k++)
+            if (!strstr(text_at(warning, "text"), truths[i].says[k]))
+                fail_msg("\"%s\" is not in: %s", truths[i].says[k], text_at(warning, "text"));
+    }
+    json_decref(r);
+    /* One that heeds them is not told. */
+    snprintf(set + strlen(set), sizeof set - strlen(set),
+             " --set max_steps=5940 --set audit_gate_on_lower_bound=true --set num_iterations=2 "
+             "--set sampler_signal=train_ema --set seeds=[1,2,3,4,5,6,7,8,9,10] --set test_data=x");
+    r = doctor(&g, 0, set);
+    static const char *const gone[] = {"epochs", "audit",       "on_policy", "sampler_sees_eval",
+                                       "seeds",  "no_test_data"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        if (entry(r, "warnings", gone[i]))
+            fail_msg("%s is still said", gone[i]);
+    json_decref(r);
+    temp_folder_remove(g.folder);
+}
+
 /* --- the plan against the machine --- */
 
 /* 25 million random parameters with the built-in model's tokenizer. */
@@ -506,6 +586,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rewards),
         cmocka_unit_test(statuses),
         cmocka_unit_test(warnings),
+        cmocka_unit_test(the_truth_about_v42),
         cmocka_unit_test(the_plan_is_what_a_run_takes),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);

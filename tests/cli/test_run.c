@@ -163,6 +163,13 @@ static void the_whole_way_and_again(void **state)
         json_decref(line);
     }
     no_leftovers(g.out, "the whole way");
+    /* What can be gamed is told once, by the gate about it, which keeps the words. */
+    shell("test \"$(grep -c 'sql_qa_v2 can be gamed' '%s/err')\" = 1", g.folder);
+    json_t *rewards = gate(&g, "", "rewards");
+    const json_t *kept = json_object_get(json_object_get(rewards, "figures"), "known_gameable");
+    assert_int_equal(json_array_size(kept), 1);
+    assert_non_null(strstr(json_string_value(json_array_get(kept, 0)), "sql_qa_v2 can be gamed"));
+    json_decref(rewards);
     take_stock(&g, "before");
     double started = clock_seconds();
     run(&g, 0, "--skip-audit");
@@ -328,24 +335,186 @@ static void the_smoke_says_no(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* --- completions of others for the smoke stage --- */
+
+#define NO_SIGNAL "rewards: [{name: regex, params: {pattern: \"^\"}}]\n"
+
+static double replay_figure(const struct ground *g, const char *name)
+{
+    json_t *saved = gate(g, "seed-7", "smoke");
+    const json_t *replay = json_object_get(json_object_get(saved, "figures"), "replay");
+    double x = json_number_value(json_object_get(replay, name));
+    assert_true(json_is_integer(json_object_get(replay, name)));
+    json_decref(saved);
+    return x;
+}
+
+/* Lines "{…}" of a row, with what is in `more` for each, to FOLDER/file. */
+static void write_lines(const struct ground *g, const char *file, const char *const *more)
+{
+    json_t *row = json_line(in_folder(g->folder, "train.jsonl"), 0);
+    struct str text = {0};
+    for (; *more; more++)
+        str_printf(&text, "{\"prompt_id\": \"%s\"%s}\n",
+                   json_string_value(json_object_get(row, "id")), *more);
+    write_text(in_folder(g->folder, "%s", file), str_text(&text));
+    str_free(&text);
+    json_decref(row);
+}
+
+static void smoke(const struct ground *g, int status, const char *file, const char *more)
+{
+    char arguments[800];
+    snprintf(arguments, sizeof arguments,
+             "--skip-audit --seeds 7 --to smoke --smoke-replay '%s/%s' %s", g->folder, file, more);
+    run(g, status, arguments);
+}
+
+/* A training's samples: ids, texts and rewards are taken, what another model thought of its tokens
+ * is not; where its ids are of another tokenizer the texts are encoded anew. */
+static void smoke_on_samples(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(NO_SIGNAL);
+    shell("cd . && %s train '%s' --out '%s/other' --threads 2 --quiet --set max_steps=2 --set "
+          "\"rewards=[{name: length, params: {target: 40}}]\" >/dev/null 2>&1",
+          binary, g.recipe, g.folder);
+    run(&g, 0, "--skip-audit --seeds 7 --to smoke");
+    expect_verdict(&g, "seed-7", "smoke", "warn");
+    assert_true(holds(&g, "lines", "--smoke-replay gives it completions that differ"));
+    shell("cd '%s' && sed 's/\"logprobs\": \\[[^]]*\\]/\"logprobs\": \"of another\"/' "
+          "other/samples.jsonl >samples.jsonl && grep -q 'of another' samples.jsonl",
+          g.folder);
+    smoke(&g, 0, "samples.jsonl", "");
+    expect_verdict(&g, "seed-7", "smoke", "pass");
+    assert_true(figure(&g, "seed-7", "smoke", "lora_b_without_gradient") == 0);
+    assert_true(figure(&g, "seed-7", "smoke", "informative_groups") == 2);
+    assert_true(replay_figure(&g, "different_groups") == 2);
+    assert_true(replay_figure(&g, "encoded_from_text") == 0);
+    assert_true(holds(&g, "lines", "its own were sampled"));
+    smoke(&g, 0, "samples.jsonl", "");
+    assert_true(holds(&g, "lines", "smoke     skipped  seed 7: unchanged"));
+    /* the same texts under ids that mean other texts */
+    shell("cd '%s' && sed 's/\"ids\": \\[/&7, 7, /' samples.jsonl >shifted.jsonl", g.folder);
+    smoke(&g, 0, "shifted.jsonl", "");
+    assert_true(replay_figure(&g, "encoded_from_text") == 8);
+    shell("cd '%s' && sed 's/\"ids\": \\[/&99999, /' samples.jsonl >beyond.jsonl", g.folder);
+    smoke(&g, 0, "beyond.jsonl", "");
+    assert_true(replay_figure(&g, "encoded_from_text") == 8);
+    temp_folder_remove(g.folder);
+}
+
+/* Lines that a person wrote: texts, with rewards or for the recipe's rewards to score. */
+static void smoke_on_texts(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS);
+    static const char *const rewarded[] = {", \"text\": \"um\", \"reward\": 1",
+                                           ", \"text\": \"dois\", \"reward\": 0",
+                                           ", \"text\": \"\", \"reward\": null",
+                                           ", \"text\": \"Cupom de frete hoje, aproveite agora\", "
+                                           "\"reward\": 0, \"stop_reason\": \"length\"",
+                                           NULL};
+    write_lines(&g, "texts.jsonl", rewarded);
+    smoke(&g, 0, "texts.jsonl", "");
+    expect_verdict(&g, "seed-7", "smoke", "pass");
+    assert_true(replay_figure(&g, "different_groups") == 1);
+    assert_true(figure(&g, "seed-7", "smoke", "informative_groups") == 2); /* it comes twice */
+    assert_true(replay_figure(&g, "encoded_from_text") == 4);
+    assert_true(replay_figure(&g, "scored_by_the_recipe") == 0);
+    assert_true(replay_figure(&g, "cut_to_length") >= 1);
+    static const char *const bare[] = {
+        ", \"text\": \"um\"", ", \"text\": \"\"", ", \"text\": \"Frete hoje! Use o cupom.\"",
+        ", \"text\": \"[nome], clique aqui: {link} {link} {link}\"", NULL};
+    write_lines(&g, "bare.jsonl", bare);
+    static const char *const ways[] = {
+        "--set max_completion_length=24", "--set max_completion_length=24 --set advantage=gdpo",
+        "--set max_completion_length=24 --set steps_per_generation=2"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        smoke(&g, 0, "bare.jsonl", ways[i]);
+        expect_verdict(&g, "seed-7", "smoke", "pass");
+        assert_true(replay_figure(&g, "scored_by_the_recipe") == 4);
+    }
+    temp_folder_remove(g.folder);
+}
+
+static const struct {
+    const char *lines[5];
+    const char *says;
+} bad_replays[] = {
+    {{NULL}, "holds no completion"},
+    {{", \"text\": \"a\", \"reward\": 1", ", \"text\": \"b\", \"reward\": 0"},
+     "no group of num_generations 4 completions of one prompt, one behind the other: the largest "
+     "has 2"},
+    {{", \"text\": \"a\", \"reward\": 0.5", ", \"text\": \"b\", \"reward\": 0.5",
+      ", \"text\": \"c\", \"reward\": 0.5", ", \"text\": \"d\", \"reward\": 0.5"},
+     "has 1 whole groups, and in each of them all rewards are equal (0.5 in the last)"},
+    {{", \"text\": \"a\", \"reward\": 1", ", \"text\": \"b\"", ", \"text\": \"c\"",
+      ", \"text\": \"d\""},
+     "line 4: ends a group in which 3 of 4 completions have no \"reward\""},
+    {{", \"ids\": [5, 99999], \"reward\": 1"},
+     "line 1: has id 99999, but the model's vocabulary ends at"},
+    {{", \"ids\": [5, -1], \"reward\": 1"}, "line 1: \"ids\" has no token id at position 1"},
+    {{", \"ids\": 5, \"text\": \"a\""}, "line 1: \"ids\" is"},
+    {{", \"reward\": 1"}, "line 1: has neither \"ids\" nor a \"text\""},
+    {{", \"text\": [1]"}, "line 1: \"text\" is"},
+    {{", \"text\": \"a\", \"reward\": \"good\"", ", \"text\": \"b\", \"reward\": 0",
+      ", \"text\": \"c\", \"reward\": 1", ", \"text\": \"d\", \"reward\": 0"},
+     "\"reward\" is"},
+    {{", \"text\": \"a\"", ", \"text\""}, "line 2"},
+};
+
+static void smoke_on_what_is_none(void **state)
+{
+    (void)state;
+    struct ground g = ground_make(REWARDS);
+    for (size_t i = 0; i < sizeof bad_replays / sizeof *bad_replays; i++) {
+        write_lines(&g, "bad.jsonl", bad_replays[i].lines);
+        smoke(&g, 3, "bad.jsonl", "");
+        expect_verdict(&g, "seed-7", "smoke", "fail");
+        if (!holds(&g, "err", bad_replays[i].says)) {
+            struct str text = read_bytes(in_folder(g.folder, "err"));
+            fail_msg("\"%s\" is not in: %s", bad_replays[i].says, str_text(&text));
+        }
+    }
+    write_text(in_folder(g.folder, "bad.jsonl"), "{\"prompt_id\": \"x9\", \"text\": \"a\"}\n"
+                                                 "{\"prompt_id\": 7, \"text\": \"a\"}\n");
+    smoke(&g, 3, "bad.jsonl", "");
+    assert_true(holds(&g, "err", "has 2 completions, none of them of a row of "));
+    assert_true(holds(&g, "err", "(the first is of prompt \"x9\")"));
+    write_text(in_folder(g.folder, "bad.jsonl"), "{\"text\": \"a\"}\n");
+    smoke(&g, 3, "bad.jsonl", "");
+    assert_true(holds(&g, "err", "line 1: has no \"prompt_id\""));
+    shell("rm -r '%s/out'", g.folder); /* not there: said before anything is done */
+    smoke(&g, 3, "nowhere.jsonl", "");
+    assert_false(file_exists(in_folder(g.out, "gates/env.json")));
+    temp_folder_remove(g.folder);
+}
+
 /* --- the audit --- */
 
 /* `grpo audit` with a sheet of scores from `first` on in steps of `step`, in the completions'
  * order: the demo's model is good at pushes, which come first, so that falling scores agree with
  * the rewards and rising ones do not. */
-static void audit(const struct ground *g, int first, int step)
+static void audit_sized(const struct ground *g, int first, int step, const char *n_per_task)
 {
     shell("cd . && { test -e '%s/audit/completions.jsonl' || %s audit '%s' --out '%s' --threads 2 "
-          "--quiet </dev/null >/dev/null 2>&1 || true; }",
-          g->out, binary, g->recipe, g->out);
+          "--quiet --n-per-task %s </dev/null >/dev/null 2>&1 || true; }",
+          g->out, binary, g->recipe, g->out, n_per_task);
     shell("{ echo id,human_score; sed 's/^{\"id\": \"\\([^\"]*\\)\".*/\\1/' "
-          "'%s/audit/completions.jsonl' | awk -v OFS=, '{ print $0, %d + (%d) * (NR - 1) }'; } "
+          "'%s/audit/completions.jsonl' | awk -v OFS=, '{ v = %d + (%d) * (NR - 1); print $0, v < "
+          "0 ? 0 : v }'; } "
           ">'%s/sheet.csv'",
           g->out, first, step, g->folder);
-    shell("%s audit '%s' --out '%s' --threads 2 --quiet --scores '%s/sheet.csv' >/dev/null 2>&1 || "
-          "true",
-          binary, g->recipe, g->out, g->folder);
+    shell("%s audit '%s' --out '%s' --threads 2 --quiet --n-per-task %s --scores '%s/sheet.csv' "
+          ">/dev/null 2>&1 || true",
+          binary, g->recipe, g->out, n_per_task, g->folder);
     assert_true(file_exists(in_folder(g->out, "audit/audit.json")));
+}
+
+static void audit(const struct ground *g, int first, int step)
+{
+    audit_sized(g, first, step, "5");
 }
 
 static void an_audit_that_counts(void **state)
@@ -424,6 +593,36 @@ static void the_simulated_rater(void **state)
     temp_folder_remove(g.folder);
 }
 
+/* More completions than the gate asks for are worth more, fewer are not enough. */
+static void a_larger_audit_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *n;
+        int status, rows;
+        const char *says;
+    } cases[] = {{"4", 1, 8, "the completions a task (4, expected 5 or more)"}, {"7", 0, 14, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ground g = ground_make(REWARDS);
+        shell("%s audit '%s' --out '%s' --threads 2 --quiet --n-per-task %s </dev/null >/dev/null "
+              "2>&1 || true",
+              binary, g.recipe, g.out, cases[i].n);
+        assert_int_equal(count_lines(in_folder(g.out, "audit/completions.jsonl")), cases[i].rows);
+        audit_sized(&g, 10, -1, cases[i].n);
+        run(&g, cases[i].status, "--to audit");
+        assert_true(holds(&g, "err", cases[i].says));
+        if (!cases[i].status) {
+            assert_true(figure(&g, "", "audit", "n") == cases[i].rows);
+            run(&g, 0, "--to audit");
+            assert_true(holds(&g, "lines", "audit     skipped  unchanged"));
+            /* what it is of is looked at as before */
+            run(&g, 1, "--to audit --set rewards=[push,{name:\\ length,params:\\ {target:\\ 20}}]");
+            assert_true(holds(&g, "err", "stale"));
+        }
+        temp_folder_remove(g.folder);
+    }
+}
+
 /* --- ranges --- */
 
 static void ranges_of_stages(void **state)
@@ -447,7 +646,14 @@ static void ranges_of_stages(void **state)
     assert_true(holds(&g, "lines", "dataset   warn"));
     assert_true(holds(&g, "lines", "smoke     pass"));
     run(&g, 2, "--from smokey");
-    assert_true(holds(&g, "err", "did you mean \"smoke\""));
+    assert_true(holds(&g, "err", "did you mean \"smoke\"?; there are env, config, model, "));
+    run(&g, 2, "--skip-audit --force");
+    assert_true(holds(&g, "err", "--force needs a value: --force STAGE; there are env, config, "));
+    assert_true(holds(&g, "err", ", save, report, all"));
+    run(&g, 2, "--force --skip-audit");
+    assert_true(holds(&g, "err", "--force needs a value"));
+    run(&g, 2, "--force everything");
+    assert_true(holds(&g, "err", "there is no stage \"everything\"; there are env, "));
     run(&g, 2, "--from probe --to kv");
     run(&g, 2, "--seeds 7,x");
     run(&g, 2, "--seeds 7,7");
@@ -554,15 +760,13 @@ static void a_signal_saves(void **state)
 /* --- SIGKILL --- */
 
 /* The bytes of everything but clocks and memory: of a record what is before "started", of a
- * checkpoint's state without the length of timing.jsonl, of run.json without the bytes that the
- * process had before the engine was made; of the report the text without its table of times (the
- * page says the same, and its record has the hashes of both). */
+ * checkpoint's state without the length of timing.jsonl; of the report the text without its table
+ * of times (the page says the same, and its record has the hashes of both). */
 static void list_without_clocks(const char *out, const char *into)
 {
     shell("cd '%s' && for f in $(find . -type f ! -name .lock ! -name timing.jsonl ! -name "
           "report.html ! -name report.json | LC_ALL=C sort); do echo \"$f $(sed 's/, \"started\": "
           ".*//; s/\"timing_bytes\": *[0-9]*//; "
-          "s/\"program, texts\": [0-9]*, //; s/\"total\": [0-9]*, //; "
           "/ MiB |$/d; /of this machine for steps/d; /^- Stages of seed/d' $f | sha256sum)\"; done "
           ">'%s'",
           out, into);
@@ -614,8 +818,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_gate_says_no),
         cmocka_unit_test(the_probe_says_no),
         cmocka_unit_test(the_smoke_says_no),
+        cmocka_unit_test(smoke_on_samples),
+        cmocka_unit_test(smoke_on_texts),
+        cmocka_unit_test(smoke_on_what_is_none),
         cmocka_unit_test(an_audit_that_counts),
         cmocka_unit_test(the_simulated_rater),
+        cmocka_unit_test(a_larger_audit_counts),
         cmocka_unit_test(ranges_of_stages),
         cmocka_unit_test(force_trains_anew),
         cmocka_unit_test(a_script_for_a_cluster),

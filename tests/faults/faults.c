@@ -32,6 +32,7 @@ const char *const fault_names[N_FAULTS] = {
     NAME(TRAINER_DRIFTS),
     NAME(LOSS_SIGN),
     NAME(BACKWARD_SCALED),
+    NAME(CACHE_STALE),
     NAME(GRADIENT_LOST),
     NAME(UPDATE_LOST),
     NAME(REWARD_NOISE),
@@ -42,6 +43,7 @@ const char *const fault_names[N_FAULTS] = {
     NAME(UNSEEDED),
     NAME(BEST_PRUNED),
     NAME(BEST_NOT_BEST),
+    NAME(MEMORY_UNPLANNED),
 };
 
 /* A test program that was linked anew: its fault, and the one test to run. */
@@ -123,6 +125,22 @@ static void adamw_lost(struct device *d, float *param, float *exp_avg, float *ex
     (void)d, (void)param, (void)exp_avg, (void)exp_avg_sq, (void)grad, (void)p, (void)n;
 }
 
+/* A row by itself that follows others: the newest key is not there yet. */
+static void attention_of_stale_cache(struct device *d, float *out, float *lse, const float *q,
+                                     const void *k_cache, const void *v_cache,
+                                     const struct attn_span *spans, int n_spans,
+                                     struct attn_dims dims, int R)
+{
+    struct attn_span *stale = mem_alloc((size_t)n_spans * sizeof *stale);
+    CHECK(stale);
+    for (int s = 0; s < n_spans; s++) {
+        stale[s] = spans[s];
+        stale[s].own_pos -= spans[s].n_q == 1 && spans[s].own_pos > 0;
+    }
+    real_ops->attention(d, out, lse, q, k_cache, v_cache, stale, n_spans, dims, R);
+    mem_free(stale);
+}
+
 WRAP(int, device_open, struct device **out, const struct device_options *options, struct err *err)
 {
     int status = __real_device_open(out, options, err);
@@ -138,6 +156,8 @@ WRAP(int, device_open, struct device **out, const struct device_options *options
         faulty_ops.logprob = logprob_of_trainer;
     if (planted == BACKWARD_SCALED)
         faulty_ops.logprob_backward = logprob_backward_scaled;
+    if (planted == CACHE_STALE)
+        faulty_ops.attention = attention_of_stale_cache;
     if (planted == GRADIENT_LOST)
         faulty_ops.lora_gradient = lora_gradient_lost;
     if (planted == UPDATE_LOST)
@@ -241,12 +261,24 @@ static void no_refresh(void *self)
     (void)self;
 }
 
+/* Beside everything else that a step has. */
+static void touch_unplanned(void)
+{
+    const size_t bytes = (size_t)64 << 20;
+    char *block = mem_alloc(bytes);
+    CHECK(block);
+    memset(block, 1, bytes);
+    mem_free(block);
+}
+
 WRAP(int, optimizer_step, struct optimizer *o, const struct trainable *t, float *grad,
      const struct optimizer_call *call, double *norm, struct err *err)
 {
     struct trainable stale = *t;
     if (planted == ADAPTER_STALE)
         stale.refresh = no_refresh;
+    if (planted == MEMORY_UNPLANNED)
+        touch_unplanned();
     return __real_optimizer_step(o, &stale, grad, call, norm, err);
 }
 

@@ -23,6 +23,7 @@ enum fault {
     TRAINER_DRIFTS,             /* A6: the trainer's log-probabilities are off by 1e-6 */
     LOSS_SIGN,                  /* A6: the derivative of the loss has the wrong sign */
     BACKWARD_SCALED,            /* A6: a backward kernel is off by one part in a hundred */
+    CACHE_STALE,                /* A6: decoding sees the cache as it was a token ago */
     GRADIENT_LOST,              /* A7: the adapter's gradient is zero */
     UPDATE_LOST,                /* A7: the optimizer changes nothing */
     REWARD_NOISE,               /* A9: equal rewards of a group are told apart by noise */
@@ -33,6 +34,7 @@ enum fault {
     UNSEEDED,                   /* B2: draws depend on more than the seed */
     BEST_PRUNED,                /* B4: the best checkpoint goes with the old ones */
     BEST_NOT_BEST,              /* B4: later adapters overwrite the best */
+    MEMORY_UNPLANNED,           /* a step takes 64 MiB that no plan has */
     N_FAULTS
 };
 extern enum fault planted;

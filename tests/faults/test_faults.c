@@ -10,6 +10,7 @@
 #include "../support/train_run.h"
 #include "base/log.h"
 #include "faults.h"
+#include "protocol/protocol.h"
 #include "stats/verdict.h"
 
 static char binary[1024]; /* build/<config>/grpo; set in main */
@@ -433,6 +434,97 @@ static void a_lucky_difference(void **state)
 }
 
 /* A test that failed left its fault behind. */
+/* --- gates of the protocol --- */
+
+static void hear(void *user, const struct stage_line *line)
+{
+    (void)user;
+    print_message("%s %s: %.300s\n", line->stage, line->verdict, line->text);
+}
+
+/* `grpo run --from … --to … --seeds 42` in this process: no stage of a seed, or only such. */
+static int gates(const struct plot *p, enum stage from, enum stage to, struct err *err)
+{
+    const char *sets[] = {"max_steps=2"};
+    const int seeds[] = {42};
+    const struct protocol_spec spec = {.recipe = p->recipe,
+                                       .dir = p->run,
+                                       .sets = sets,
+                                       .n_sets = 1,
+                                       .device = {.threads = 1},
+                                       .seeds = seeds,
+                                       .n_seeds = 1,
+                                       .jobs = 1,
+                                       .from = (int)from,
+                                       .to = (int)to,
+                                       .force = -1,
+                                       .skip_audit = true,
+                                       .quiet = true,
+                                       .say = hear};
+    struct protocol_result result;
+    return protocol_run(&spec, &result, err);
+}
+
+static double gate_figure(const struct plot *p, const char *gate, const char *section,
+                          const char *name)
+{
+    json_t *o = json_line(in_folder(p->run, "%s", gate), 0);
+    const json_t *value = json_object_get(json_object_get(o, section), name);
+    double x = json_number_value(value);
+    assert_true(json_is_number(value));
+    json_decref(o);
+    return x;
+}
+
+static void the_kv_gate(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct plot p = plot_open(TRAIN_RECIPE_BARE "data: tests/demo/train.jsonl\n",
+                                  i % 2 ? "precision: f32\n" : "precision: bf16\n");
+        struct err err = {0};
+        planted = i < 2 ? NO_FAULT : CACHE_STALE;
+        int status = gates(&p, STAGE_ENV, STAGE_KV, &err);
+        double differ = gate_figure(&p, "gates/kv.json", "figures", "tokens_that_differ");
+        if (i < 2) {
+            assert_int_equal(status, 0);
+            assert_true(differ == 0);
+        } else {
+            expect_error(status, ERR_GATE, &err, "kv", "that differ", "computes wrongly", NULL);
+            assert_true(differ > 10);
+            assert_true(gate_figure(&p, "gates/kv.json", "figures", "largest_difference") > 1e-4);
+        }
+        plot_close(&p);
+    }
+}
+
+/* Where a sanitizer or an emulator has memory of its own there is nothing to compare, and the gate
+ * says nothing. */
+static void the_memory_gate(void **state)
+{
+    (void)state;
+    struct plot p = plot_open(TRAIN_RECIPE, "");
+    struct err err = {0};
+    static const char gate[] = "seed-42/gates/smoke.json";
+    assert_int_equal(gates(&p, STAGE_ENV, STAGE_DATASET, &err), 0);
+    assert_int_equal(gates(&p, STAGE_SMOKE, STAGE_SMOKE, &err), 0);
+    double planned = gate_figure(&p, gate, "measured", "planned_bytes");
+    double peak = gate_figure(&p, gate, "measured", "peak_bytes");
+    shell("rm '%s/%s'", p.run, gate);
+    planted = MEMORY_UNPLANNED;
+    int status = gates(&p, STAGE_SMOKE, STAGE_SMOKE, &err);
+    print_message("planned %.1f MiB, at most %.1f; with 64 more %.1f\n", planned / 0x1p20,
+                  peak / 0x1p20, gate_figure(&p, gate, "measured", "peak_bytes") / 0x1p20);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    const char *emulator = getenv("GRPO_EMULATOR");
+    if (!emulator || !*emulator)
+        expect_error(status, ERR_MACHINE, &err, "smoke", "at most the planned", "the plan is wrong",
+                     NULL);
+#endif
+    (void)status;
+    plot_close(&p);
+}
+
 static int nothing_planted(void **state)
 {
     (void)state;
@@ -461,6 +553,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(resumes_that_are_refused, nothing_planted),
         cmocka_unit_test_setup(the_best_checkpoint, nothing_planted),
         cmocka_unit_test_setup(a_lucky_difference, nothing_planted),
+        cmocka_unit_test_setup(the_kv_gate, nothing_planted),
+        cmocka_unit_test_setup(the_memory_gate, nothing_planted),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

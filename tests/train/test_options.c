@@ -380,7 +380,40 @@ static const struct {
      "dynamic_sampling_max_rounds"},
     {"repetition_penalty: 1.1\ntop_k: 5\nallow_truncated_sampling: true\n",
      "recipe.yaml:5: repetition_penalty", "does not see"},
+    {"baseline: V4.1\n", "recipe.yaml:5: baseline", "is text; expected a map"},
+    {"baseline: [{name: V4.1}]\n", "recipe.yaml:5: baseline", "is a list; expected a map"},
+    {"baseline: {name: V4.1, eval/mean_reward: high}\n", "recipe.yaml:5: baseline",
+     "eval/mean_reward is text; expected a number"},
+    {"baseline: {name: [V4.1]}\n", "recipe.yaml:5: baseline", "name is a list"},
+    {"baseline: {mean_reward: 0.6}\n", "recipe.yaml:5: baseline", "a key \"mean_reward\""},
+    {"history: V1\n", "recipe.yaml:5: history", "is text; expected a list of maps"},
+    {"history: {version: V1}\n", "recipe.yaml:5: history", "is a map; expected a list"},
+    {"history: [{version: V1}, V2]\n", "recipe.yaml:5: history", "entry 2 is text"},
+    {"history: [{version: V1, fix: [a, b]}]\n", "recipe.yaml:5: history",
+     "entry 1: fix is a list; expected text"},
+    {"history: [{version: V1}, {}]\n", "recipe.yaml:5: history", "entry 2 is empty"},
+    {"history: [{a: 1, b: 1, c: 1, d: 1}, {e: 1, f: 1, g: 1, h: 1, i: 1}]\n",
+     "recipe.yaml:5: history", "more than 8 different keys by entry 2"},
 };
+
+/* What the report can read is taken: a number as a version, empty lists. */
+static void what_came_before(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {
+        "baseline: {name: V4.1, eval/mean_reward: 0.645, eval/sql_qa: 1}\n",
+        "baseline: {name: 4.1}\n", "baseline: {}\nhistory: []\n",
+        "history: [{version: 1, failure: none, fix: null, contribution: 0.5}, {version: V2}]\n",
+        "history: [{a: 1, b: 1, c: 1, d: 1}, {e: 1, f: 1, g: 1, h: 1, a: 2}]\n"};
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        struct train_options o;
+        recipe *r;
+        char text[600];
+        snprintf(text, sizeof text, BASE "%s", fine[i]);
+        load_ok(&o, &r, text);
+        recipe_free(r);
+    }
+}
 
 static void mistakes(void **state)
 {
@@ -480,6 +513,7 @@ int main(void)
         cmocka_unit_test(warm_up),
         cmocka_unit_test(aliases_and_sides),
         cmocka_unit_test(mistakes),
+        cmocka_unit_test(what_came_before),
         cmocka_unit_test(what_must_be_there),
         cmocka_unit_test(floor_of_the_schedule),
         cmocka_unit_test(reserved_keys),

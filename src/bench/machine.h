@@ -21,7 +21,7 @@ struct machine {
     char kind[128];
 };
 
-/* Names the machine and measures it. quick: a smaller block is read. */
+/* Names the machine and measures it. quick: in a second or so. */
 int machine_measure(struct machine *out, const struct device *d, bool quick, struct err *err);
 /* Measures the same machine once more and keeps the better rates. */
 int machine_measure_again(struct machine *m, const struct device *d, bool quick, struct err *err);

@@ -153,9 +153,6 @@ int probe_product(double *seconds, const struct probe_kernel *p, struct probe_sh
     return status;
 }
 
-/* Long enough for a processor to reach its clock, short enough for a slow one, in seconds. */
-static const double enough = 2;
-
 /* Long products make little of waking threads, short ones find a moment in which nobody else
  * wants the cores: the best of both is what the machine can do. */
 static const struct {
@@ -163,7 +160,8 @@ static const struct {
 } tries[] = {{512, 1024, 128, 4},  {128, 1024, 128, 16}, {512, 512, 256, 4},
              {128, 1024, 256, 16}, {512, 1024, 64, 4},   {128, 512, 64, 16}};
 
-int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, struct err *err)
+int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, double enough,
+                      struct err *err)
 {
     double started = clock_seconds();
     *rate = 0;
@@ -225,7 +223,7 @@ double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads
     return best;
 }
 
-int probe_best_read_rate(double *rate, size_t bytes, int threads, struct err *err)
+int probe_best_read_rate(double *rate, size_t bytes, int threads, int repeat, struct err *err)
 {
     static const size_t distances[] = {0, 512, 1024, 2048, 4096};
     char *data = mem_alloc_aligned(bytes);
@@ -234,7 +232,7 @@ int probe_best_read_rate(double *rate, size_t bytes, int threads, struct err *er
     fill(data, bytes, PRECISION_F32, 1.0f);
     *rate = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(distances); i++) {
-        double got = probe_read_rate(data, bytes, distances[i], threads, 6);
+        double got = probe_read_rate(data, bytes, distances[i], threads, repeat);
         *rate = got > *rate ? got : *rate;
     }
     mem_free_aligned(data);

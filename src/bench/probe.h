@@ -40,13 +40,15 @@ struct probe_shape {
 int probe_product(double *seconds, const struct probe_kernel *p, struct probe_shape shape,
                   int copies, int threads, int repeat, struct err *err);
 
-/* Operations a second: the best over shapes and blockings that fit different caches. */
-int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, struct err *err);
+/* Operations a second: the best over shapes and blockings that fit different caches, as many as
+ * begin within so many seconds, and two at least. */
+int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, double seconds,
+                      struct err *err);
 
 /* Bytes a second of reading `bytes` in threads' consecutive parts, once: the best of `repeat`. */
 double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads, int repeat);
 /* The best over prefetch distances, of a fresh block of so many bytes in huge pages. */
-int probe_best_read_rate(double *rate, size_t bytes, int threads, struct err *err);
+int probe_best_read_rate(double *rate, size_t bytes, int threads, int repeat, struct err *err);
 
 /* The emulated build (tests) holds the AMX tile once more under another name. */
 #ifdef GRPO_EMULATE_ISA

@@ -141,7 +141,7 @@ static void reading(void **state)
     (void)state;
     struct err err = {0};
     double rate = 0;
-    assert_int_equal(probe_best_read_rate(&rate, 1 << 22, 2, &err), 0);
+    assert_int_equal(probe_best_read_rate(&rate, 1 << 22, 2, 1, &err), 0);
     assert_true(rate > 1e6 && isfinite(rate));
 }
 

@@ -169,14 +169,14 @@ static void reference(void **state)
     assert_int_equal(json_array_size(json_object_get(compared, "ratios")), N_NAMES);
     assert_true(number(json_array_get(json_object_get(compared, "ratios"), 0), "ratio") < 0.01);
     json_decref(run);
-    snprintf(arguments, sizeof arguments, SMALL "--tolerance 0.5 --reference '%s/fast.json'", "%s",
-             folder);
+    snprintf(arguments, sizeof arguments,
+             SMALL "--part text --tolerance 0.5 --reference '%s/fast.json'", "%s", folder);
     assert_int_equal(grpo(arguments), 1);
     assert_has("out", "SLOWER");
     assert_has("err", "slower than the stored run by more than 50%");
     /* Longer prompts are other work. */
-    snprintf(arguments, sizeof arguments, SMALL "--prompt-tokens 10 --reference '%s/slow.json'",
-             "%s", folder);
+    snprintf(arguments, sizeof arguments,
+             SMALL "--part step --prompt-tokens 10 --reference '%s/slow.json'", "%s", folder);
     assert_int_equal(grpo(arguments), 3);
     assert_has("err", "other work");
 }

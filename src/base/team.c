@@ -23,7 +23,6 @@
  * counts itself into `sleepers`, then the kernel compares `epoch`; the caller changes `epoch`, then
  * reads `sleepers`. Likewise `waiting` and `pending`. These are sequentially consistent. */
 #include "base/team.h"
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>

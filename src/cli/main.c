@@ -1,9 +1,7 @@
 /* main.c: the table of commands, and the only place that knows argv and exit statuses. */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"

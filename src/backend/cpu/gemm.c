@@ -35,7 +35,7 @@ enum {
     BLOCK = GEMM_PANEL * GEMM_PANEL,
     PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
     PIECE_COPIES = 16384, /* the same for elements laid out */
-    PIECES = 8,           /* of a product a thread, where it is large enough */
+    PIECES = 16,          /* of a product a thread, where it is large enough */
     GRADIENT_ROWS = 256   /* rows of both operands laid out together: X's stay in the second-level
                              cache, Y's beside a panel of X in the first */
 };

@@ -192,6 +192,15 @@ struct rollout_counts rollout_counts(const rollout *r)
     return r->counts;
 }
 
+struct rollout_counts rollout_counts_since(const rollout *r, const struct rollout_counts *before)
+{
+    return (struct rollout_counts){.passes = r->counts.passes - before->passes,
+                                   .drafted = r->counts.drafted - before->drafted,
+                                   .accepted = r->counts.accepted - before->accepted,
+                                   .tokens = r->counts.tokens - before->tokens,
+                                   .seconds = r->counts.seconds - before->seconds};
+}
+
 /* Keys and values of ids[0 … len) at positions 0 … into cache rows from `row`. */
 static void prefill(rollout *r, const adapter *a, const int *ids, int len, int row)
 {
@@ -417,6 +426,7 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     *n_live = kept;
     r->counts.passes++;
     r->counts.drafted += guesses;
+    r->counts.seconds += seconds;
     if (r->speculation != SPECULATION_OFF)
         pace_saw(&r->pace, rows, n, (int)(r->counts.tokens - before), seconds);
     return ERR_NONE;

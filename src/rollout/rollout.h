@@ -71,8 +71,10 @@ void rollout_speculate(rollout *r, enum speculation how); /* at first: where it 
  * tokens drawn (tokens = accepted + one a pass and sequence). */
 struct rollout_counts {
     long long passes, drafted, accepted, tokens;
+    double seconds; /* of these passes */
 };
 struct rollout_counts rollout_counts(const rollout *r);
+struct rollout_counts rollout_counts_since(const rollout *r, const struct rollout_counts *before);
 
 /* Several groups decode side by side when their sequences fit; otherwise one after another. A
  * prompt that does not fit is ERR_INPUT. stop (may be NULL) is polled between tokens: true aborts

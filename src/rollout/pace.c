@@ -85,12 +85,18 @@ void pace_saw(struct pace *p, int rows, int plain, int tokens, double seconds)
     point->seen = p->passes;
 }
 
-/* The most rows that may be tried: one size beyond what is known. */
-static int reach(const struct pace *p, int room)
+static int largest_known(const struct pace *p)
 {
     int last = 0;
     for (int s = 0; s < PACE_SIZES; s++)
         last = known(p, s) ? s : last;
+    return last;
+}
+
+/* The most rows that may be tried: one size beyond what is known. */
+static int reach(const struct pace *p, int room)
+{
+    int last = largest_known(p);
     int most = last + 1 < PACE_SIZES ? edge_of(last + 1) : room;
     return most < room ? most : room;
 }
@@ -133,11 +139,12 @@ int pace_choose(struct pace *p, int plain, int room, const int counts[PACE_LEVEL
         drafts += counts[level];
     room = reach(p, room);
     room = room < plain + drafts ? room : plain + drafts;
-    double least = MARGIN * seconds_of(p, plain) / plain;
+    double alone = seconds_of(p, plain) / plain, least = alone;
+    int last = largest_known(p);
     for (int s = size_of(plain + 1); s < PACE_SIZES && plain < room; s++) {
         int rows = edge_of(s) < room ? edge_of(s) : room;
         double each = seconds_of(p, rows) / (plain + expected_of(counts, rows - plain));
-        if (each < least) {
+        if (each < least && (s > last || each < MARGIN * alone)) { /* a trial needs no margin */
             least = each;
             best = rows - plain;
         }

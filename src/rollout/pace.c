@@ -5,20 +5,26 @@
  * steps (16 rows of an AMX tile), is the machine's and the model's. So passes are timed, by number
  * of rows: each number up to 16, then four a power of two; in between, straight lines.
  *
- * Chosen is the number of drafts m with the least t(n + m) / (n + what they are expected to add).
- * Numbers of rows that were never seen are taken to be free, one at a time beyond the most that
- * were: so they are tried. A time is forgotten after STALE passes: contexts grow, machines get
- * busy, a time that was too long would else never be measured again.
+ * A size's time is a fading mean of its last 16 passes or so, outliers cut, and has a deviation. It
+ * is forgotten after STALE passes: contexts grow, and one that was too long would else never be
+ * measured again. Each PLAINLY-th pass is one without drafts, for what they are compared with.
  *
- * Losses are bounded: drafts must promise MARGIN, times that stand out are cut, and as soon as
- * drafts have cost more than ALLOWED of the time that was spent (and GRACE passes, for the first
- * trials), no draft is made until it is less. */
+ * Chosen is the number of drafts m with the least t(n + m) / (n + what they are expected to add),
+ * where t is taken SURE standard errors longer than its mean: of several sizes that cost the same,
+ * one will have looked cheap by chance. Sizes that were seen less than TRIALS times are taken to be
+ * free, one at a time beyond the most rows that were: so they are tried.
+ *
+ * Losses are bounded: drafts must promise MARGIN (trials excepted), and as soon as they have cost
+ * more than ALLOWED of the time that was spent (and GRACE passes, for the first trials), none is
+ * made until it is less. Both sides of this account are times as estimated: so it watches whether
+ * promises are kept, and no noise. */
 #include "rollout/pace.h"
+#include <math.h>
 #include <stdbool.h>
 
-enum { EACH = 16, STALE = 1024, MOST_PATIENCE = 15 };
+enum { EACH = 16, STALE = 1024, TRIALS = 3, PLAINLY = 64, MEMORY = 16, MOST_PATIENCE = 15 };
 
-static const double MARGIN = 0.97, ALLOWED = 0.005, OUTLIER = 1.5, FADING = 1.0 / 8, GRACE = 2;
+static const double MARGIN = 0.98, ALLOWED = 0.005, GRACE = 2, SURE = 1.5, OUTLIER = 0.5;
 
 /* Sizes end at edges: 1 … 16, 20, 24, 28, 32, 40, … */
 static int edge_of(int size)
@@ -37,9 +43,14 @@ static int size_of(int rows)
     return size;
 }
 
-static bool known(const struct pace *p, int size)
+static bool fresh(const struct pace *p, int size)
 {
     return p->points[size].seen && p->passes - p->points[size].seen < STALE;
+}
+
+static bool known(const struct pace *p, int size)
+{
+    return fresh(p, size) && p->points[size].times >= TRIALS;
 }
 
 /* Known sizes around `rows`, or -1: by the rows that were measured, not the size's edge. */
@@ -53,36 +64,58 @@ static void around(const struct pace *p, int rows, int *below, int *above)
             *above = s;
 }
 
-/* Seconds of a pass of `rows` rows; beyond what is known, those of the largest. */
-static double seconds_of(const struct pace *p, int rows)
+/* Whether something is known of passes of `rows` rows. */
+static bool is_between(const struct pace *p, int rows)
+{
+    int below, above;
+    around(p, rows, &below, &above);
+    return known(p, size_of(rows)) || (below >= 0 && above >= 0);
+}
+
+/* Seconds of a pass of `rows` rows, SURE or not at all; beyond what is known, those of the largest.
+ */
+static double value_of(const struct pace_point *a, double sure)
+{
+    return a->seconds + sure * a->deviation / sqrt(a->times);
+}
+
+static double seconds_of(const struct pace *p, int rows, double sure)
 {
     int below, above;
     around(p, rows, &below, &above);
     if (below < 0)
-        return above < 0 ? 0 : p->points[above].seconds;
+        return above < 0 ? 0 : value_of(&p->points[above], sure);
     const struct pace_point *a = &p->points[below], *b = above < 0 ? a : &p->points[above];
     double part = b->rows > a->rows ? (rows - a->rows) / (b->rows - a->rows) : 0;
-    return a->seconds + part * (b->seconds - a->seconds);
+    return value_of(a, sure) + part * (value_of(b, sure) - value_of(a, sure));
+}
+
+/* Rows and seconds move together, so that a point stays on the curve it is of. The deviation is
+ * 1.25 times the mean absolute one, which outliers swell less than the squares. */
+static void move_point(struct pace_point *point, int rows, double seconds)
+{
+    point->times += point->times < MEMORY;
+    double longer = seconds - point->seconds, step = 1.0 / point->times;
+    longer = longer < OUTLIER * point->seconds ? longer : OUTLIER * point->seconds;
+    point->rows += (rows - point->rows) * step;
+    point->seconds += longer * step;
+    point->deviation += (1.25 * fabs(longer) - point->deviation) * step;
 }
 
 void pace_saw(struct pace *p, int rows, int plain, int tokens, double seconds)
 {
-    double expected = seconds_of(p, rows), alone = seconds_of(p, plain);
-    int size = size_of(rows);
-    struct pace_point *point = &p->points[size];
+    struct pace_point *point = &p->points[size_of(rows)];
+    if (!fresh(p, size_of(rows)))
+        *point = (struct pace_point){.rows = rows, .seconds = seconds};
+    move_point(point, rows, seconds);
     p->passes++;
+    point->seen = p->passes;
+    seconds = seconds_of(p, rows, 0);
     p->spent += seconds;
     if (rows > plain) { /* what was gained long ago pays for no loss of today */
-        p->saved += alone / plain * tokens - seconds;
+        p->saved += seconds_of(p, plain, 0) / plain * tokens - seconds;
         p->saved = p->saved < ALLOWED * p->spent ? p->saved : ALLOWED * p->spent;
     }
-    if (!point->seen || p->passes - point->seen >= STALE)
-        *point = (struct pace_point){rows, seconds, p->passes};
-    if (seconds > OUTLIER * expected && expected > 0)
-        seconds = OUTLIER * expected;
-    point->rows += (rows - point->rows) * FADING;
-    point->seconds += (seconds - point->seconds) * FADING;
-    point->seen = p->passes;
 }
 
 static int largest_known(const struct pace *p)
@@ -103,15 +136,15 @@ static int reach(const struct pace *p, int room)
 
 float pace_price(struct pace *p, int plain, int room)
 {
-    double alone = seconds_of(p, plain), price = 2;
+    double alone = seconds_of(p, plain, 0), price = 2;
     if (p->wait > 0)
         p->wait--;
-    else if (known(p, size_of(plain)) && alone > 0 &&
+    else if (p->passes % PLAINLY && is_between(p, plain) && alone > 0 &&
              p->saved > -ALLOWED * p->spent - GRACE * alone) {
         room = reach(p, room);
         for (int s = size_of(plain + 1); s < PACE_SIZES && plain < room; s++) {
             int rows = edge_of(s) < room ? edge_of(s) : room;
-            double each = (seconds_of(p, rows) - alone) / (rows - plain) / (alone / plain);
+            double each = (seconds_of(p, rows, 0) - alone) / (rows - plain) / (alone / plain);
             price = each < price ? each : price;
             if (rows == room)
                 break;
@@ -139,12 +172,11 @@ int pace_choose(struct pace *p, int plain, int room, const int counts[PACE_LEVEL
         drafts += counts[level];
     room = reach(p, room);
     room = room < plain + drafts ? room : plain + drafts;
-    double alone = seconds_of(p, plain) / plain, least = alone;
-    int last = largest_known(p);
+    double alone = seconds_of(p, plain, 0) / plain, least = alone;
     for (int s = size_of(plain + 1); s < PACE_SIZES && plain < room; s++) {
         int rows = edge_of(s) < room ? edge_of(s) : room;
-        double each = seconds_of(p, rows) / (plain + expected_of(counts, rows - plain));
-        if (each < least && (s > last || each < MARGIN * alone)) { /* a trial needs no margin */
+        double each = seconds_of(p, rows, SURE) / (plain + expected_of(counts, rows - plain));
+        if (each < least && (!known(p, s) || each < MARGIN * alone)) { /* or a trial */
             least = each;
             best = rows - plain;
         }

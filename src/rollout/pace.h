@@ -7,8 +7,9 @@
 enum { PACE_SIZES = 96, PACE_LEVELS = 64 };
 
 struct pace_point { /* passes of about so many rows, the past fading */
-    double rows, seconds;
+    double rows, seconds, deviation;
     long seen; /* the pass that was last; 0: none */
+    int times; /* so many passes, up to what is remembered */
 };
 
 struct pace {
@@ -18,7 +19,8 @@ struct pace {
     int wait, patience;  /* passes until drafts are made again after none was worth a row */
 };
 
-/* A pass of `rows` rows, `plain` of them not drafts, gave `tokens` tokens. */
+/* (Seconds of processors, all threads together: that is what a pass costs, whoever else computes on
+ * the machine.) A pass of `rows` rows, `plain` of them not drafts, gave `tokens` tokens. */
 void pace_saw(struct pace *p, int rows, int plain, int tokens, double seconds);
 /* How probable a draft must be at least to be worth a row beside `plain` others, of which there
  * may be `room` in all; above 1: none is (this counts as a pass that was waited). */

@@ -411,9 +411,10 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     int n = *n_live, kept = 0;
     int guesses = r->speculation == SPECULATION_OFF ? 0 : guess(r, o, n);
     long long before = r->counts.tokens;
-    double started = clock_seconds();
+    double started = clock_seconds(), computing = clock_processor();
     int rows = draw_pass(r, a, o, groups, n);
-    double seconds = clock_seconds() - started;
+    r->counts.seconds += clock_seconds() - started;
+    computing = clock_processor() - computing;
     for (int i = 0; i < n; i++) {
         struct sequence s = r->live[i];
         bool ended;
@@ -426,9 +427,8 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     *n_live = kept;
     r->counts.passes++;
     r->counts.drafted += guesses;
-    r->counts.seconds += seconds;
     if (r->speculation != SPECULATION_OFF)
-        pace_saw(&r->pace, rows, n, (int)(r->counts.tokens - before), seconds);
+        pace_saw(&r->pace, rows, n, (int)(r->counts.tokens - before), computing);
     return ERR_NONE;
 }
 

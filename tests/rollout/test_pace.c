@@ -106,7 +106,7 @@ static void test_does_not_pay(void **state)
         for (size_t s = 0; s < 7; s++) {
             struct world w = {compute_bound, chances[c], chances[c], sequences[s], 8, 0};
             struct result r = live(&w, 600);
-            if (r.seconds > 1.01 * r.plain)
+            if (r.seconds > 1.02 * r.plain)
                 fail_msg("%g, %d sequences: %g", chances[c], sequences[s], r.seconds / r.plain);
         }
 }
@@ -141,17 +141,18 @@ static void test_forgets(void **state)
     (void)state;
     struct pace p = {0};
     int counts[PACE_LEVELS] = {[60] = 12};
-    for (int rows = 4; rows <= 16; rows++)
-        pace_saw(&p, rows, rows, rows, 0.010);
-    pace_saw(&p, 4, 4, 4, 0.010);
+    for (int i = 0; i < 60; i++)
+        pace_saw(&p, 4 + i % 15, 4 + i % 15, 4 + i % 15, 0.010);
     assert_int_equal(pace_choose(&p, 4, 512, counts), 12);
-    for (int rows = 5; rows <= 20; rows++) /* something else was running */
-        for (int i = 0; i < 40; i++)
-            pace_saw(&p, rows, rows, rows, 0.100);
-    assert_int_equal(pace_choose(&p, 4, 512, counts), 0);
-    for (int i = 0; i < 1100; i++)
+    for (int i = 0; i < 6400; i++) { /* something else was running */
+        int rows = 5 + i % 16;
+        pace_saw(&p, rows, rows, rows, 0.100);
         pace_saw(&p, 4, 4, 4, 0.010);
-    for (int i = 0; i < 40; i++) {
+    }
+    assert_int_equal(pace_choose(&p, 4, 512, counts), 0);
+    for (int i = 0; i < 1200; i++)
+        pace_saw(&p, 4, 4, 4, 0.010);
+    for (int i = 0; i < 60; i++) {
         int drafts = pace_choose(&p, 4, 512, counts);
         pace_saw(&p, 4 + drafts, 4, 4 + drafts, 0.010);
     }

@@ -110,10 +110,9 @@ void pace_saw(struct pace *p, int rows, int plain, int tokens, double seconds)
     move_point(point, rows, seconds);
     p->passes++;
     point->seen = p->passes;
-    seconds = seconds_of(p, rows, 0);
-    p->spent += seconds;
+    p->spent += seconds_of(p, rows, 0);
     if (rows > plain) { /* what was gained long ago pays for no loss of today */
-        p->saved += seconds_of(p, plain, 0) / plain * tokens - seconds;
+        p->saved += seconds_of(p, plain, 0) / plain * tokens - seconds_of(p, rows, SURE);
         p->saved = p->saved < ALLOWED * p->spent ? p->saved : ALLOWED * p->spent;
     }
 }

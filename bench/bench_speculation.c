@@ -81,53 +81,80 @@ static int read_samples(struct samples *all, const char *path, struct err *err)
     return got < 0 ? (int)err->code : 0;
 }
 
-/* One sequence's part of a pass: the tokens it goes on by. */
-static int advance(drafter *d, const struct sample *s, struct draft_place *place, int at,
-                   float price, struct count *c)
+/* All guesses behind a place that are worth the price. */
+static void guess(const drafter *d, struct speculated *s, float price)
 {
-    struct draft_place ahead = *place;
+    struct draft_place ahead = s->place;
     float right = 1, chance;
-    int accepted = 0, drafted = 0, left = s->n - at - 1;
-    for (bool follows = true; drafted < DRAFT_MOST; drafted++) {
-        int id = draft_guess(d, &ahead, &chance);
+    for (s->n = 0; s->n < DRAFT_MOST; s->n++) {
+        s->ids[s->n] = draft_guess(d, &ahead, &chance);
         right *= chance;
-        if (id < 0 || right < price)
+        if (s->ids[s->n] < 0 || right < price)
             break;
-        follows = follows && accepted < left && s->ids[at + accepted] == id;
-        accepted += follows;
-        draft_move(&ahead, id);
+        draft_move(&ahead, s->ids[s->n]);
     }
+}
+
+static int right_guesses(const struct sample *s, const struct speculated *g, int at)
+{
+    int n = 0;
+    while (n < g->n && n < s->n - at - 1 && s->ids[at + n] == g->ids[n])
+        n++;
+    return n;
+}
+
+/* As the rollout does: with what was known when the guesses were made. */
+static void judge(drafter *d, const struct sample *s, const struct speculated *g, int at)
+{
+    struct draft_place place = g->place;
+    for (int k = 0; k <= right_guesses(s, g, at); k++) {
+        draft_judge(d, &place, s->ids[at + k]);
+        draft_move(&place, s->ids[at + k]);
+    }
+}
+
+/* The tokens that a sequence goes on by. */
+static int advance(drafter *d, const struct sample *s, struct speculated *g, int at,
+                   struct count *c)
+{
+    int accepted = right_guesses(s, g, at), left = s->n - at - 1;
     for (int i = 0; i <= accepted; i++)
-        draft_learn(d, place, s->ids[at + i]);
+        draft_learn(d, &g->place, s->ids[at + i]);
     c->tokens += accepted + 1;
     c->rows++;
-    c->drafted += drafted;
+    c->drafted += g->n < left ? g->n : left; /* the rollout makes none beyond the last token */
     c->accepted += accepted;
     return accepted + 1;
 }
 
-/* The completions [first, last) side by side. Returns the passes. */
+/* n completions side by side: guesses for all, then what comes of them. Returns the passes. */
 static long long replay_step(drafter *d, const struct sample *s, size_t n, float price,
                              struct count counts[MOST_TASKS])
 {
-    struct draft_place *places = calloc(n, sizeof *places);
+    struct speculated *g = calloc(n, sizeof *g);
     int *at = calloc(n, sizeof *at);
     for (size_t i = 0; i < n; i++)
         if (i && s[i].n_prompt == s[i - 1].n_prompt &&
             memcmp(s[i].prompt, s[i - 1].prompt, (size_t)s[i].n_prompt * sizeof(int)) == 0)
-            places[i] = places[i - 1];
+            g[i] = g[i - 1];
         else
-            draft_prompt(d, &places[i], s[i].prompt, s[i].n_prompt);
+            draft_prompt(d, &g[i].place, s[i].prompt, s[i].n_prompt);
     long long passes = 0;
     for (bool alive = true; alive; passes += alive) {
         alive = false;
         for (size_t i = 0; i < n; i++)
+            if (at[i] < s[i].n)
+                guess(d, &g[i], price);
+        for (size_t i = 0; i < n; i++)
+            if (at[i] < s[i].n)
+                judge(d, &s[i], &g[i], at[i]);
+        for (size_t i = 0; i < n; i++)
             if (at[i] < s[i].n) {
-                at[i] += advance(d, &s[i], &places[i], at[i], price, &counts[s[i].task]);
+                at[i] += advance(d, &s[i], &g[i], at[i], &counts[s[i].task]);
                 alive = true;
             }
     }
-    free(places);
+    free(g);
     free(at);
     return passes;
 }

@@ -221,7 +221,7 @@ void draft_move(struct draft_place *p, int id)
     p->n += p->n < DRAFT_SUFFIX;
 }
 
-void draft_learn(drafter *d, struct draft_place *place, int id)
+void draft_judge(drafter *d, const struct draft_place *place, int id)
 {
     uint64_t keys[SUFFIXES];
     struct slot *found[SUFFIXES];
@@ -230,12 +230,20 @@ void draft_learn(drafter *d, struct draft_place *place, int id)
     struct guess g = guess_from(d, found);
     if (g.id >= 0)
         count(&d->promised[g.bin], g.id == id);
-    for (int s = 0; s < SUFFIXES; s++) {
+    for (int s = 0; s < SUFFIXES; s++)
         if (found[s])
             count(&d->kinds[s][found[s]->sure], (int)found[s]->id == id);
+}
+
+void draft_learn(drafter *d, struct draft_place *place, int id)
+{
+    uint64_t keys[SUFFIXES];
+    struct slot *found[SUFFIXES];
+    keys_of(place, keys);
+    find_all(d, keys, found);
+    for (int s = 0; s < SUFFIXES; s++)
         if (keys[s])
             put(d, keys[s], found[s], (uint32_t)id);
-    }
     draft_move(place, id);
 }
 

@@ -23,7 +23,10 @@ struct draft_place {
 };
 /* Learns a prompt; place: behind its last token. */
 void draft_prompt(drafter *d, struct draft_place *place, const int *ids, int n);
-/* The token that came at a place, which moves behind it. */
+/* The token that came at a place, for how good guesses are: with what was known when they were
+ * made, so before draft_learn is told of it, or of what was drawn beside it. */
+void draft_judge(drafter *d, const struct draft_place *place, int id);
+/* The same token, for what comes next; the place moves behind it. */
 void draft_learn(drafter *d, struct draft_place *place, int id);
 void draft_move(struct draft_place *place, int id); /* the same, without learning */
 /* The likeliest next token, or -1; chance: how often such guesses were right of late. */

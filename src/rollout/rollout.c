@@ -404,6 +404,21 @@ static int take_draws(rollout *r, const struct rollout_options *o, struct group_
     return ERR_NONE;
 }
 
+/* What came of the guesses of all live sequences, before any of them teaches the others. */
+static void judge_guesses(rollout *r, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const struct sequence *s = &r->live[i];
+        const struct speculated *g = &r->speculated[s->slot];
+        struct draft_place place = g->place;
+        const int *drawn = r->targets + s->row;
+        for (int k = 0; k == 0 || (k <= g->n && drawn[k - 1] == g->ids[k - 1]); k++) {
+            draft_judge(r->drafter, &place, drawn[k]);
+            draft_move(&place, drawn[k]);
+        }
+    }
+}
+
 /* One pass: draws each live sequence's next token, or several, and drops those that end. */
 static int decode_pass(rollout *r, const adapter *a, const struct rollout_options *o,
                        struct group_request *groups, int *n_live, struct err *err)
@@ -415,6 +430,8 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     int rows = draw_pass(r, a, o, groups, n);
     r->counts.seconds += clock_seconds() - started;
     computing = clock_processor() - computing;
+    if (r->speculation != SPECULATION_OFF)
+        judge_guesses(r, n);
     for (int i = 0; i < n; i++) {
         struct sequence s = r->live[i];
         bool ended;

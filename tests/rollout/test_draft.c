@@ -18,8 +18,10 @@ static drafter *fresh(void)
 
 static void learn_all(drafter *d, struct draft_place *p, const int *ids, int n)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        draft_judge(d, p, ids[i]);
         draft_learn(d, p, ids[i]);
+    }
 }
 
 /* Guesses in a row from a place on; how many of ids they got right before the first mistake. */
@@ -115,10 +117,37 @@ static void test_chances(void **state)
             right += id == next;
             n++;
         }
+        draft_judge(d, &p, next);
         draft_learn(d, &p, next);
     }
     assert_true(n > 15000 && right / n > 0.6);
     assert_true(fabs(promised - right) < 0.02 * n);
+    drafter_free(d);
+}
+
+/* Siblings that say the same, each time something new, side by side: none of them could be guessed,
+ * and guesses promise nothing, although each token has just been learnt from a sibling. */
+static void test_side_by_side(void **state)
+{
+    (void)state;
+    enum { SIBLINGS = 8 };
+    drafter *d = fresh();
+    struct draft_place p[SIBLINGS];
+    float chance = 0;
+    for (int round = 0; round < 60; round++) {
+        draft_prompt(d, &p[0], prompt, 10);
+        for (int i = 1; i < SIBLINGS; i++)
+            p[i] = p[0];
+        for (int t = 0; t < 20; t++) {
+            int id = 50 + (int)(((unsigned)round * 20 + (unsigned)t) * 2654435761u >> 20);
+            for (int i = 0; i < SIBLINGS; i++)
+                draft_judge(d, &p[i], id);
+            for (int i = 0; i < SIBLINGS; i++)
+                draft_learn(d, &p[i], id);
+        }
+        draft_guess(d, &p[0], &chance);
+    }
+    assert_true(chance < 0.05f);
     drafter_free(d);
 }
 
@@ -212,7 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sources), cmocka_unit_test(test_commonest),
         cmocka_unit_test(test_chances), cmocka_unit_test(test_small),
-        cmocka_unit_test(test_pass),
+        cmocka_unit_test(test_pass),    cmocka_unit_test(test_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

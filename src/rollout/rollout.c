@@ -426,6 +426,7 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     int n = *n_live, kept = 0;
     int guesses = r->speculation == SPECULATION_OFF ? 0 : guess(r, o, n);
     long long before = r->counts.tokens;
+    /* (Beside a device other than the CPU it would be the clock on the wall that counts.) */
     double started = clock_seconds(), computing = clock_processor();
     int rows = draw_pass(r, a, o, groups, n);
     r->counts.seconds += clock_seconds() - started;

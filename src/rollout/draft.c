@@ -135,7 +135,7 @@ static struct slot *find(const drafter *d, uint64_t key)
 
 static void weaken(struct slot *s)
 {
-    s->sure = s->sure / 2;
+    s->sure = (s->sure >> 1) & (SURE / 2);
 }
 
 /* Behind this suffix came id; slot: what find gave. */

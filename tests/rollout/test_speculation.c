@@ -305,7 +305,7 @@ static void test_room(void **state)
     s->lengths[0] = s->groups[0].prompt_len = 5;
     tiny_ok(rollout_run(r, t.a, &o, s->groups, 2, NULL, &err), &err);
     struct rollout_counts c = rollout_counts(r);
-    assert_true(c.drafted > 0 && c.drafted <= 4 * c.passes);
+    assert_true(c.drafted > 0 && c.drafted + c.tokens - c.accepted <= 28 * c.passes);
     rollout_free(r);
 
     int context = model_max_context(t.m), *prompt = malloc((size_t)context * sizeof *prompt);

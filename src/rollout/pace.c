@@ -10,9 +10,10 @@
  * measured again. Each PLAINLY-th pass is one without drafts, for what they are compared with.
  *
  * Chosen is the number of drafts m with the least t(n + m) / (n + what they are expected to add),
- * where t is taken SURE standard errors longer than its mean: of several sizes that cost the same,
- * one will have looked cheap by chance. Sizes that were seen less than TRIALS times are taken to be
- * free, one at a time beyond the most rows that were: so they are tried.
+ * where t is taken SURE standard errors longer than its mean, and shorter where there are no
+ * drafts: of several sizes that cost the same, one will have looked cheap by chance. Sizes that
+ * were seen less than TRIALS times are taken to be free, one at a time beyond the most rows that
+ * were: so they are tried.
  *
  * Losses are bounded: drafts must promise MARGIN (trials excepted), and as soon as they have cost
  * more than ALLOWED of the time that was spent (and GRACE passes, for the first trials), none is
@@ -22,7 +23,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { EACH = 16, STALE = 1024, TRIALS = 3, PLAINLY = 64, MEMORY = 16, MOST_PATIENCE = 15 };
+enum { EACH = 16, STALE = 1024, TRIALS = 3, PLAINLY = 16, MEMORY = 16, MOST_PATIENCE = 15 };
 
 static const double MARGIN = 0.98, ALLOWED = 0.005, GRACE = 2, SURE = 1.5, OUTLIER = 0.5;
 
@@ -112,7 +113,7 @@ void pace_saw(struct pace *p, int rows, int plain, int tokens, double seconds)
     point->seen = p->passes;
     p->spent += seconds_of(p, rows, 0);
     if (rows > plain) { /* what was gained long ago pays for no loss of today */
-        p->saved += seconds_of(p, plain, 0) / plain * tokens - seconds_of(p, rows, SURE);
+        p->saved += seconds_of(p, plain, -SURE) / plain * tokens - seconds_of(p, rows, SURE);
         p->saved = p->saved < ALLOWED * p->spent ? p->saved : ALLOWED * p->spent;
     }
 }
@@ -171,7 +172,7 @@ int pace_choose(struct pace *p, int plain, int room, const int counts[PACE_LEVEL
         drafts += counts[level];
     room = reach(p, room);
     room = room < plain + drafts ? room : plain + drafts;
-    double alone = seconds_of(p, plain, 0) / plain, least = alone;
+    double alone = seconds_of(p, plain, -SURE) / plain, least = alone;
     for (int s = size_of(plain + 1); s < PACE_SIZES && plain < room; s++) {
         int rows = edge_of(s) < room ? edge_of(s) : room;
         double each = seconds_of(p, rows, SURE) / (plain + expected_of(counts, rows - plain));

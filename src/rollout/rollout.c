@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "rollout/speculate.h"
 
+enum { COLD_PASSES = 2 }; /* of a wave: other work has the caches, their times say nothing */
 enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep the kernels busy */
 
 struct sequence {
@@ -48,6 +49,7 @@ struct rollout {
     enum speculation speculation;
     drafter *drafter;
     struct pace pace;
+    int wave_passes;                /* since the wave began */
     struct speculated *speculated;  /* (max_sequences): of each slot */
     struct speculated **guesses_of; /* (max_sequences): of each live sequence */
     int *guess_room;                /* (max_sequences): the same */
@@ -445,7 +447,7 @@ static int decode_pass(rollout *r, const adapter *a, const struct rollout_option
     *n_live = kept;
     r->counts.passes++;
     r->counts.drafted += guesses;
-    if (r->speculation != SPECULATION_OFF)
+    if (r->speculation != SPECULATION_OFF && r->wave_passes++ >= COLD_PASSES)
         pace_saw(&r->pace, rows, n, (int)(r->counts.tokens - before), computing);
     return ERR_NONE;
 }
@@ -460,6 +462,7 @@ static int begin_wave(rollout *r, const adapter *a, const struct rollout_options
                       struct group_request *groups, int n_groups, struct cursor *at)
 {
     int n = 0, prompt_rows = 0;
+    r->wave_passes = 0;
     while (at->group < n_groups && n < r->max_sequences) {
         const struct group_request *g = &groups[at->group];
         int prefix_len = g->prompt_len - 1;

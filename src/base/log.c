@@ -70,6 +70,13 @@ void log_printable(struct str *out, const char *text, size_t length, size_t max_
     }
 }
 
+double clock_processor(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 double clock_seconds(void)
 {
     struct timespec t;

@@ -25,6 +25,7 @@ void progress_begin(struct progress *p, const char *what, long total);
 void progress_step(struct progress *p, long done, const char *detail /* may be NULL */);
 void progress_end(struct progress *p);
 
-double clock_seconds(void); /* monotonic */
+double clock_seconds(void);   /* monotonic */
+double clock_processor(void); /* seconds that all threads of the process have computed */
 
 #endif

@@ -20,7 +20,7 @@
 struct eval_options {
     struct session_options session;
     const char *data, *rewards, *recipe, *out;
-    int n, max_tokens, batch, examples;
+    int n, max_tokens, batch, examples, speculation;
     double temperature;
     uint64_t seed;
     bool compare, rows, components;
@@ -197,6 +197,7 @@ static int evaluate(struct evaluating *e, struct err *err)
                                 prompt_room, e->o.max_tokens, err);
     if (status)
         return status;
+    rollout_speculate(e->rollout, (enum speculation)e->o.speculation);
     struct episode episode = {.codec = &e->s.codec,
                               .rewards = &e->rewards,
                               .rollout = e->rollout,
@@ -212,7 +213,11 @@ static int evaluate(struct evaluating *e, struct err *err)
                              .seed = e->o.seed,
                              .batch = sequences / e->o.n,
                              .what = "evaluate"};
-    return eval_run(&q, &e->result, err);
+    status = eval_run(&q, &e->result, err);
+    struct rollout_counts counts = rollout_counts(e->rollout);
+    if (!status)
+        session_tell_decoding(&counts);
+    return status;
 }
 
 static int report(struct evaluating *e, struct err *err)
@@ -361,6 +366,7 @@ static const struct arg args[] = {
     {"seed", ARG_SEED, AT(seed), 0, 0, NULL, "42", "S", "Seed of the draws."},
     {"batch", ARG_INT, AT(batch), 0, 65536, NULL, "0", "N",
      "Sequences that decode side by side; 0: as many as 1 GiB of cache holds. Changes no result."},
+    SPECULATION_ARG(AT(speculation)),
     {"out", ARG_TEXT, AT(out), 0, 0, NULL, NULL, "FILE",
      "Write the evaluation with every row to FILE, for --compare."},
     {"rows", ARG_FLAG, AT(rows), 0, 0, NULL, NULL, NULL, "With --json: every row too."},

@@ -15,7 +15,7 @@
 
 struct generate_options {
     struct session_options session;
-    int n, max_tokens, batch;
+    int n, max_tokens, batch, speculation;
     double temperature;
     struct warpers warpers;
     struct arg_texts stop;
@@ -42,6 +42,7 @@ struct generating {
     struct episode_batch batch;
     struct waiting *queue;
     int n_queue, queue_size;
+    struct rollout_counts counts; /* of rollouts that are gone */
 };
 
 static int begin(struct generating *g, const struct common *common, struct err *err)
@@ -67,6 +68,19 @@ static int begin(struct generating *g, const struct common *common, struct err *
     return episode_batch_create(&g->batch, groups, o->n, g->max_tokens, NULL, err);
 }
 
+static void close_rollout(struct generating *g)
+{
+    if (g->rollout) {
+        struct rollout_counts c = rollout_counts(g->rollout);
+        g->counts.passes += c.passes;
+        g->counts.drafted += c.drafted;
+        g->counts.accepted += c.accepted;
+        g->counts.tokens += c.tokens;
+    }
+    rollout_free(g->rollout);
+    g->rollout = NULL;
+}
+
 static void end(struct generating *g)
 {
     for (int i = 0; i < g->n_queue; i++)
@@ -74,7 +88,8 @@ static void end(struct generating *g)
     mem_free(g->queue);
     if (g->batch.storage)
         episode_batch_free(&g->batch);
-    rollout_free(g->rollout);
+    close_rollout(g);
+    session_tell_decoding(&g->counts);
     stop_strings_free(&g->stops);
     session_close(&g->s);
 }
@@ -131,11 +146,13 @@ static int make_room(struct generating *g, struct err *err)
         room *= 2;
     if (g->rollout && room == g->prompt_room)
         return ERR_NONE;
-    rollout_free(g->rollout);
-    g->rollout = NULL;
+    close_rollout(g);
     g->prompt_room = room;
-    return rollout_create(&g->rollout, g->s.model, session_lora(&g->s), g->sequences, room,
-                          g->max_tokens, err);
+    int status = rollout_create(&g->rollout, g->s.model, session_lora(&g->s), g->sequences, room,
+                                g->max_tokens, err);
+    if (!status)
+        rollout_speculate(g->rollout, (enum speculation)g->o->speculation);
+    return status;
 }
 
 static void put_sample(struct generating *g, long line, int sample, const struct episode_sample *s)
@@ -321,6 +338,7 @@ static const struct arg args[] = {
      "One prompt from the command line (a user message where the model has a chat template)."},
     {"batch", ARG_INT, AT(batch), 0, 65536, NULL, "0", "N",
      "Sequences that decode side by side; 0: as many as 1 GiB of cache holds. Changes no result."},
+    SPECULATION_ARG(AT(speculation)),
 };
 
 const struct command command_generate = {

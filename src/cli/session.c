@@ -2,7 +2,17 @@
 #include "cli/session.h"
 #include <string.h>
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+
+const char *const speculation_names[] = {"auto", "off", "always", NULL};
+
+void session_tell_decoding(const struct rollout_counts *c)
+{
+    if (c->passes)
+        log_info("%lld tokens in %lld passes; %lld of %lld guessed tokens came true", c->tokens,
+                 c->passes, c->accepted, c->drafted);
+}
 
 int session_open(struct session *s, const struct session_options *options,
                  const struct common *common, struct err *err)

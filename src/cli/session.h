@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "episode/episode.h"
 #include "model/model.h"
+#include "rollout/rollout.h"
 
 struct session_options {                                              /* borrowed */
     const char *model;                                                /* folder */
@@ -42,6 +43,16 @@ struct session_options {                                              /* borrowe
         "system-prompt", ARG_TEXT, system, 0, 0, NULL, NULL, "TEXT",                               \
             "System message for messages that have none; or JSON from task to text. Messages "     \
             "with a system message of their own keep it."                                          \
+    }
+
+/* An option of the commands that generate: an int, enum speculation. */
+extern const char *const speculation_names[];
+#define SPECULATION_ARG(offset)                                                                    \
+    {                                                                                              \
+        "speculation", ARG_CHOICE, offset, 0, 0, speculation_names, "auto", "WHEN",                \
+            "Check guessed tokens, several in one pass: where that is faster (auto), never "       \
+            "(off), as many "                                                                      \
+            "as there is room for (always). Changes no result."                                    \
     }
 
 /* Rows of every command's table that opens a model, at the offset of its session_options. */
@@ -104,5 +115,8 @@ int prompt_from_json(struct session *s, struct ids *out, const json_t *line, str
 int prompt_fits(const struct session *s, const struct ids *prompt, int more, struct err *err);
 void put_ids(struct json_writer *w, const char *key, const int *ids, size_t n);
 void put_floats(struct json_writer *w, const char *key, const float *x, size_t n);
+
+/* For people: how many passes decoding took, and what came of guessed tokens. */
+void session_tell_decoding(const struct rollout_counts *counts);
 
 #endif

@@ -194,6 +194,8 @@ static int sampling_open(struct sampling *s, const struct audit_job *j, struct e
         status =
             rollout_create(&s->rollout, s->model, s->adapter ? adapter_config(s->adapter) : NULL,
                            SIDE_BY_SIDE, SIDE_BY_SIDE * s->longest, o->max_completion_length, err);
+    if (!status && !o->speculation)
+        rollout_speculate(s->rollout, SPECULATION_OFF);
     if (!status)
         status =
             episode_batch_create(&s->batch, SIDE_BY_SIDE, 1, o->max_completion_length, NULL, err);

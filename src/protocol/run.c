@@ -210,6 +210,8 @@ static int open_engine(struct validating *v, const struct dataset *test, struct 
     if (!status)
         status = rollout_create(&v->episode.rollout, v->m, &s->lora, v->sequences, v->prompt_room,
                                 s->o->max_completion_length, err);
+    if (!status && !s->o->speculation)
+        rollout_speculate(v->episode.rollout, SPECULATION_OFF);
     v->episode.codec = &s->codec;
     v->episode.rewards = &s->rewards;
     v->episode.stop = interrupt_requested;

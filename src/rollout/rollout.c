@@ -6,14 +6,18 @@
  *
  * A prefix is the prompt without its last token; a sequence's own rows start with that last token
  * (its first decoding step feeds it), then hold the tokens it has drawn. Groups are taken in waves:
- * as many as fit side by side. Within a wave every pass decodes one token of every sequence still
- * alive; one that ends leaves the tables, its cache rows stay where they are. */
+ * as many as fit side by side. Within a wave every pass decodes a token of every sequence still
+ * alive, and with speculation (speculate.h) further ones of some; one that ends leaves the tables,
+ * its cache rows stay where they are. */
 #include "rollout/rollout.h"
 #include <math.h>
 #include <string.h>
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "rollout/speculate.h"
 
+enum { COLD_PASSES = 2 }; /* of a wave: other work has the caches, their times say nothing */
 enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep the kernels busy */
 
 struct sequence {
@@ -22,6 +26,7 @@ struct sequence {
     int prefix_row, prefix_len, own_row;
     int length; /* tokens drawn */
     int last;   /* the token to feed next */
+    int row;    /* of the pass: where it is fed; guesses follow */
 };
 
 struct rollout {
@@ -39,8 +44,16 @@ struct rollout {
     /* Under warpers; the sets are made when a penalty is first asked for. */
     float *sampling_logp;     /* (pass_rows) */
     const uint32_t **seen_of; /* (pass_rows): the row's set */
-    uint32_t *seen;           /* (max_sequences, seen_words): bit v: the sequence holds id v */
+    uint32_t *seen;           /* (seen_sets, seen_words): bit v: the sequence holds id v */
     size_t seen_words;
+    enum speculation speculation;
+    drafter *drafter;
+    struct pace pace;
+    int wave_passes;                /* since the wave began */
+    struct speculated *speculated;  /* (max_sequences): of each slot */
+    struct speculated **guesses_of; /* (max_sequences): of each live sequence */
+    int *guess_room;                /* (max_sequences): the same */
+    struct rollout_counts counts;
 };
 
 const char *stop_reason_name(enum stop_reason reason)
@@ -61,6 +74,18 @@ static int kv_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tok
     return max_prompt_tokens + max_sequences * max_new_tokens;
 }
 
+/* Sets of seen ids: one of each sequence, others for rows that are fed guesses. */
+static int seen_sets(const rollout *r)
+{
+    return 2 * r->max_sequences + DRAFT_MOST;
+}
+
+/* What the completions of several generations teach. */
+static size_t tokens_to_learn(int max_sequences, int max_new_tokens)
+{
+    return 4 * (size_t)max_sequences * (size_t)max_new_tokens;
+}
+
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens)
@@ -69,7 +94,32 @@ size_t rollout_bytes(const struct device *d, const struct hf_config *config,
     return kv_cache_bytes(d, config,
                           kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens)) +
            workspace_bytes(d, config, lora, rows) +
-           (size_t)rows * (size_t)config->hidden_size * sizeof(float);
+           (size_t)rows * (size_t)config->hidden_size * sizeof(float) +
+           drafter_bytes(tokens_to_learn(max_sequences, max_new_tokens)) +
+           (size_t)max_sequences * sizeof(struct speculated);
+}
+
+/* The host tables. */
+static bool make_tables(rollout *r)
+{
+    size_t n = (size_t)r->pass_rows, sequences = (size_t)r->max_sequences;
+    r->ids = mem_alloc(n * sizeof *r->ids);
+    r->positions = mem_alloc(n * sizeof *r->positions);
+    r->kv_rows = mem_alloc(n * sizeof *r->kv_rows);
+    r->targets = mem_alloc(n * sizeof *r->targets);
+    r->spans = mem_alloc(n * sizeof *r->spans);
+    r->logp = mem_alloc(n * sizeof *r->logp);
+    r->entropy = mem_alloc(n * sizeof *r->entropy);
+    r->uniforms = mem_alloc(n * sizeof *r->uniforms);
+    r->live = mem_alloc(sequences * sizeof *r->live);
+    r->sampling_logp = mem_alloc(n * sizeof *r->sampling_logp);
+    r->seen_of = mem_alloc(n * sizeof *r->seen_of);
+    r->speculated = mem_calloc(sequences, sizeof *r->speculated);
+    r->guesses_of = mem_alloc(sequences * sizeof *r->guesses_of);
+    r->guess_room = mem_alloc(sequences * sizeof *r->guess_room);
+    return r->ids && r->positions && r->kv_rows && r->targets && r->spans && r->logp &&
+           r->entropy && r->uniforms && r->live && r->sampling_logp && r->seen_of &&
+           r->speculated && r->guesses_of && r->guess_room;
 }
 
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
@@ -85,22 +135,10 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
     r->max_prompt_tokens = max_prompt_tokens;
     r->max_new_tokens = max_new_tokens;
     r->pass_rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
-    size_t n = (size_t)r->pass_rows;
-    r->ids = mem_alloc(n * sizeof *r->ids);
-    r->positions = mem_alloc(n * sizeof *r->positions);
-    r->kv_rows = mem_alloc(n * sizeof *r->kv_rows);
-    r->targets = mem_alloc(n * sizeof *r->targets);
-    r->spans = mem_alloc(n * sizeof *r->spans);
-    r->logp = mem_alloc(n * sizeof *r->logp);
-    r->entropy = mem_alloc(n * sizeof *r->entropy);
-    r->uniforms = mem_alloc(n * sizeof *r->uniforms);
-    r->live = mem_alloc((size_t)max_sequences * sizeof *r->live);
-    r->sampling_logp = mem_alloc(n * sizeof *r->sampling_logp);
-    r->seen_of = mem_alloc(n * sizeof *r->seen_of);
-    int status = ERR_NONE;
-    if (!r->ids || !r->positions || !r->kv_rows || !r->targets || !r->spans || !r->logp ||
-        !r->entropy || !r->uniforms || !r->live || !r->sampling_logp || !r->seen_of)
-        status = err_no_memory(err, "the rollout", n);
+    int status =
+        make_tables(r) ? ERR_NONE : err_no_memory(err, "the rollout", (size_t)r->pass_rows);
+    if (!status)
+        status = drafter_create(&r->drafter, tokens_to_learn(max_sequences, max_new_tokens), err);
     if (!status)
         status = kv_cache_create(
             &r->kv, m, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens), err);
@@ -108,7 +146,8 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
         status = workspace_create(&r->w, m, lora, r->pass_rows, err);
     if (!status) {
         struct device *d = model_device(m);
-        r->hidden = d->ops->alloc(d, n * (size_t)model_config(m)->hidden_size * sizeof(float), err);
+        r->hidden = d->ops->alloc(
+            d, (size_t)r->pass_rows * (size_t)model_config(m)->hidden_size * sizeof(float), err);
         status = r->hidden ? ERR_NONE : ERR_MACHINE;
     }
     if (status)
@@ -138,7 +177,30 @@ void rollout_free(rollout *r)
     mem_free(r->sampling_logp);
     mem_free(r->seen_of);
     mem_free(r->seen);
+    drafter_free(r->drafter);
+    mem_free(r->speculated);
+    mem_free(r->guesses_of);
+    mem_free(r->guess_room);
     mem_free(r);
+}
+
+void rollout_speculate(rollout *r, enum speculation how)
+{
+    r->speculation = how;
+}
+
+struct rollout_counts rollout_counts(const rollout *r)
+{
+    return r->counts;
+}
+
+struct rollout_counts rollout_counts_since(const rollout *r, const struct rollout_counts *before)
+{
+    return (struct rollout_counts){.passes = r->counts.passes - before->passes,
+                                   .drafted = r->counts.drafted - before->drafted,
+                                   .accepted = r->counts.accepted - before->accepted,
+                                   .tokens = r->counts.tokens - before->tokens,
+                                   .seconds = r->counts.seconds - before->seconds};
 }
 
 /* Keys and values of ids[0 … len) at positions 0 … into cache rows from `row`. */
@@ -198,17 +260,22 @@ static bool has_penalty(const struct rollout_options *o)
     return o->warpers && o->warpers->repetition_penalty != 1;
 }
 
-static void see(rollout *r, int slot, int id)
+static uint32_t *seen_set(rollout *r, int set)
 {
-    r->seen[(size_t)slot * r->seen_words + (size_t)id / 32] |= 1u << (id % 32);
+    return r->seen + (size_t)set * r->seen_words;
+}
+
+static void see(uint32_t *set, int id)
+{
+    set[(size_t)id / 32] |= 1u << (id % 32);
 }
 
 /* The set of a new sequence: its prompt's ids. */
 static void see_prompt(rollout *r, int slot, const struct group_request *g)
 {
-    memset(r->seen + (size_t)slot * r->seen_words, 0, r->seen_words * sizeof *r->seen);
+    memset(seen_set(r, slot), 0, r->seen_words * sizeof *r->seen);
     for (int i = 0; i < g->prompt_len; i++)
-        see(r, slot, g->prompt_ids[i]);
+        see(seen_set(r, slot), g->prompt_ids[i]);
 }
 
 static int make_seen(rollout *r, const struct rollout_options *o, struct err *err)
@@ -216,48 +283,93 @@ static int make_seen(rollout *r, const struct rollout_options *o, struct err *er
     if (!has_penalty(o) || r->seen)
         return ERR_NONE;
     r->seen_words = ((size_t)model_config(r->m)->vocab_size + 31) / 32;
-    size_t bytes = (size_t)r->max_sequences * r->seen_words * sizeof *r->seen;
+    size_t bytes = (size_t)seen_sets(r) * r->seen_words * sizeof *r->seen;
     r->seen = mem_alloc(bytes);
     return r->seen ? ERR_NONE : err_no_memory(err, "the ids that sequences hold", bytes);
 }
 
-/* Feeds each live sequence's last token and draws its next, into targets and logp. */
-static void draw_pass(rollout *r, const adapter *a, const struct rollout_options *o,
-                      const struct group_request *groups, int n)
+/* The ids that the row at `at` has behind it: its sequence's, and the guesses fed up to it. */
+static const uint32_t *seen_by(rollout *r, const struct sequence *s, int at, int *set)
 {
+    if (at == s->row)
+        return seen_set(r, s->slot);
+    CHECK(*set < seen_sets(r));
+    uint32_t *mine = seen_set(r, (*set)++);
+    memcpy(mine, r->seen_of[at - 1], r->seen_words * sizeof *mine);
+    see(mine, r->ids[at]);
+    return mine;
+}
+
+/* Guesses for the live sequences; how many. */
+static int guess(rollout *r, const struct rollout_options *o, int n)
+{
+    int room = r->pass_rows;
+    if (has_penalty(o) && n + seen_sets(r) - r->max_sequences < room)
+        room = n + seen_sets(r) - r->max_sequences;
     for (int i = 0; i < n; i++) {
-        const struct sequence *s = &r->live[i];
-        r->ids[i] = s->last;
-        r->positions[i] = s->prefix_len + s->length;
-        r->kv_rows[i] = s->own_row + s->length;
-        r->spans[i] = (struct attn_span){i, 1, s->prefix_row, s->prefix_len, s->own_row, s->length};
+        r->guesses_of[i] = &r->speculated[r->live[i].slot];
+        r->guess_room[i] = o->max_new_tokens - r->live[i].length - 1;
+    }
+    struct speculation_call call = {r->guesses_of, r->guess_room, n, room, o->eos, o->n_eos};
+    return speculate(r->drafter, &r->pace, &call, r->speculation == SPECULATION_ALWAYS);
+}
+
+/* The pass's tables: of each live sequence its last token and its guesses. Returns the rows. */
+static int lay_rows(rollout *r, const struct rollout_options *o, const struct group_request *groups,
+                    int n)
+{
+    int rows = 0, set = r->max_sequences;
+    for (int i = 0; i < n; i++) {
+        struct sequence *s = &r->live[i];
+        const struct speculated *g = &r->speculated[s->slot];
         struct rng_key key = groups[s->group].key;
         key.sample = (uint64_t)groups[s->group].first_sample + (uint64_t)s->sample;
-        r->uniforms[i] = rng_uniform(&key, (uint64_t)s->length);
-        r->seen_of[i] = has_penalty(o) ? r->seen + (size_t)s->slot * r->seen_words : NULL;
+        s->row = rows;
+        for (int k = 0; k <= g->n; k++, rows++) {
+            int at = s->length + k;
+            r->ids[rows] = k ? g->ids[k - 1] : s->last;
+            r->positions[rows] = s->prefix_len + at;
+            r->kv_rows[rows] = s->own_row + at;
+            r->uniforms[rows] = rng_uniform(&key, (uint64_t)at);
+            r->seen_of[rows] = has_penalty(o) ? seen_by(r, s, rows, &set) : NULL;
+        }
+        r->spans[i] = (struct attn_span){s->row,        rows - s->row, s->prefix_row,
+                                         s->prefix_len, s->own_row,    s->length};
     }
-    struct batch batch = {n, r->ids, r->positions, r->kv_rows, r->spans, n};
+    return rows;
+}
+
+/* Feeds each live sequence's last token, and guesses behind it; draws what follows each of them,
+ * into targets and logp. Returns the rows. */
+static int draw_pass(rollout *r, const adapter *a, const struct rollout_options *o,
+                     const struct group_request *groups, int n)
+{
+    int rows = lay_rows(r, o, groups, n);
+    struct batch batch = {rows, r->ids, r->positions, r->kv_rows, r->spans, n};
     struct device *d = model_device(r->m);
     model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
     struct warp warp = {.seen = r->seen_of, .logp = r->sampling_logp};
     if (is_warped(o))
         warp.how = *o->warpers;
     d->ops->next_token(d, r->targets, r->logp, r->hidden, model_head(r->m), r->uniforms,
-                       (float)o->temperature, is_warped(o) ? &warp : NULL, n);
+                       (float)o->temperature, is_warped(o) ? &warp : NULL, rows);
+    return rows;
 }
 
-/* Appends row i's draw to its completion; true when that has ended. */
+/* Appends a row's draw to its completion; true when that has ended. */
 static bool take_draw(rollout *r, const struct rollout_options *o, struct group_request *groups,
-                      struct sequence *s, int i)
+                      struct sequence *s, int row)
 {
     struct completion *c = &groups[s->group].out[s->sample];
-    int id = r->targets[i];
+    int id = r->targets[row];
     c->ids[s->length] = id;
-    c->logprobs[s->length] = r->logp[i];
+    c->logprobs[s->length] = r->logp[row];
     if (c->sampling_logprobs && is_warped(o))
-        c->sampling_logprobs[s->length] = r->sampling_logp[i];
+        c->sampling_logprobs[s->length] = r->sampling_logp[row];
     if (has_penalty(o))
-        see(r, s->slot, id);
+        see(seen_set(r, s->slot), id);
+    if (r->speculation != SPECULATION_OFF)
+        draft_learn(r->drafter, &r->speculated[s->slot].place, id);
     s->length++;
     s->last = id;
     if (is_eos(o, id))
@@ -274,23 +386,69 @@ static bool take_draw(rollout *r, const struct rollout_options *o, struct group_
     return true;
 }
 
-/* One pass: feeds each live sequence's last token, draws its next, and drops those that end. */
+/* Takes a sequence's draws as long as what was fed before them is what was drawn. */
+static int take_draws(rollout *r, const struct rollout_options *o, struct group_request *groups,
+                      struct sequence *s, bool *ended, struct err *err)
+{
+    const struct speculated *g = &r->speculated[s->slot];
+    *ended = false;
+    for (int k = 0; !*ended && (k == 0 || (k <= g->n && s->last == g->ids[k - 1])); k++) {
+        int row = s->row + k;
+        if (r->targets[row] < 0 || !isfinite(r->logp[row]))
+            return err_set(err, ERR_MACHINE, "rollout",
+                           "logits are not finite at token %d of sample %d (row key %016llx): "
+                           "the weights or the adapter have diverged",
+                           s->length, s->sample, (unsigned long long)groups[s->group].key.row);
+        *ended = take_draw(r, o, groups, s, row);
+        r->counts.tokens++;
+        r->counts.accepted += k > 0;
+    }
+    return ERR_NONE;
+}
+
+/* What came of the guesses of all live sequences, before any of them teaches the others. */
+static void judge_guesses(rollout *r, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const struct sequence *s = &r->live[i];
+        const struct speculated *g = &r->speculated[s->slot];
+        struct draft_place place = g->place;
+        const int *drawn = r->targets + s->row;
+        for (int k = 0; k == 0 || (k <= g->n && drawn[k - 1] == g->ids[k - 1]); k++) {
+            draft_judge(r->drafter, &place, drawn[k]);
+            draft_move(&place, drawn[k]);
+        }
+    }
+}
+
+/* One pass: draws each live sequence's next token, or several, and drops those that end. */
 static int decode_pass(rollout *r, const adapter *a, const struct rollout_options *o,
                        struct group_request *groups, int *n_live, struct err *err)
 {
     int n = *n_live, kept = 0;
-    draw_pass(r, a, o, groups, n);
+    int guesses = r->speculation == SPECULATION_OFF ? 0 : guess(r, o, n);
+    long long before = r->counts.tokens;
+    /* (Beside a device other than the CPU it would be the clock on the wall that counts.) */
+    double started = clock_seconds(), computing = clock_processor();
+    int rows = draw_pass(r, a, o, groups, n);
+    r->counts.seconds += clock_seconds() - started;
+    computing = clock_processor() - computing;
+    if (r->speculation != SPECULATION_OFF)
+        judge_guesses(r, n);
     for (int i = 0; i < n; i++) {
         struct sequence s = r->live[i];
-        if (r->targets[i] < 0 || !isfinite(r->logp[i]))
-            return err_set(err, ERR_MACHINE, "rollout",
-                           "logits are not finite at token %d of sample %d (row key %016llx): "
-                           "the weights or the adapter have diverged",
-                           s.length, s.sample, (unsigned long long)groups[s.group].key.row);
-        if (!take_draw(r, o, groups, &s, i))
+        bool ended;
+        int status = take_draws(r, o, groups, &s, &ended, err);
+        if (status)
+            return status;
+        if (!ended)
             r->live[kept++] = s;
     }
     *n_live = kept;
+    r->counts.passes++;
+    r->counts.drafted += guesses;
+    if (r->speculation != SPECULATION_OFF && r->wave_passes++ >= COLD_PASSES)
+        pace_saw(&r->pace, rows, n, (int)(r->counts.tokens - before), computing);
     return ERR_NONE;
 }
 
@@ -304,15 +462,20 @@ static int begin_wave(rollout *r, const adapter *a, const struct rollout_options
                       struct group_request *groups, int n_groups, struct cursor *at)
 {
     int n = 0, prompt_rows = 0;
+    r->wave_passes = 0;
     while (at->group < n_groups && n < r->max_sequences) {
         const struct group_request *g = &groups[at->group];
         int prefix_len = g->prompt_len - 1;
         if (prompt_rows + prefix_len > r->max_prompt_tokens)
             break;
+        struct speculated fresh = {.n = 0};
+        if (r->speculation != SPECULATION_OFF)
+            draft_prompt(r->drafter, &fresh.place, g->prompt_ids, g->prompt_len);
         prefill(r, a, g->prompt_ids, prefix_len, prompt_rows);
         while (at->sample < g->n && n < r->max_sequences) {
             if (has_penalty(o))
                 see_prompt(r, n, g);
+            r->speculated[n] = fresh;
             r->live[n] = (struct sequence){.group = at->group,
                                            .slot = n,
                                            .sample = at->sample++,

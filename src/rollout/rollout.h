@@ -24,8 +24,9 @@ struct rollout_options {
     /* What tokens are drawn from (NULL, or all neutral: the whole distribution). The penalty's
      * history is the prompt and the tokens drawn so far. */
     const struct warpers *warpers;
-    /* Called after every token that is no EOS (NULL: never), in a fixed order and from one thread:
-     * true ends the completion (STOP_STRING), whose last token it keeps. ids: the n so far. */
+    /* Called after every token that is no EOS (NULL: never), from one thread, and for the tokens of
+     * one completion in their order (which completion comes first may vary): true ends the
+     * completion (STOP_STRING), whose last token it keeps. ids: the n so far. */
     bool (*finished)(void *user, int group, int sample, const int *ids, int n);
     /* Called once for every completion that has ended, whatever ended it (NULL: never), while
      * others still decode; from the same thread. */
@@ -55,10 +56,26 @@ typedef struct rollout rollout; /* caches and scratch for up to max_sequences at
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
                    int max_prompt_tokens, int max_new_tokens, struct err *err);
 void rollout_free(rollout *r);
-/* Without what a repetition penalty adds when it is first used: max_sequences · vocabulary / 8. */
+/* Without what a repetition penalty adds when it is first used: (2·max_sequences + 16) · vocabulary
+ * / 8. */
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens);
+/* Lossless speculation (speculate.h): several tokens of a sequence in one pass where that pays.
+ * Nothing else depends on it: every token, log-probability and stop reason is the same to the last
+ * bit. ALWAYS guesses as much as there is room for, whatever it costs: for tests and measurements.
+ */
+enum speculation { SPECULATION_WHERE_IT_PAYS, SPECULATION_OFF, SPECULATION_ALWAYS };
+void rollout_speculate(rollout *r, enum speculation how); /* at first: where it pays */
+/* Since the rollout was made: passes that decode, guesses fed in them, those that came true, and
+ * tokens drawn (tokens = accepted + one a pass and sequence). */
+struct rollout_counts {
+    long long passes, drafted, accepted, tokens;
+    double seconds; /* of these passes */
+};
+struct rollout_counts rollout_counts(const rollout *r);
+struct rollout_counts rollout_counts_since(const rollout *r, const struct rollout_counts *before);
+
 /* Several groups decode side by side when their sequences fit; otherwise one after another. A
  * prompt that does not fit is ERR_INPUT. stop (may be NULL) is polled between tokens: true aborts
  * with ERR_INTERRUPTED. */

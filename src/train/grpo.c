@@ -106,12 +106,14 @@ static int take_completions(struct grpo *g, const struct replay *from, int step,
 static int roll_out(struct grpo *g, int step, struct err *err)
 {
     double started = clock_seconds();
+    struct rollout_counts before = rollout_counts(g->episode.rollout);
     int status = g->replay ? take_completions(g, g->replay, step, err) : sampling_run(g, step, err);
     if (!status && !g->gen.has_old && g->gen.slices > 1)
         status = score_old(g, err);
     if (!status && g->loss.beta != 0)
         status = score_reference(g, err);
     g->times.rollout = clock_seconds() - started;
+    g->times.decoding = rollout_counts_since(g->episode.rollout, &before);
     return status;
 }
 

@@ -12,6 +12,7 @@
 
 struct grpo_times {                   /* seconds of the last step */
     double rollout, gradient, update; /* rollout: with the reference's scores and the rewards */
+    struct rollout_counts decoding;   /* of its rollout alone */
 };
 
 /* What sampling a generation took and showed; per task, with one deck as task 0. */

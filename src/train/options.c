@@ -220,6 +220,13 @@ static const struct option protocol_table[] = {
      "For the report: a list of {version, failure, fix, contribution}."},
 };
 
+/* How fast a run is: no number depends on it, so a run may go on when it changes. */
+static const struct option speed_table[] = {
+    {"speculation", NULL, OPTION_BOOL, TOP(speculation), 0, 0, NULL, "true",
+     "Guess tokens from the prompt and from other completions and check several in one pass, where "
+     "that is faster. Changes no result."},
+};
+
 static const struct option lora_table[] = {
     {"r", NULL, OPTION_INT, LORA(r), 1, 4096, NULL, "16", "Rank."},
     {"lora_alpha", "alpha", OPTION_FLOAT, LORA(lora_alpha), 1e-6, 1e6, NULL, "32",
@@ -268,6 +275,8 @@ void train_option_tables(struct train_options *o, struct option_table tables[TRA
         "task_sampler_kwargs", sampler_table, ARRAY_LENGTH(sampler_table), &o->sampler, false};
     tables[3 + OPTIM_OPTION_TABLES] =
         (struct option_table){NULL, protocol_table, ARRAY_LENGTH(protocol_table), o, true};
+    tables[4 + OPTIM_OPTION_TABLES] =
+        (struct option_table){NULL, speed_table, ARRAY_LENGTH(speed_table), o, true};
 }
 
 /* --- what one key alone cannot say --- */

@@ -57,6 +57,7 @@ struct train_options {
     /* safety, memory, display */
     double max_sampling_logp_difference, max_reward_failure_rate, memory_gib;
     int micro_batch, console_steps, precision, seed;
+    bool speculation;
     /* of the protocol around a run: seeds, audit, report */
     struct int_list seeds;
     double audit_min_rho;
@@ -69,7 +70,7 @@ struct train_options {
 
 enum audit_rater { RATER_HUMAN, RATER_SIMULATED };
 
-enum { TRAIN_OPTION_TABLES = 4 + OPTIM_OPTION_TABLES };
+enum { TRAIN_OPTION_TABLES = 5 + OPTIM_OPTION_TABLES };
 /* Tables that fill *o. */
 void train_option_tables(struct train_options *o, struct option_table tables[TRAIN_OPTION_TABLES]);
 /* Keys the project knows but has not built yet. */

@@ -467,6 +467,8 @@ int setup_engine(struct grpo *g, struct setup *s, struct err *err)
     if (!status)
         status = rollout_create(&g->episode.rollout, g->m, &s->lora, plan->max_sequences,
                                 plan->prompt_room, s->o->max_completion_length, err);
+    if (!status && !s->o->speculation)
+        rollout_speculate(g->episode.rollout, SPECULATION_OFF);
     if (!status)
         status = gradient_create(&g->gradient, g->m, &s->lora, &plan->gradient, err);
     if (!status)

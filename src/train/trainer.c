@@ -170,6 +170,8 @@ static bool eval_due(const struct trainer *t)
 static int write_timing(struct trainer *t, double seconds, double eval_seconds, struct err *err)
 {
     const struct grpo_times *times = &t->grpo.times;
+    const struct rollout_counts *decoding = &times->decoding;
+    double passes = (double)decoding->passes;
     const struct generation *gen = &t->grpo.gen;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -185,6 +187,11 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
         {"update_time", times->update},
         {"eval_time", eval_seconds},
         {"rollout_tokens_per_second", times->rollout > 0 ? tokens / times->rollout : NAN},
+        {"decode_time", decoding->seconds}, /* the part of rollout_time in decoding passes */
+        {"decode_passes", (double)decoding->passes},
+        {"drafted_tokens", (double)decoding->drafted},
+        {"accepted_tokens", (double)decoding->accepted},
+        {"accepted_per_pass", passes > 0 ? (double)decoding->accepted / passes : NAN},
         {"peak_resident_mib", (double)usage.ru_maxrss / 1024},
         {"planned_mib", (double)t->setup.plan.total / 0x1p20}};
     return track_timing(&t->track, t->state.step, list, ARRAY_LENGTH(list), err);

@@ -1,8 +1,9 @@
 /* test_determinism.c: how a step is computed changes no bit of what it computes. Runs of three
  * steps (two generations, completions of unequal length, KL) with micro-batches of 1, 2, 4 and all,
- * on one thread and on two, in both precisions, on every instruction set: the moments after the
- * first step (which are its gradient), adapter, moments, metrics and samples at the end are the
- * same bytes; and in each of them the trainer's log-probabilities are the sampler's. */
+ * on one thread and on two, with speculation and without, in both precisions, on every instruction
+ * set: the moments after the first step (which are its gradient), adapter, moments, metrics and
+ * samples at the end are the same bytes; and in each of them the trainer's log-probabilities are
+ * the sampler's. */
 #include <stdio.h>
 #include <string.h>
 #include "../support/train_run.h"
@@ -25,11 +26,12 @@ enum { STEPS = 3 };
 static const struct variant {
     const char *micro_batch;
     int threads;
-} variants[] = {{"micro_batch=0", 1},
-                {"micro_batch=1", 2},
-                {"micro_batch=2", 1},
-                {"micro_batch=4", 2},
-                {"micro_batch=0", 2}};
+    const char *speculation;
+} variants[] = {{"micro_batch=0", 1, "speculation=false"},
+                {"micro_batch=1", 2, "speculation=true"},
+                {"micro_batch=2", 1, "speculation=true"},
+                {"micro_batch=4", 2, "speculation=false"},
+                {"micro_batch=0", 2, "speculation=true"}};
 
 /* But for what a checkpoint's state says of the recipe (micro_batch). */
 static void same_numbers(const char *a, const char *b, const char *label)
@@ -67,11 +69,12 @@ static void compare_variants(const char *isa, const char *precision, const char 
         snprintf(label, sizeof label, "%s, %s, %s, %d threads", isa ? isa : "auto", precision,
                  variants[v].micro_batch, variants[v].threads);
         snprintf(v ? other : first, sizeof other, "%s/run-%zu", folder, v);
-        train_ok(&(struct train_run){.recipe = path,
-                                     .run = v ? other : first,
-                                     .isa = isa,
-                                     .threads = variants[v].threads,
-                                     .set = {variants[v].micro_batch, precision}});
+        train_ok(&(struct train_run){
+            .recipe = path,
+            .run = v ? other : first,
+            .isa = isa,
+            .threads = variants[v].threads,
+            .set = {variants[v].micro_batch, precision, variants[v].speculation}});
         if (fresh)
             check_run(v ? other : first, label);
         if (v)

@@ -57,9 +57,11 @@ static int list_seeds(const char *folder, long *seeds)
     DIR *dir = opendir(folder);
     int n = 0;
     for (struct dirent *entry; dir && n < MOST_SEEDS_LISTED && (entry = readdir(dir));) {
-        int end = 0;
-        if (sscanf(entry->d_name, "seed-%9ld%n", &seeds[n], &end) == 1 && !entry->d_name[end])
-            n++;
+        char name[32];
+        if (sscanf(entry->d_name, "seed-%9ld", &seeds[n]) != 1)
+            continue;
+        snprintf(name, sizeof name, "seed-%ld", seeds[n]);
+        n += strcmp(name, entry->d_name) == 0; /* no "seed-007", no "seed-7.old" */
     }
     if (dir)
         closedir(dir);

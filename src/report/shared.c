@@ -29,7 +29,7 @@ static json_t *entries_of(const struct run *r, const char *task)
     if (json_is_object(rewards) && !run_text(rewards, "name"))
         rewards = json_object_get(rewards, task);
     json_t *list = json_is_array(rewards) ? json_copy((json_t *)rewards) : json_array();
-    if (rewards && !json_is_array(rewards))
+    if (rewards && !json_is_array(rewards) && !json_is_null(rewards))
         json_array_append(list, (json_t *)rewards);
     return list;
 }

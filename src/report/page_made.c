@@ -443,7 +443,9 @@ static void compare_member(const struct findings *f, const char *key, bool *any,
     *same = true;
     for (int r = 0; r < f->n_runs; r++) {
         const json_t *value = json_object_get(f->runs[r].about, key);
-        *any = *any || (value && !json_is_null(value));
+        bool empty =
+            !value || json_is_null(value) || (json_is_string(value) && !json_string_length(value));
+        *any = *any || !empty;
         *same = *same && (value && first ? json_equal(value, first) : value == first);
     }
 }

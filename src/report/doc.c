@@ -41,7 +41,7 @@ static const char style[] =
     "white-space:normal}.cards td::before{content:attr(data-label);flex:0 0 40%;color:#333}"
     ".cards td:first-child{background:#e8e8e8;border-top:0;font-weight:600}}"
     "@media print{body{padding:0;font-size:11pt}.scroll{overflow:visible}table{font-size:7.5pt}"
-    "th,td{padding:.1rem .25rem;overflow-wrap:anywhere}td.number{white-space:normal}"
+    "th,td{padding:.1rem .25rem}td.number{white-space:normal}"
     "td.long{min-width:0}.figures{grid-template-columns:repeat(2,1fr)}"
     "details::details-content{content-visibility:visible;display:block}"
     "tr,figure,.strong{break-inside:avoid}h2,h3{break-after:avoid}}";

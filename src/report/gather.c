@@ -41,8 +41,7 @@ const char *path_part(struct arena *arena, const char *path, bool up)
         for (from = n; from > 0 && path[from - 1] != '/';)
             from--;
     }
-    const char *copy = arena_strndup(arena, path + from, n - from);
-    return copy ? copy : "";
+    return arena_strndup(arena, path + from, n - from);
 }
 
 static int by_number(const void *a, const void *b)
@@ -57,9 +56,11 @@ static int list_seeds(const char *folder, long *seeds)
     DIR *dir = opendir(folder);
     int n = 0;
     for (struct dirent *entry; dir && n < MOST_SEEDS_LISTED && (entry = readdir(dir));) {
-        int end = 0;
-        if (sscanf(entry->d_name, "seed-%9ld%n", &seeds[n], &end) == 1 && !entry->d_name[end])
-            n++;
+        char name[32];
+        if (sscanf(entry->d_name, "seed-%9ld", &seeds[n]) != 1)
+            continue;
+        snprintf(name, sizeof name, "seed-%ld", seeds[n]);
+        n += strcmp(name, entry->d_name) == 0; /* no "seed-007", no "seed-7.old" */
     }
     if (dir)
         closedir(dir);
@@ -112,6 +113,8 @@ static int add_source(struct gathered *g, const char *path, int most, struct err
         if (same_folder(g->sources[i].path, path))
             return err_set(err, ERR_USAGE, path, "is the folder %s again: give each once",
                            g->sources[i].path);
+    if (!s->name)
+        return err_no_memory(err, path, strlen(path));
     g->n_sources++;
     if (!dir_exists(path) || is_run(path))
         return add_run(g, s, path, most, err);

@@ -443,7 +443,9 @@ static void compare_member(const struct findings *f, const char *key, bool *any,
     *same = true;
     for (int r = 0; r < f->n_runs; r++) {
         const json_t *value = json_object_get(f->runs[r].about, key);
-        *any = *any || (value && !json_is_null(value));
+        bool empty =
+            !value || json_is_null(value) || (json_is_string(value) && !json_string_length(value));
+        *any = *any || !empty;
         *same = *same && (value && first ? json_equal(value, first) : value == first);
     }
 }
@@ -596,41 +598,27 @@ static struct cell cell_time(double seconds)
     return c;
 }
 
-static double stage_seconds(const struct run *r, const char *stage)
-{
-    for (int i = 0; i < r->n_gates; i++) {
-        const json_t *seconds = json_object_get(r->gates[i].json, "seconds");
-        if (strcmp(r->gates[i].stage, stage) == 0 && json_is_number(seconds))
-            return json_number_value(seconds);
-    }
-    return NAN;
-}
-
+/* A line a run. */
 static void gate_times(struct doc *d, const struct findings *f)
 {
-    const char *heads[1 + 64] = {"Stage"};
-    int gates = 0;
+    doc_fold_begin(d, "Time of each stage, when it last ran (what went on from saved work: of the "
+                      "rest; before smoke: once for all seeds)");
+    doc_list_begin(d);
     for (int r = 0; r < f->n_runs; r++) {
-        heads[1 + r] = f->runs[r].title;
-        gates += f->runs[r].n_gates;
+        struct str text = {0};
+        for (int i = 0; i < f->runs[r].n_gates; i++) {
+            const struct gate_file *g = &f->runs[r].gates[i];
+            const json_t *seconds = json_object_get(g->json, "seconds");
+            if (json_is_number(seconds))
+                str_printf(&text, "%s%.40s %s", text.length ? ", " : "", g->stage,
+                           cell_time(json_number_value(seconds)).text);
+        }
+        doc_item(d, "Stages of %s: %s", f->runs[r].title,
+                 text.length ? str_text(&text) : "none is recorded");
+        d->text.failed = d->text.failed || text.failed;
+        str_free(&text);
     }
-    if (!gates)
-        return;
-    doc_fold_begin(d, "Time of each stage");
-    doc_text(d, "When it last ran: a stage that went on from saved work shows "
-                "what was left of it. Those before smoke are done once for all seeds.");
-    doc_table_begin(d, heads, 1 + f->n_runs);
-    for (int s = 0; run_stages[s]; s++) {
-        bool there = false;
-        for (int r = 0; r < f->n_runs; r++)
-            there = there || !isnan(stage_seconds(&f->runs[r], run_stages[s]));
-        if (!there)
-            continue;
-        doc_cell(d, "%s", run_stages[s]);
-        for (int r = 0; r < f->n_runs; r++)
-            doc_cell(d, "%s", cell_time(stage_seconds(&f->runs[r], run_stages[s])).text);
-    }
-    doc_table_end(d);
+    doc_list_end(d);
     doc_fold_end(d);
 }
 

@@ -179,9 +179,14 @@ static int check_pairs(const struct findings *f, struct err *err)
 static const char *title_of(struct findings *f)
 {
     const char *name = path_part(&f->arena, f->runs[0].path, true);
-    bool together = f->n_runs > 1 && *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-    for (int i = 1; i < f->n_runs; i++)
-        together = together && strcmp(path_part(&f->arena, f->runs[i].path, true), name) == 0;
+    bool together =
+        f->n_runs > 1 && name && *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    f->no_memory = f->no_memory || !name;
+    for (int i = 1; i < f->n_runs && together; i++) {
+        const char *other = path_part(&f->arena, f->runs[i].path, true);
+        f->no_memory = f->no_memory || !other;
+        together = other && strcmp(other, name) == 0;
+    }
     return together ? name : f->runs[0].name;
 }
 

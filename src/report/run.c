@@ -145,9 +145,11 @@ static void read_series(struct run *r, struct series_set *s, const char *file)
     struct err err = {0};
     struct jsonl_reader in = {.fd = -1};
     path_join(&path, r->path, file);
+    r->no_memory = r->no_memory || path.failed;
     bool here = !path.failed && file_exists(str_text(&path));
     if (!here || jsonl_open(&in, str_text(&path), &err)) {
         run_note(r, "%s: %s", file, here ? err.message : "is not there");
+        r->no_memory = r->no_memory || (here && err.code == ERR_MACHINE);
         str_free(&path);
         return;
     }
@@ -171,8 +173,10 @@ static void read_series(struct run *r, struct series_set *s, const char *file)
         json_decref(line);
         line = NULL;
     }
-    if (got < 0)
+    if (got < 0) {
         run_note(r, "%s: %s", file, err.message);
+        r->no_memory = r->no_memory || err.code == ERR_MACHINE;
+    }
     if (last > (double)r->last_step)
         r->last_step = (long)last;
     jsonl_close(&in);
@@ -285,6 +289,7 @@ static size_t list_json(struct run *r, const char *folder, const char ***names)
 {
     struct str path = {0};
     DIR *dir = opendir(path_join(&path, r->path, folder));
+    r->no_memory = r->no_memory || path.failed;
     size_t n = 0, room = 0;
     const char **list = NULL;
     for (struct dirent *entry; dir && (entry = readdir(dir)) && n < MOST_FILES;) {
@@ -327,6 +332,7 @@ static bool read_noted(struct run *r, struct evaluation *e, const char *folder, 
     struct err err = {0};
     path_join(&inner, r->path, folder);
     path_join(&path, str_text(&inner), name);
+    r->no_memory = r->no_memory || inner.failed || path.failed;
     int status = evaluation_read(e, str_text(&path), &err);
     if (status == ERR_MACHINE)
         r->no_memory = true;
@@ -366,6 +372,7 @@ static void read_either(struct run *r, struct evaluation *e, const char *name, c
     for (int i = 0; i < 2 && names[i] && !e->n; i++) {
         struct str path = {0};
         path_join(&path, r->path, names[i]);
+        r->no_memory = r->no_memory || path.failed;
         if (!path.failed && file_exists(str_text(&path)))
             read_noted(r, e, "", names[i]);
         str_free(&path);
@@ -424,6 +431,7 @@ static void read_gates(struct run *r)
         snprintf(shown, sizeof shown, "gates/%.200s", names[i]);
         path_join(&folder, r->path, "gates");
         path_join(&path, str_text(&folder), names[i]);
+        r->no_memory = r->no_memory || folder.failed || path.failed;
         json_t *json = read_object(r, str_text(&path), shown);
         str_free(&folder);
         str_free(&path);
@@ -447,6 +455,7 @@ static void read_about(struct run *r)
 {
     struct str path = {0};
     path_join(&path, r->path, "run.json");
+    r->no_memory = r->no_memory || path.failed;
     r->about = read_object(r, str_text(&path), "run.json");
     str_free(&path);
     const json_t *recipe = json_object_get(r->about, "recipe");

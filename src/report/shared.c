@@ -29,12 +29,12 @@ static json_t *entries_of(const struct run *r, const char *task)
     if (json_is_object(rewards) && !run_text(rewards, "name"))
         rewards = json_object_get(rewards, task);
     json_t *list = json_is_array(rewards) ? json_copy((json_t *)rewards) : json_array();
-    if (rewards && !json_is_array(rewards))
+    if (rewards && !json_is_array(rewards) && !json_is_null(rewards))
         json_array_append(list, (json_t *)rewards);
     return list;
 }
 
-static bool has_equal(const json_t *list, const json_t *wanted, bool paid)
+static bool has_equal(struct findings *f, const json_t *list, const json_t *wanted, bool paid)
 {
     const json_t *item;
     size_t i;
@@ -42,6 +42,7 @@ static bool has_equal(const json_t *list, const json_t *wanted, bool paid)
     json_array_foreach(list, i, item)
     {
         json_t *a = essence(item, paid), *b = essence(wanted, paid);
+        f->no_memory = f->no_memory || !a || !b;
         found = found || ((!paid || !reward_is_watched(item)) && json_equal(a, b));
         json_decref(a);
         json_decref(b);
@@ -49,13 +50,13 @@ static bool has_equal(const json_t *list, const json_t *wanted, bool paid)
     return found;
 }
 
-static bool paid_are_in(const json_t *list, const json_t *other)
+static bool paid_are_in(struct findings *f, const json_t *list, const json_t *other)
 {
     const json_t *item;
     size_t i;
     json_array_foreach(list, i, item)
     {
-        if (!reward_is_watched(item) && !has_equal(other, item, true))
+        if (!reward_is_watched(item) && !has_equal(f, other, item, true))
             return false;
     }
     return true;
@@ -119,7 +120,8 @@ static int judge_task(struct findings *f, struct result_set *set, int task, bool
 {
     const char *name = set->pairs.tasks[task];
     json_t *before = entries_of(&f->runs[0], name), *after = entries_of(&f->runs[f->pairs], name);
-    bool alike = paid_are_in(before, after) && paid_are_in(after, before);
+    f->no_memory = f->no_memory || !before || !after;
+    bool alike = paid_are_in(f, before, after) && paid_are_in(f, after, before);
     const json_t *item;
     size_t i;
     int status = ERR_NONE;
@@ -131,7 +133,7 @@ static int judge_task(struct findings *f, struct result_set *set, int task, bool
     {
         const char *label = reward_label(item);
         if (!alike && tell && !status && label && f->n_shared < MOST_SHARED &&
-            has_equal(after, item, false))
+            has_equal(f, after, item, false))
             status = add_shared(f, &set->pairs, task, label, err);
     }
     json_decref(before);

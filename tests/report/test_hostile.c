@@ -89,6 +89,66 @@ static void test_same_seed_twice(void **state)
     assert_non_null(strstr(err.message, "seed 1"));
 }
 
+/* An experiment folder of what is no seed, and too many. */
+static void test_odd_experiments(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"seed-007", "seed-7.old", "seed-99999999999",
+                                      "seed-",    "seed- 3",    "Seed-4"};
+    char path[800], file[80];
+    snprintf(path, sizeof path, "%s/x", folder);
+    const char *x = path;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        snprintf(file, sizeof file, "%s/metrics.jsonl", odd[i]);
+        run_put(x, file, "");
+    }
+    assert_int_equal(report_of(&x, 1), ERR_INPUT);
+    assert_non_null(strstr(err.message, "no experiment"));
+    run_put(x, "seed-5", "a file");
+    run_put(x, "seed-6/metrics.jsonl", "");
+    expect_report(x);
+    expect_in(&md, "x holds 1 seed folders without a run");
+    for (int i = 0; i < 70; i++) {
+        snprintf(file, sizeof file, "seed-%d/metrics.jsonl", 100 + i);
+        run_put(x, file, "");
+    }
+    assert_int_equal(report_of(&x, 1), ERR_USAGE);
+    assert_non_null(strstr(err.message, "at most 64"));
+}
+
+/* Rewards of any shape, on both sides of a comparison. The first three pay nothing, however they
+ * are written, so that values under them are alike. */
+static void test_odd_rewards_compared(void **state)
+{
+    (void)state;
+    enum { PAY_NOTHING = 3 };
+    static const char *const rewards[] = {
+        "null",
+        "[]",
+        "{\"name\": \"<b>\", \"weight\": 0}",
+        "7",
+        "[null, 1, [[]], {\"name\": 5}, {\"weight\": \"x\"}]",
+        "{\"sql_qa\": 3, \"insights\": [{\"name\": \"a\", \"weight\": 0}]}",
+        "\"push\"",
+    };
+    static const char about[] = "{\"seed\": 1, \"recipe\": {\"rewards\": %s}}";
+    const char *runs[2] = {good_run("a"), good_run("b")};
+    const size_t n = sizeof rewards / sizeof *rewards;
+    for (size_t i = 0; i < n * n; i++) {
+        size_t a = i / n, b = i % n;
+        bool alike = a == b || (a < PAY_NOTHING && b < PAY_NOTHING);
+        char text[300];
+        snprintf(text, sizeof text, about, rewards[a]);
+        run_put(runs[0], "run.json", text);
+        snprintf(text, sizeof text, about, rewards[b]);
+        run_put(runs[1], "run.json", text);
+        if (report_of(runs, 2))
+            fail_msg("%s: %s", err.where, err.message);
+        expect_well_formed(str_text(&html));
+        assert_int_equal(!strstr(str_text(&md), "scored by different rewards"), alike);
+    }
+}
+
 static void test_missing_files(void **state)
 {
     (void)state;
@@ -326,23 +386,26 @@ static void test_hostile_recipe(void **state)
 }
 
 /* Every allocation of ours may fail: an error, nothing left behind. */
-static void test_no_memory(void **state)
+/* Every allocation fails once: a message and nothing left, and no report that is only nearly so. */
+static void fail_each_allocation(const char *const *runs, int n_runs)
 {
-    (void)state;
-    struct run_spec s = run_improved("a", 1, 0);
-    s.component = "old";
-    const char *run = run_write(folder, &s);
-    run_put(run, "gates/env.json", "{\"stage\": \"env\", \"verdict\": \"pass\", \"figures\": {}}");
     size_t before = mem_stats().total_calls;
-    assert_int_equal(report_of(&run, 1), 0);
+    assert_int_equal(report_of(runs, n_runs), 0);
+    struct str whole = {0};
+    str_append(&whole, str_text(&html), html.length);
     long calls = (long)(mem_stats().total_calls - before);
     forget();
     size_t blocks = mem_stats().live_blocks;
     int failed = 0;
     for (long n = 0; n < calls; n += 1 + n / 40) {
         mem_fail_after(n);
-        int status = report_of(&run, 1);
+        int status = report_of(runs, n_runs);
         mem_fail_after(-1);
+        const char *a = str_text(&whole), *b = str_text(&html);
+        while (!status && *a && *a == *b)
+            a++, b++;
+        if (!status && *a != *b)
+            fail_msg("allocation %ld: the report differs: %.80s, expected %.80s", n, b, a);
         if (status && status != ERR_MACHINE)
             fail_msg("allocation %ld: %d, %s: %s", n, status, err.where, err.message);
         failed += status == ERR_MACHINE;
@@ -350,7 +413,24 @@ static void test_no_memory(void **state)
         if (mem_stats().live_blocks != blocks)
             fail_msg("allocation %ld: %zu blocks left", n, mem_stats().live_blocks - blocks);
     }
+    str_free(&whole);
     assert_true(failed > 50);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct run_spec s = run_improved("a", 1, 0);
+    s.component = "old";
+    const char *runs[2] = {run_write(folder, &s)};
+    run_put(runs[0], "gates/env.json",
+            "{\"stage\": \"env\", \"verdict\": \"pass\", \"figures\": {}}");
+    fail_each_allocation(runs, 1);
+    s.name = "b";
+    runs[1] = run_write(folder, &s);
+    run_put(runs[1], "run.json",
+            "{\"seed\": 1, \"recipe\": {\"rewards\": {\"sql_qa\": [\"old\"]}}}");
+    fail_each_allocation(runs, 2); /* compared, with other rewards */
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
@@ -358,11 +438,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_no_run_folder),      TEST(test_same_seed_twice), TEST(test_missing_files),
-        TEST(test_only_metrics),       TEST(test_damaged_lines),   TEST(test_damaged_evaluations),
-        TEST(test_rows_without_value), TEST(test_gates),           TEST(test_markup_in_completions),
-        TEST(test_huge_names),         TEST(test_odd_rows),        TEST(test_hostile_recipe),
-        TEST(test_no_memory),
+        TEST(test_odd_experiments), TEST(test_odd_rewards_compared),  TEST(test_no_run_folder),
+        TEST(test_same_seed_twice), TEST(test_missing_files),         TEST(test_only_metrics),
+        TEST(test_damaged_lines),   TEST(test_damaged_evaluations),   TEST(test_rows_without_value),
+        TEST(test_gates),           TEST(test_markup_in_completions), TEST(test_huge_names),
+        TEST(test_odd_rows),        TEST(test_hostile_recipe),        TEST(test_no_memory),
     };
     return cmocka_run_group_tests_name("hostile run folders", tests, NULL, NULL);
 }

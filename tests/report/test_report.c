@@ -780,7 +780,7 @@ static void test_plain_sight(void **state)
     run_put(run, "gates/report.json", "{\"stage\": \"report\", \"verdict\": \"pass\"}");
     report_ok(&run, 1);
     assert_int_equal(json_array_size(at("runs.0.gates")), 3); /* not the report's own */
-    expect_in(&md, "| probe | 12.5 s |");
+    expect_in(&md, "- Stages of seed 42: audit 0.0 s, probe 12.5 s");
 }
 
 /* What fails stands first; seeds that fail alike are one warning; digests are cut; what the dataset

@@ -201,6 +201,14 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, beside its limits
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 
+# The study of docs/STUDY.md: its counting, and the reward that knows nothing.
+STUDY_BINS := $(BUILD)/bench/study $(BUILD)/bench/random.so
+$(BUILD)/bench/random.so: examples/rewards/c/random.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+study: $(BIN) $(STUDY_BINS) ## A/A, random reward and power on the built-in model (hours; docs/STUDY.md)
+	@GRPO_BIN=$(BIN) sh tools/study.sh
+
 demo: $(BIN)           ## train the built-in model with GRPO and print the table
 	@GRPO_BIN=$(BIN) sh tools/demo.sh
 

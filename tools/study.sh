@@ -1,0 +1,157 @@
+#!/bin/sh
+# The study of docs/STUDY.md on the built-in model: do the statistics keep their word? `make study` builds and calls
+# this. It goes on where it stopped: what a file in the folder already answers is not done again.
+#
+#   tools/study.sh [STAGE]...     stages, all of them by default, in this order:
+#     data      the demo's shop; another shop's 2,400 rows, of which 65 (20/15/15/15) for A/A
+#     random    20 runs whose reward is examples/rewards/c/random.c, at two learning rates, and 3 runs at rate 0
+#     real      3 runs with the demo's rewards, a checkpoint every step
+#     pool      base and all those adapters on the 2,400 rows
+#     aa        the same adapter under 400 evaluation seeds at T = 1
+#     count     the tables: FOLDER/*.md
+#
+# Variables: GRPO_BIN (build/release/grpo; bench/study and bench/random.so are beside it), STUDY (runs/study),
+# JOBS (2): processes side by side, one thread each.
+set -eu
+grpo=${GRPO_BIN:-build/release/grpo}
+here=${STUDY:-runs/study}
+jobs=${JOBS:-2}
+export GRPO_BIN="$grpo" STUDY="$here" JOBS="$jobs"
+tools=${grpo%/*}/bench
+recipe=recipes/demo.yaml
+shop=runs/demo-shop # as the recipe has it
+pool=$here/pool-shop
+
+steps=50           # of a random run; the demo has 100
+real_steps=25      # of a real run
+warmup_steps=5     # as the demo's 0.05 of 100: a shorter run is the beginning of the demo's
+random_seeds=$(seq 101 120)
+zero_seeds=$(seq 101 103)
+real_seeds=$(seq 201 203)
+kept="1 2 3 4 5 6 7 8 10 12 15 20 25" # checkpoints of a real run that are evaluated
+aa_seeds=$(seq 1 400)
+
+# --- one piece of work each ---
+
+train() { # FOLDER SEED STEPS RATE REWARDS SAVE_STEPS
+    [ -e "$1/checkpoints/step-$3" ] && return
+    set -- "$@" "$(awk "BEGIN { print $warmup_steps / $3 }")"
+    "$grpo" train "$recipe" --out "$1" --resume --threads 1 --quiet --set "seed=$2" --set "max_steps=$3" \
+        --set "warmup_ratio=$7" --set "learning_rate=$4" --set "eval_steps=0" --set "save_steps=$6" \
+        --set "save_total_limit=0" ${5:+--set "rewards=$5"}
+}
+
+evaluate() { # OUT DATA TEMPERATURE SEED [ADAPTER]
+    [ -e "$1" ] && return
+    mkdir -p "${1%/*}"
+    "$grpo" eval --recipe "$recipe" --data "$2" --temperature "$3" --seed "$4" --threads 1 --quiet --out "$1" \
+        --rewards '{"extraction": ["extraction"], "insights": ["insights"], "push": ["push"],
+                    "sql_qa": [{"name": "sql_exec", "params": {"folder": "'"$pool"'"}}]}' \
+        ${5:+--adapter "$5"} >/dev/null
+}
+
+random_run() { # RATE SEED
+    train "$here/random-$1/seed-$2" "$2" "$steps" "$1" \
+        "[{library: $tools/random.so, name: random, params: {seed: $2}}]" 25
+}
+
+# At T = 1 base and adapter are evaluated with the run's own seed: no two runs share a draw.
+random_eval() { # RATE SEED
+    evaluate "$here/pool/base-t1-seed-$2.json" "$pool/test.jsonl" 1 "$2"
+    last=$here/random-$1/seed-$2/checkpoints/step-$steps
+    evaluate "$here/pool/random-$1-t1-seed-$2.json" "$pool/test.jsonl" 1 "$2" "$last"
+    evaluate "$here/pool/random-$1-greedy-seed-$2.json" "$pool/test.jsonl" 0 42 "$last"
+}
+
+real_run() { # SEED
+    train "$here/real/seed-$1" "$1" "$real_steps" 4e-4 "" 1
+}
+
+real_eval() { # SEED STEP
+    evaluate "$here/pool/real-seed-$1-step-$2.json" "$pool/test.jsonl" 0 42 "$here/real/seed-$1/checkpoints/step-$2"
+}
+
+aa_eval() { # SEED
+    evaluate "$here/aa/base/$1.json" "$here/aa.jsonl" 1 "$1"
+    evaluate "$here/aa/adapter/$1.json" "$here/aa.jsonl" 1 "$1" "$here/real/seed-201/checkpoints/step-10"
+}
+
+# Words of standard input, so many for a call, to this script's function of that name.
+each() { # WORDS FUNCTION
+    xargs -P "$jobs" -n "$1" nice -n 10 sh tools/study.sh one "$2"
+}
+
+# --- stages ---
+
+stage_data() {
+    [ -e "$shop/test.jsonl" ] || "$grpo" data synth --seed 20261124 --out "$shop" --quiet
+    [ -e "$pool/test.jsonl" ] || "$grpo" data synth --seed 7001 --train 1 --eval 1 --test 600 --out "$pool" --quiet
+    [ -e "$here/aa.jsonl" ] || "$grpo" data split --input "$pool/test.jsonl" --count extraction=20 --count sql_qa=15 \
+        --count insights=15 --count push=15 --eval-out "$here/aa.jsonl" --quiet
+}
+
+stage_random() {
+    for seed in $random_seeds; do echo "4e-4 $seed"; done | each 2 random_run
+    for seed in $zero_seeds; do echo "0 $seed"; done | each 2 random_run
+    for seed in $random_seeds; do echo "1e-4 $seed"; done | each 2 random_run
+}
+
+stage_real() {
+    echo "$real_seeds" | each 1 real_run
+}
+
+stage_pool() {
+    evaluate "$here/pool/base-greedy.json" "$pool/test.jsonl" 0 42
+    for seed in $random_seeds; do echo "4e-4 $seed"; done | each 2 random_eval
+    for seed in $zero_seeds; do echo "0 $seed"; done | each 2 random_eval
+    for seed in $random_seeds; do echo "1e-4 $seed"; done | each 2 random_eval
+    for seed in $real_seeds; do for step in $kept; do echo "$seed $step"; done; done | each 2 real_eval
+}
+
+stage_aa() {
+    echo "$aa_seeds" | each 1 aa_eval
+}
+
+of_seeds() { # RATE t1|greedy SEEDS: base and adapter of each
+    for seed in $3; do
+        if [ "$2" = t1 ]; then echo "$here/pool/base-t1-seed-$seed.json"; else echo "$here/pool/base-greedy.json"; fi
+        echo "$here/pool/random-$1-$2-seed-$seed.json"
+    done
+}
+
+stage_count() {
+    for who in base adapter; do
+        files=$(for seed in $aa_seeds; do echo "$here/aa/$who/$seed.json"; done)
+        echo "## A/A, $who: 20 disjoint pairs of 40 evaluation seeds"
+        "$tools/study" coverage $(echo "$files" | head -40)
+        echo "## A/A, $who: all disjoint pairs"
+        "$tools/study" coverage $files
+        echo "## A/A, $who: 20 evaluations against the first"
+        "$tools/study" against $(echo "$files" | head -21)
+    done | tee "$here/aa.md"
+    for rate in 0 1e-4 4e-4; do
+        [ "$rate" = 0 ] && seeds=$zero_seeds || seeds=$random_seeds
+        for how in t1 greedy; do
+            echo "## random reward, learning rate $rate, $how"
+            "$tools/study" seeds $(of_seeds "$rate" "$how" "$seeds")
+        done
+    done | tee "$here/random.md"
+    "$tools/study" power 4000 0 "$here/pool/base-greedy.json" $(for seed in $real_seeds; do for step in $kept; do
+        echo "$here/pool/real-seed-$seed-step-$step.json"; done; done) | tee "$here/power.md"
+}
+
+if [ "${1:-}" = one ]; then
+    shift
+    "$@"
+    exit
+fi
+mkdir -p "$here"
+[ $# -gt 0 ] || set -- data random real pool aa count
+for stage; do
+    case $stage in
+    data | random | real | pool | aa | count) ;;
+    *) echo "tools/study.sh: $stage is no stage: data, random, real, pool, aa, count" >&2 && exit 2 ;;
+    esac
+    echo "== $stage"
+    "stage_$stage"
+done

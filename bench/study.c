@@ -12,16 +12,17 @@
  *
  * Output: a table in Markdown. `power` prints, a line for each AFTER and task:
  *
+ *   changed      share of the population's rows whose value changed; overall: mean over tasks
  *   effect, sd   of the population; overall: the mean of task means, and the standard deviation of
  *                one row that would give its standard error, √(n·Σ s²ₜ/nₜ)/T
- *   detectable   by stats/power.h from this sd; and what verdict_of says of the sets: median and
- *                5% to 95%
+ *   MDD          the detectable difference by stats/power.h from this sd
+ *   printed      what verdict_of says it is, of the first 400 sets: median and 5% to 95%
+ *   none         share of these sets that print none, as all their differences are equal
  *   predicted    power of the t test at this effect and sd (stats/power.h)
  *   found        share of DRAWS sets whose interval lies on the effect's side of 0
- *   other side   … on the other side
  *   coverage     share of sets whose interval holds the effect
- *   at 0, at MDD the share on either side of 0 after every difference was moved by one constant, so
- *                that the population's effect is 0, or `detectable`: 0.05 and 0.80 are promised
+ *   at MDD       found, after every difference was moved by one constant so that the population's
+ *                effect is the MDD: 0.80 is promised
  *   verdict      share of VERDICTS sets of which `grpo report` says the right verdict
  *                (report/gains.h: the t interval, the bootstrap and Holm's p must agree) */
 #include <math.h>
@@ -37,7 +38,7 @@
 #include "stats/power.h"
 #include "stats/verdict.h"
 
-enum { MOST_TASKS = 8, MOST_SET = 65, STUDY_SEED = 2026 };
+enum { MOST_TASKS = 8, MOST_SET = 65, PRINTED = 400, STUDY_SEED = 2026 };
 
 /* The evaluation set of the experiment: rows of each task. */
 static const struct {
@@ -130,46 +131,7 @@ static int coverage(int n, char **files, bool against, struct err *err)
     return status;
 }
 
-/* --- seeds --- */
-
-static int seeds(int n, char **files, struct err *err)
-{
-    size_t pairs = (size_t)n / 2;
-    double *gain[MOST_TASKS + 1] = {0};
-    char names[MOST_TASKS + 1][32] = {0};
-    int lines = 0, status = ERR_NONE;
-    for (int k = 0; k <= MOST_TASKS; k++)
-        if (!(gain[k] = mem_calloc(pairs + 1, sizeof *gain[k])))
-            return err_no_memory(err, "the gains", pairs * sizeof *gain[k]);
-    for (size_t i = 0; i < pairs && !status; i++) {
-        struct comparison r;
-        status = comparison_read(&r, files[2 * i], files[2 * i + 1], err);
-        lines = status ? 0 : r.c.n_tasks + 1;
-        for (int k = 0; k < lines; k++) {
-            const struct eval_gain *g = gain_of(&r.c, k);
-            snprintf(names[k], sizeof names[k], "%s", g->name ? g->name : "overall");
-            gain[k][i] = g->gain.mean;
-        }
-        comparison_free(&r);
-    }
-    printf("| task | seeds | mean gain | 95%% over seeds (t) | sd over seeds | up, down |\n"
-           "|---|---:|---:|---|---:|---:|\n");
-    for (int k = 0; k < lines; k++) {
-        struct interval ci = stats_t_interval(gain[k], pairs);
-        int up = 0, down = 0;
-        for (size_t i = 0; i < pairs; i++) {
-            up += gain[k][i] > 0;
-            down += gain[k][i] < 0;
-        }
-        printf("| %s | %zu | %+.4f | [%+.4f, %+.4f] | %.4f | %d, %d |\n", names[k], pairs,
-               stats_mean(gain[k], pairs), ci.low, ci.high, stats_sd(gain[k], pairs), up, down);
-    }
-    for (int k = 0; k <= MOST_TASKS; k++)
-        mem_free(gain[k]);
-    return status;
-}
-
-/* --- power --- */
+/* --- a population of rows, and sets of the design drawn from it --- */
 
 /* Rows by task: the population that sets are drawn from. */
 struct population {
@@ -195,18 +157,23 @@ static int task_of(const char *name)
 }
 
 /* Rows without a value on one side are left out: evaluations of the built-in model have none. */
-static int population_make(struct population *p, const struct comparison *r, struct err *err)
+static int population_make(struct population *p, const struct eval_result *before,
+                           const struct eval_result *after, struct err *err)
 {
     *p = (struct population){0};
+    if (before->n_rows != after->n_rows)
+        return err_set(err, ERR_INPUT, "study",
+                       "the files have %zu and %zu rows, expected the same", before->n_rows,
+                       after->n_rows);
     for (int t = 0; t < TASKS; t++) {
-        p->before[t] = mem_calloc(r->before.n_rows, sizeof(double));
-        p->after[t] = mem_calloc(r->before.n_rows, sizeof(double));
-        p->gain[t] = mem_calloc(r->before.n_rows, sizeof(double));
+        p->before[t] = mem_calloc(before->n_rows, sizeof(double));
+        p->after[t] = mem_calloc(before->n_rows, sizeof(double));
+        p->gain[t] = mem_calloc(before->n_rows, sizeof(double));
         if (!p->before[t] || !p->after[t] || !p->gain[t])
-            return err_no_memory(err, "the population", r->before.n_rows * sizeof(double));
+            return err_no_memory(err, "the population", before->n_rows * sizeof(double));
     }
-    for (size_t i = 0; i < r->before.n_rows; i++) {
-        const struct eval_row *b = &r->before.rows[i], *a = &r->after.rows[i];
+    for (size_t i = 0; i < before->n_rows; i++) {
+        const struct eval_row *b = &before->rows[i], *a = &after->rows[i];
         int t = task_of(b->task);
         if (t < 0 || strcmp(a->id, b->id) != 0)
             return err_set(err, ERR_INPUT, b->id,
@@ -224,6 +191,18 @@ static int population_make(struct population *p, const struct comparison *r, str
             return err_set(err, ERR_INPUT, "power", "task %s has %zu rows with values, expected 2",
                            design[t].task, p->n[t]);
     return ERR_NONE;
+}
+
+static int population_read(struct population *p, const struct eval_result *before,
+                           const char *after, struct err *err)
+{
+    struct eval_result r = {0};
+    *p = (struct population){0};
+    int status = eval_read(&r, after, err);
+    if (!status)
+        status = population_make(p, before, &r, err);
+    eval_free(&r);
+    return status;
 }
 
 /* A set of the design: which rows of each task. */
@@ -246,7 +225,7 @@ static void set_draw(struct set *s, const struct population *p, uint64_t number)
 
 /* What is true of the population, and what a set of the design can find of it. Of one line. */
 struct truth {
-    double effect, sd, detectable, predicted;
+    double changed, effect, sd, detectable, predicted;
     size_t n;
 };
 
@@ -260,12 +239,17 @@ static struct truth truth_of(const struct population *p, int line)
         if (line != OVERALL && line != t)
             continue;
         double sd = stats_sd(p->gain[t], p->n[t]), n = (double)p->n[t];
+        double changed = 0;
+        for (size_t i = 0; i < p->n[t]; i++)
+            changed += p->gain[t][i] != 0;
+        r.changed += changed / n;
         r.effect += stats_mean(p->gain[t], p->n[t]);
         variance += sd * sd * (n - 1) / n / design[t].rows;
         r.n += (size_t)design[t].rows;
         used++;
     }
     r.effect /= used;
+    r.changed /= used;
     r.sd = sqrt(variance * (double)r.n) / used;
     r.detectable = power_detectable(r.n, r.sd, POWER_ALPHA, POWER_TARGET);
     r.predicted = power_paired(r.effect, r.sd, (double)r.n, POWER_ALPHA);
@@ -273,10 +257,10 @@ static struct truth truth_of(const struct population *p, int line)
 }
 
 struct counts {
-    int right, wrong, covers; /* of the effect as it is */
-    int at_zero, at_mdd;      /* intervals that exclude 0 after the shift */
-    int verdicts;             /* grpo report says it */
-    double *detectable;       /* (draws): what verdict_of says */
+    int found, covers, at_mdd; /* of the draws */
+    int verdicts;              /* grpo report says it */
+    int none, n_printed;       /* of the first PRINTED draws */
+    double printed[PRINTED];
 };
 
 static struct interval set_interval(const struct set *s, const struct population *p, int line,
@@ -307,14 +291,17 @@ static bool holds(struct interval ci, double value)
 static void count(struct counts *c, const struct truth *is, struct interval ci, double mean,
                   int draw)
 {
-    bool up = ci.low > 0, down = ci.high < 0;
-    c->right += is->effect > 0 ? up : down;
-    c->wrong += is->effect > 0 ? down : up;
+    c->found += is->effect > 0 ? ci.low > 0 : ci.high < 0;
     c->covers += holds(ci, is->effect);
     /* A shift moves an interval as it moves the values. */
-    c->at_zero += !holds(ci, is->effect);
-    c->at_mdd += !holds(ci, is->effect - is->detectable);
-    c->detectable[draw] = verdict_of(ci, mean, is->n).detectable;
+    c->at_mdd += ci.low - is->effect + is->detectable > 0;
+    if (draw >= PRINTED)
+        return;
+    double printed = verdict_of(ci, mean, is->n).detectable;
+    if (isnan(printed))
+        c->none++;
+    else
+        c->printed[c->n_printed++] = printed;
 }
 
 /* The verdicts that `grpo report` gives on a set. */
@@ -354,40 +341,41 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double quantile(const double *sorted, int n, double p)
+{
+    return n ? sorted[(int)(p * (n - 1) + 0.5)] : NAN;
+}
+
 static void print_line(const char *file, int line, const struct truth *is, struct counts *c,
                        int draws, int verdicts)
 {
     const char *slash = strrchr(file, '/');
-    qsort(c->detectable, (size_t)draws, sizeof *c->detectable, ascending);
-    printf("| %s | %s | %zu | %+.4f | %.4f | %.4f | %.4f [%.4f, %.4f] | %.3f | %.3f | %.3f | "
-           "%.3f | %.3f | %.3f |",
-           slash ? slash + 1 : file, line_name(line), is->n, is->effect, is->sd, is->detectable,
-           c->detectable[draws / 2], c->detectable[draws / 20],
-           c->detectable[draws - draws / 20 - 1], is->predicted, (double)c->right / draws,
-           (double)c->wrong / draws, (double)c->covers / draws, (double)c->at_zero / draws,
-           (double)c->at_mdd / draws);
+    qsort(c->printed, (size_t)c->n_printed, sizeof *c->printed, ascending);
+    printf("| %s | %s | %.3f | %+.4f | %.4f | %.4f | %.4f [%.4f, %.4f] | %.3f | %.3f | %.3f | %.3f "
+           "| %.3f |",
+           slash ? slash + 1 : file, line_name(line), is->changed, is->effect, is->sd,
+           is->detectable, quantile(c->printed, c->n_printed, 0.5),
+           quantile(c->printed, c->n_printed, 0.05), quantile(c->printed, c->n_printed, 0.95),
+           (double)c->none / (c->none + c->n_printed), is->predicted, (double)c->found / draws,
+           (double)c->covers / draws, (double)c->at_mdd / draws);
     if (verdicts)
         printf(" %.3f |\n", (double)c->verdicts / verdicts);
     else
         printf(" |\n");
 }
 
-static int power_of(const char *before, const char *after, int draws, int verdicts, struct err *err)
+static int power_of(const struct eval_result *before, const char *after, int draws, int verdicts,
+                    struct err *err)
 {
-    struct comparison r;
     struct population p = {0};
     struct truth is[TASKS + 1];
-    struct counts c[TASKS + 1] = {0};
+    struct counts *c = mem_calloc(TASKS + 1, sizeof *c);
     struct set s;
-    int status = comparison_read(&r, before, after, err);
-    if (!status)
-        status = population_make(&p, &r, err);
-    for (int k = 0; k <= TASKS && !status; k++) {
+    if (!c)
+        return err_no_memory(err, "the counts", (TASKS + 1) * sizeof *c);
+    int status = population_read(&p, before, after, err);
+    for (int k = 0; k <= TASKS && !status; k++)
         is[k] = truth_of(&p, k);
-        c[k].detectable = mem_calloc((size_t)draws, sizeof(double));
-        if (!c[k].detectable)
-            status = err_no_memory(err, "the draws", (size_t)draws * sizeof(double));
-    }
     for (int d = 0; d < draws && !status; d++) {
         set_draw(&s, &p, (uint64_t)d);
         for (int k = 0; k <= TASKS; k++) {
@@ -398,14 +386,11 @@ static int power_of(const char *before, const char *after, int draws, int verdic
         if (d < verdicts)
             status = judge(c, is, &s, &p, err);
     }
-    for (int k = 0; k <= TASKS; k++) {
-        if (!status)
-            print_line(after, k, &is[k], &c[k], draws, verdicts);
-        mem_free(c[k].detectable);
-    }
+    for (int k = 0; k <= TASKS && !status; k++)
+        print_line(after, k, &is[k], &c[k], draws, verdicts);
+    mem_free(c);
     fflush(stdout);
     population_free(&p);
-    comparison_free(&r);
     return status;
 }
 
@@ -415,13 +400,74 @@ static int power(int n, char **words, struct err *err)
     if (draws < 20 || verdicts < 0 || verdicts > draws)
         return err_set(err, ERR_USAGE, "power",
                        "expected DRAWS (20 or more) VERDICTS BEFORE AFTER…");
-    printf("| after | task | n | effect | sd | detectable | printed, 5%% to 95%% | predicted | "
-           "found | other side | coverage | at 0 | at MDD | verdict |\n"
-           "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|\n");
-    int status = ERR_NONE;
+    printf(
+        "| after | task | changed | effect | sd | MDD | printed, 5%% to 95%% | none | predicted | "
+        "found | coverage | at MDD | verdict |\n"
+        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|\n");
+    struct eval_result before = {0};
+    int status = eval_read(&before, words[2], err);
     for (int i = 3; i < n && !status; i++)
-        status = power_of(words[2], words[i], draws, verdicts, err);
+        status = power_of(&before, words[i], draws, verdicts, err);
+    eval_free(&before);
     return status;
+}
+
+/* --- seeds --- */
+
+static double gain_of_line(const struct population *p, int line)
+{
+    double sum = 0;
+    for (int t = 0; t < TASKS; t++) {
+        double mean = stats_mean(p->gain[t], p->n[t]);
+        if (line == t)
+            return mean;
+        sum += mean;
+    }
+    return sum / TASKS;
+}
+
+static void seeds_line(int line, const double *gain, size_t n)
+{
+    struct interval ci = stats_t_interval(gain, n);
+    int up = 0, down = 0;
+    for (size_t i = 0; i < n; i++) {
+        up += gain[i] > 0;
+        down += gain[i] < 0;
+    }
+    printf("| %s | %zu | %+.4f | [%+.4f, %+.4f] | %.4f | %d, %d |\n", line_name(line), n,
+           stats_mean(gain, n), ci.low, ci.high, stats_sd(gain, n), up, down);
+}
+
+static int seeds(int n, char **files, struct err *err)
+{
+    enum { MOST_SEEDS = 1000 };
+    static double gain[TASKS + 1][MOST_SEEDS];
+    size_t pairs = (size_t)n / 2;
+    struct eval_result before = {0};
+    int status = pairs <= MOST_SEEDS
+                     ? ERR_NONE
+                     : err_set(err, ERR_USAGE, "seeds", "%zu pairs, %d at most", pairs, MOST_SEEDS);
+    for (size_t i = 0; i < pairs && !status; i++) {
+        struct population p = {0};
+        bool again = i && strcmp(files[2 * i], files[2 * i - 2]) == 0;
+        if (!again) {
+            eval_free(&before);
+            status = eval_read(&before, files[2 * i], err);
+        }
+        if (!status)
+            status = population_read(&p, &before, files[2 * i + 1], err);
+        for (int k = 0; k <= TASKS && !status; k++)
+            gain[k][i] = gain_of_line(&p, k);
+        population_free(&p);
+    }
+    eval_free(&before);
+    if (status)
+        return status;
+    printf("| task | seeds | mean gain | 95%% over seeds (t) | sd over seeds | up, down |\n"
+           "|---|---:|---:|---|---:|---:|\n");
+    for (int k = 0; k <= TASKS; k++)
+        seeds_line(k, gain[k], pairs);
+    return ERR_NONE;
 }
 
 int main(int argc, char **argv)

@@ -3,10 +3,10 @@
 # this. It goes on where it stopped: what a file in the folder already answers is not done again.
 #
 #   tools/study.sh [STAGE]...     stages, all of them by default, in this order:
-#     data      the demo's shop; another shop's 2,400 rows, of which 65 (20/15/15/15) for A/A
-#     random    20 runs whose reward is examples/rewards/c/random.c, at two learning rates, and 3 runs at rate 0
+#     data      the demo's shop; another shop's 2,400 rows; of these 480, and 65 (20/15/15/15) for A/A
 #     real      3 runs with the demo's rewards, a checkpoint every step
-#     pool      base and all those adapters on the 2,400 rows
+#     random    20 runs whose reward is examples/rewards/c/random.c, at two learning rates, and one at rate 0
+#     pool      base and real adapters on the 2,400 rows, the random ones on the 480
 #     aa        the same adapter under 400 evaluation seeds at T = 1
 #     count     the tables: FOLDER/*.md
 #
@@ -22,23 +22,23 @@ recipe=recipes/demo.yaml
 shop=runs/demo-shop # as the recipe has it
 pool=$here/pool-shop
 
-steps=50           # of a random run; the demo has 100
-real_steps=25      # of a real run
-warmup_steps=5     # as the demo's 0.05 of 100: a shorter run is the beginning of the demo's
+steps=25         # of every run; the demo has 100
+warmup_steps=5   # as the demo's 0.05 of 100: these runs are the beginning of the demo's
 random_seeds=$(seq 101 120)
-zero_seeds=$(seq 101 103)
+random_prompts=4 # a step of a random run, and
+random_completions=8 # of each prompt (the demo: 8 and 16): four times as fast
+rates="4e-4 1e-4" # of the random runs: the demo's, and a quarter of it
 real_seeds=$(seq 201 203)
-kept="1 2 3 4 5 6 7 8 10 12 15 20 25" # checkpoints of a real run that are evaluated
+kept="1 2 3 4 5 6 8 10 15 25" # checkpoints of a real run that are evaluated
 aa_seeds=$(seq 1 400)
 
 # --- one piece of work each ---
 
-train() { # FOLDER SEED STEPS RATE REWARDS SAVE_STEPS
-    [ -e "$1/checkpoints/step-$3" ] && return
-    set -- "$@" "$(awk "BEGIN { print $warmup_steps / $3 }")"
-    "$grpo" train "$recipe" --out "$1" --resume --threads 1 --quiet --set "seed=$2" --set "max_steps=$3" \
-        --set "warmup_ratio=$7" --set "learning_rate=$4" --set "eval_steps=0" --set "save_steps=$6" \
-        --set "save_total_limit=0" ${5:+--set "rewards=$5"}
+train() { # FOLDER SEED RATE SAVE_STEPS [REWARDS [KEY=VALUE KEY=VALUE]]
+    [ -e "$1/checkpoints/step-$steps" ] && return
+    "$grpo" train "$recipe" --out "$1" --resume --threads 1 --quiet --set "seed=$2" --set "max_steps=$steps" \
+        --set "warmup_ratio=$(awk "BEGIN { print $warmup_steps / $steps }")" --set "learning_rate=$3" \
+        --set eval_steps=0 --set "save_steps=$4" --set save_total_limit=0 ${5:+--set "rewards=$5"} ${6:+--set "$6" --set "$7"}
 }
 
 evaluate() { # OUT DATA TEMPERATURE SEED [ADAPTER]
@@ -51,20 +51,20 @@ evaluate() { # OUT DATA TEMPERATURE SEED [ADAPTER]
 }
 
 random_run() { # RATE SEED
-    train "$here/random-$1/seed-$2" "$2" "$steps" "$1" \
-        "[{library: $tools/random.so, name: random, params: {seed: $2}}]" 25
+    train "$here/random-$1/seed-$2" "$2" "$1" 25 "[{library: $tools/random.so, name: random, params: {seed: $2}}]" \
+        "prompts_per_step=$random_prompts" "num_generations=$random_completions"
 }
 
 # At T = 1 base and adapter are evaluated with the run's own seed: no two runs share a draw.
 random_eval() { # RATE SEED
-    evaluate "$here/pool/base-t1-seed-$2.json" "$pool/test.jsonl" 1 "$2"
     last=$here/random-$1/seed-$2/checkpoints/step-$steps
-    evaluate "$here/pool/random-$1-t1-seed-$2.json" "$pool/test.jsonl" 1 "$2" "$last"
-    evaluate "$here/pool/random-$1-greedy-seed-$2.json" "$pool/test.jsonl" 0 42 "$last"
+    evaluate "$here/some/base-t1-seed-$2.json" "$here/some.jsonl" 1 "$2"
+    evaluate "$here/some/random-$1-t1-seed-$2.json" "$here/some.jsonl" 1 "$2" "$last"
+    evaluate "$here/some/random-$1-greedy-seed-$2.json" "$here/some.jsonl" 0 42 "$last"
 }
 
 real_run() { # SEED
-    train "$here/real/seed-$1" "$1" "$real_steps" 4e-4 "" 1
+    train "$here/real/seed-$1" "$1" 4e-4 1
 }
 
 real_eval() { # SEED STEP
@@ -86,25 +86,26 @@ each() { # WORDS FUNCTION
 stage_data() {
     [ -e "$shop/test.jsonl" ] || "$grpo" data synth --seed 20261124 --out "$shop" --quiet
     [ -e "$pool/test.jsonl" ] || "$grpo" data synth --seed 7001 --train 1 --eval 1 --test 600 --out "$pool" --quiet
+    [ -e "$here/some.jsonl" ] || "$grpo" data split --input "$pool/test.jsonl" --count extraction=120 \
+        --count sql_qa=120 --count insights=120 --count push=120 --eval-out "$here/some.jsonl" --quiet
     [ -e "$here/aa.jsonl" ] || "$grpo" data split --input "$pool/test.jsonl" --count extraction=20 --count sql_qa=15 \
         --count insights=15 --count push=15 --eval-out "$here/aa.jsonl" --quiet
-}
-
-stage_random() {
-    for seed in $random_seeds; do echo "4e-4 $seed"; done | each 2 random_run
-    for seed in $zero_seeds; do echo "0 $seed"; done | each 2 random_run
-    for seed in $random_seeds; do echo "1e-4 $seed"; done | each 2 random_run
 }
 
 stage_real() {
     echo "$real_seeds" | each 1 real_run
 }
 
+stage_random() {
+    echo "0 101" | each 2 random_run
+    for rate in $rates; do for seed in $random_seeds; do echo "$rate $seed"; done; done | each 2 random_run
+}
+
 stage_pool() {
     evaluate "$here/pool/base-greedy.json" "$pool/test.jsonl" 0 42
-    for seed in $random_seeds; do echo "4e-4 $seed"; done | each 2 random_eval
-    for seed in $zero_seeds; do echo "0 $seed"; done | each 2 random_eval
-    for seed in $random_seeds; do echo "1e-4 $seed"; done | each 2 random_eval
+    evaluate "$here/some/base-greedy.json" "$here/some.jsonl" 0 42
+    echo "0 101" | each 2 random_eval
+    for rate in $rates; do for seed in $random_seeds; do echo "$rate $seed"; done; done | each 2 random_eval
     for seed in $real_seeds; do for step in $kept; do echo "$seed $step"; done; done | each 2 real_eval
 }
 
@@ -112,10 +113,10 @@ stage_aa() {
     echo "$aa_seeds" | each 1 aa_eval
 }
 
-of_seeds() { # RATE t1|greedy SEEDS: base and adapter of each
-    for seed in $3; do
-        if [ "$2" = t1 ]; then echo "$here/pool/base-t1-seed-$seed.json"; else echo "$here/pool/base-greedy.json"; fi
-        echo "$here/pool/random-$1-$2-seed-$seed.json"
+of_seeds() { # RATE t1|greedy: base and adapter of each seed
+    for seed in $random_seeds; do
+        if [ "$2" = t1 ]; then echo "$here/some/base-t1-seed-$seed.json"; else echo "$here/some/base-greedy.json"; fi
+        echo "$here/some/random-$1-$2-seed-$seed.json"
     done
 }
 
@@ -123,19 +124,28 @@ stage_count() {
     for who in base adapter; do
         files=$(for seed in $aa_seeds; do echo "$here/aa/$who/$seed.json"; done)
         echo "## A/A, $who: 20 disjoint pairs of 40 evaluation seeds"
+        # shellcheck disable=SC2046
         "$tools/study" coverage $(echo "$files" | head -40)
         echo "## A/A, $who: all disjoint pairs"
+        # shellcheck disable=SC2086
         "$tools/study" coverage $files
         echo "## A/A, $who: 20 evaluations against the first"
+        # shellcheck disable=SC2046
         "$tools/study" against $(echo "$files" | head -21)
     done | tee "$here/aa.md"
-    for rate in 0 1e-4 4e-4; do
-        [ "$rate" = 0 ] && seeds=$zero_seeds || seeds=$random_seeds
-        for how in t1 greedy; do
-            echo "## random reward, learning rate $rate, $how"
-            "$tools/study" seeds $(of_seeds "$rate" "$how" "$seeds")
+    {
+        echo "## learning rate 0, t1 and greedy: equal to the bit?"
+        "$tools/study" coverage "$here/some/base-t1-seed-101.json" "$here/some/random-0-t1-seed-101.json" \
+            "$here/some/base-greedy.json" "$here/some/random-0-greedy-seed-101.json"
+        for rate in $rates; do
+            for how in t1 greedy; do
+                echo "## random reward, learning rate $rate, $how"
+                # shellcheck disable=SC2046
+                "$tools/study" seeds $(of_seeds "$rate" "$how")
+            done
         done
-    done | tee "$here/random.md"
+    } | tee "$here/random.md"
+    # shellcheck disable=SC2046
     "$tools/study" power 4000 0 "$here/pool/base-greedy.json" $(for seed in $real_seeds; do for step in $kept; do
         echo "$here/pool/real-seed-$seed-step-$step.json"; done; done) | tee "$here/power.md"
 }
@@ -146,11 +156,11 @@ if [ "${1:-}" = one ]; then
     exit
 fi
 mkdir -p "$here"
-[ $# -gt 0 ] || set -- data random real pool aa count
+[ $# -gt 0 ] || set -- data real random pool aa count
 for stage; do
     case $stage in
-    data | random | real | pool | aa | count) ;;
-    *) echo "tools/study.sh: $stage is no stage: data, random, real, pool, aa, count" >&2 && exit 2 ;;
+    data | real | random | pool | aa | count) ;;
+    *) echo "tools/study.sh: $stage is no stage: data, real, random, pool, aa, count" >&2 && exit 2 ;;
     esac
     echo "== $stage"
     "stage_$stage"

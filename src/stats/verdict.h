@@ -8,7 +8,8 @@ enum verdict_kind { VERDICT_CANNOT_TELL, VERDICT_IMPROVED, VERDICT_WORSE };
 
 struct verdict {
     enum verdict_kind kind;
-    double detectable; /* the smallest true difference that n values find, 4 times in 5 */
+    double detectable; /* the smallest true difference that n values find, 4 times in 5; NaN when
+                          the interval has no width: values that are all equal do not say it */
     double needed;     /* values to find a true difference as large as the estimate, 4 times in 5 */
 };
 

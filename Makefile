@@ -172,10 +172,14 @@ SO_FLAGS := -std=c17 -O2 -shared -fPIC -Iinclude $(WARNINGS)
 $(LIBRARIES)/example.so: examples/rewards/c/reward.c include/grpo_reward.h
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+$(LIBRARIES)/random.so: examples/rewards/c/random.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
 $(LIBRARIES)/%.so: tests/reward/libraries/odd.c include/grpo_reward.h
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(SO_FLAGS) -DCASE_$(shell echo $* | tr a-z A-Z) -o $@ $<
-$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
+$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(LIBRARIES)/random.so \
+                                    $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
 
 # Fuzzing: one target a file, tests/fuzz/fuzz_NAME.c, its seeds in tests/fuzz/seeds/NAME/.
 FUZZ_SECONDS ?= 60
@@ -202,10 +206,7 @@ bench: $(BENCH_BINS)   ## measure this machine: rates of the matrix products, be
 	@for program in $(BENCH_BINS); do echo "== $$program"; $$program || exit 1; done
 
 # The study of docs/STUDY.md: its counting, and the reward that knows nothing.
-STUDY_BINS := $(BUILD)/bench/study $(BUILD)/bench/random.so
-$(BUILD)/bench/random.so: examples/rewards/c/random.c include/grpo_reward.h
-	@mkdir -p $(@D)
-	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+STUDY_BINS := $(BUILD)/bench/study $(LIBRARIES)/random.so
 study: $(BIN) $(STUDY_BINS) ## A/A, random reward and power on the built-in model (hours; docs/STUDY.md)
 	@GRPO_BIN=$(BIN) sh tools/study.sh
 

@@ -21,6 +21,7 @@
  *   predicted    power of the t test at this effect and sd (stats/power.h)
  *   found        share of DRAWS sets whose interval lies on the effect's side of 0
  *   coverage     share of sets whose interval holds the effect
+ *   BCa          … of the first 400 sets, whose BCa interval does
  *   at MDD       found, after every difference was moved by one constant so that the population's
  *                effect is the MDD: 0.80 is promised
  *   verdict      share of VERDICTS sets of which `grpo report` says the right verdict
@@ -35,10 +36,11 @@
 #include "eval/compare.h"
 #include "eval/eval.h"
 #include "report/gains.h"
+#include "stats/bootstrap.h"
 #include "stats/power.h"
 #include "stats/verdict.h"
 
-enum { MOST_TASKS = 8, MOST_SET = 65, PRINTED = 400, STUDY_SEED = 2026 };
+enum { MOST_TASKS = 8, MOST_SET = 65, PRINTED = 400, RESAMPLES = 4000, STUDY_SEED = 2026 };
 
 /* The evaluation set of the experiment: rows of each task. */
 static const struct {
@@ -259,21 +261,30 @@ static struct truth truth_of(const struct population *p, int line)
 struct counts {
     int found, covers, at_mdd; /* of the draws */
     int verdicts;              /* grpo report says it */
-    int none, n_printed;       /* of the first PRINTED draws */
+    int bca_covers;
+    int none, n_printed; /* of the first PRINTED draws, as bca_covers */
     double printed[PRINTED];
 };
 
-static struct interval set_interval(const struct set *s, const struct population *p, int line,
-                                    double *mean)
+/* The differences of a line, and their tasks. */
+static size_t set_values(double *x, int *stratum, const struct set *s, const struct population *p,
+                         int line)
 {
-    double x[MOST_SET];
-    int stratum[MOST_SET];
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
         if (line == OVERALL || s->task[i] == line) {
             stratum[n] = s->task[i];
             x[n++] = p->gain[s->task[i]][s->row[i]];
         }
+    return n;
+}
+
+static struct interval set_interval(const struct set *s, const struct population *p, int line,
+                                    double *mean)
+{
+    double x[MOST_SET];
+    int stratum[MOST_SET];
+    size_t n = set_values(x, stratum, s, p, line);
     if (line == OVERALL) {
         struct stratified m = stats_stratified(x, stratum, n, TASKS);
         *mean = m.mean;
@@ -302,6 +313,21 @@ static void count(struct counts *c, const struct truth *is, struct interval ci, 
         c->none++;
     else
         c->printed[c->n_printed++] = printed;
+}
+
+/* Does the bootstrap's interval of the set hold the effect? */
+static int count_bca(struct counts *c, const struct truth *is, const struct set *s,
+                     const struct population *p, int line, struct err *err)
+{
+    double x[MOST_SET];
+    int stratum[MOST_SET];
+    size_t n = set_values(x, stratum, s, p, line);
+    struct interval ci;
+    int status = line == OVERALL
+                     ? bootstrap_bca_strata(&ci, x, stratum, n, TASKS, RESAMPLES, 0, err)
+                     : bootstrap_bca(&ci, x, n, RESAMPLES, 0, err);
+    c->bca_covers += !status && holds(ci, is->effect);
+    return status;
 }
 
 /* The verdicts that `grpo report` gives on a set. */
@@ -352,12 +378,13 @@ static void print_line(const char *file, int line, const struct truth *is, struc
     const char *slash = strrchr(file, '/');
     qsort(c->printed, (size_t)c->n_printed, sizeof *c->printed, ascending);
     printf("| %s | %s | %.3f | %+.4f | %.4f | %.4f | %.4f [%.4f, %.4f] | %.3f | %.3f | %.3f | %.3f "
-           "| %.3f |",
+           "| %.3f | %.3f |",
            slash ? slash + 1 : file, line_name(line), is->changed, is->effect, is->sd,
            is->detectable, quantile(c->printed, c->n_printed, 0.5),
            quantile(c->printed, c->n_printed, 0.05), quantile(c->printed, c->n_printed, 0.95),
            (double)c->none / (c->none + c->n_printed), is->predicted, (double)c->found / draws,
-           (double)c->covers / draws, (double)c->at_mdd / draws);
+           (double)c->covers / draws, (double)c->bca_covers / (c->none + c->n_printed),
+           (double)c->at_mdd / draws);
     if (verdicts)
         printf(" %.3f |\n", (double)c->verdicts / verdicts);
     else
@@ -382,8 +409,10 @@ static int power_of(const struct eval_result *before, const char *after, int dra
             double mean;
             struct interval ci = set_interval(&s, &p, k, &mean);
             count(&c[k], &is[k], ci, mean, d);
+            if (d < PRINTED && !status)
+                status = count_bca(&c[k], &is[k], &s, &p, k, err);
         }
-        if (d < verdicts)
+        if (d < verdicts && !status)
             status = judge(c, is, &s, &p, err);
     }
     for (int k = 0; k <= TASKS && !status; k++)
@@ -402,8 +431,8 @@ static int power(int n, char **words, struct err *err)
                        "expected DRAWS (20 or more) VERDICTS BEFORE AFTER…");
     printf(
         "| after | task | changed | effect | sd | MDD | printed, 5%% to 95%% | none | predicted | "
-        "found | coverage | at MDD | verdict |\n"
-        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|\n");
+        "found | coverage | BCa | at MDD | verdict |\n"
+        "|---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|\n");
     struct eval_result before = {0};
     int status = eval_read(&before, words[2], err);
     for (int i = 3; i < n && !status; i++)

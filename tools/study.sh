@@ -10,14 +10,15 @@
 #     aa        the same adapter under 400 evaluation seeds at T = 1
 #     count     the tables: FOLDER/*.md
 #
-# Variables: GRPO_BIN (build/release/grpo; bench/study and bench/random.so are beside it), STUDY (runs/study),
+# Variables: GRPO_BIN (build/release/grpo; bench/study, tests/reward/libraries/random.so beside it), STUDY (runs/study),
 # JOBS (2): processes side by side, one thread each.
 set -eu
 grpo=${GRPO_BIN:-build/release/grpo}
 here=${STUDY:-runs/study}
 jobs=${JOBS:-2}
 export GRPO_BIN="$grpo" STUDY="$here" JOBS="$jobs"
-tools=${grpo%/*}/bench
+study=${grpo%/*}/bench/study
+luck=${grpo%/*}/tests/reward/libraries/random.so
 recipe=recipes/demo.yaml
 shop=runs/demo-shop # as the recipe has it
 pool=$here/pool-shop
@@ -38,7 +39,8 @@ train() { # FOLDER SEED RATE SAVE_STEPS [REWARDS [KEY=VALUE KEY=VALUE]]
     [ -e "$1/checkpoints/step-$steps" ] && return
     "$grpo" train "$recipe" --out "$1" --resume --threads 1 --quiet --set "seed=$2" --set "max_steps=$steps" \
         --set "warmup_ratio=$(awk "BEGIN { print $warmup_steps / $steps }")" --set "learning_rate=$3" \
-        --set eval_steps=0 --set "save_steps=$4" --set save_total_limit=0 ${5:+--set "rewards=$5"} ${6:+--set "$6" --set "$7"}
+        --set eval_steps=0 --set "save_steps=$4" --set save_total_limit=0 ${5:+--set "rewards=$5"} \
+        ${6:+--set "$6" --set "$7"}
 }
 
 evaluate() { # OUT DATA TEMPERATURE SEED [ADAPTER]
@@ -51,7 +53,7 @@ evaluate() { # OUT DATA TEMPERATURE SEED [ADAPTER]
 }
 
 random_run() { # RATE SEED
-    train "$here/random-$1/seed-$2" "$2" "$1" 25 "[{library: $tools/random.so, name: random, params: {seed: $2}}]" \
+    train "$here/random-$1/seed-$2" "$2" "$1" 25 "[{library: $luck, name: random, params: {seed: $2}}]" \
         "prompts_per_step=$random_prompts" "num_generations=$random_completions"
 }
 
@@ -125,28 +127,28 @@ stage_count() {
         files=$(for seed in $aa_seeds; do echo "$here/aa/$who/$seed.json"; done)
         echo "## A/A, $who: 20 disjoint pairs of 40 evaluation seeds"
         # shellcheck disable=SC2046
-        "$tools/study" coverage $(echo "$files" | head -40)
+        "$study" coverage $(echo "$files" | head -40)
         echo "## A/A, $who: all disjoint pairs"
         # shellcheck disable=SC2086
-        "$tools/study" coverage $files
+        "$study" coverage $files
         echo "## A/A, $who: 20 evaluations against the first"
         # shellcheck disable=SC2046
-        "$tools/study" against $(echo "$files" | head -21)
+        "$study" against $(echo "$files" | head -21)
     done | tee "$here/aa.md"
     {
         echo "## learning rate 0, t1 and greedy: equal to the bit?"
-        "$tools/study" coverage "$here/some/base-t1-seed-101.json" "$here/some/random-0-t1-seed-101.json" \
+        "$study" coverage "$here/some/base-t1-seed-101.json" "$here/some/random-0-t1-seed-101.json" \
             "$here/some/base-greedy.json" "$here/some/random-0-greedy-seed-101.json"
         for rate in $rates; do
             for how in t1 greedy; do
                 echo "## random reward, learning rate $rate, $how"
                 # shellcheck disable=SC2046
-                "$tools/study" seeds $(of_seeds "$rate" "$how")
+                "$study" seeds $(of_seeds "$rate" "$how")
             done
         done
     } | tee "$here/random.md"
     # shellcheck disable=SC2046
-    "$tools/study" power 4000 0 "$here/pool/base-greedy.json" $(for seed in $real_seeds; do for step in $kept; do
+    "$study" power 4000 0 "$here/pool/base-greedy.json" $(for seed in $real_seeds; do for step in $kept; do
         echo "$here/pool/real-seed-$seed-step-$step.json"; done; done) | tee "$here/power.md"
 }
 

@@ -16,12 +16,12 @@
  *   effect, sd   of the population; overall: the mean of task means, and the standard deviation of
  *                one row that would give its standard error, √(n·Σ s²ₜ/nₜ)/T
  *   MDD          the detectable difference by stats/power.h from this sd
- *   printed      what verdict_of says it is, of the first 400 sets: median and 5% to 95%
- *   none         share of these sets that print none, as all their differences are equal
+ *   printed      what `grpo report` says it is, of the first 200 sets: median and 5% to 95%
+ *   none         share of these sets of which it says none, as too few rows changed (verdict.h)
  *   predicted    power of the t test at this effect and sd (stats/power.h)
  *   found        share of DRAWS sets whose interval lies on the effect's side of 0
  *   coverage     share of sets whose interval holds the effect
- *   BCa          … of the first 400 sets, whose BCa interval does
+ *   BCa          … of the first 200 sets, whose BCa interval does
  *   at MDD       found, after every difference was moved by one constant so that the population's
  *                effect is the MDD: 0.80 is promised
  *   verdict      share of VERDICTS sets of which `grpo report` says the right verdict
@@ -40,7 +40,7 @@
 #include "stats/power.h"
 #include "stats/verdict.h"
 
-enum { MOST_TASKS = 8, MOST_SET = 65, PRINTED = 400, RESAMPLES = 4000, STUDY_SEED = 2026 };
+enum { MOST_TASKS = 8, MOST_SET = 65, PRINTED = 200, RESAMPLES = 4000, STUDY_SEED = 2026 };
 
 /* The evaluation set of the experiment: rows of each task. */
 static const struct {
@@ -280,11 +280,14 @@ static size_t set_values(double *x, int *stratum, const struct set *s, const str
 }
 
 static struct interval set_interval(const struct set *s, const struct population *p, int line,
-                                    double *mean)
+                                    double *mean, size_t *changed)
 {
     double x[MOST_SET];
     int stratum[MOST_SET];
     size_t n = set_values(x, stratum, s, p, line);
+    *changed = 0;
+    for (size_t i = 0; i < n; i++)
+        *changed += x[i] != 0;
     if (line == OVERALL) {
         struct stratified m = stats_stratified(x, stratum, n, TASKS);
         *mean = m.mean;
@@ -300,7 +303,7 @@ static bool holds(struct interval ci, double value)
 }
 
 static void count(struct counts *c, const struct truth *is, struct interval ci, double mean,
-                  int draw)
+                  size_t changed, int draw)
 {
     c->found += is->effect > 0 ? ci.low > 0 : ci.high < 0;
     c->covers += holds(ci, is->effect);
@@ -309,7 +312,7 @@ static void count(struct counts *c, const struct truth *is, struct interval ci, 
     if (draw >= PRINTED)
         return;
     double printed = verdict_of(ci, mean, is->n).detectable;
-    if (isnan(printed))
+    if (changed < VERDICT_LEAST_CHANGED)
         c->none++;
     else
         c->printed[c->n_printed++] = printed;
@@ -407,8 +410,9 @@ static int power_of(const struct eval_result *before, const char *after, int dra
         set_draw(&s, &p, (uint64_t)d);
         for (int k = 0; k <= TASKS; k++) {
             double mean;
-            struct interval ci = set_interval(&s, &p, k, &mean);
-            count(&c[k], &is[k], ci, mean, d);
+            size_t changed;
+            struct interval ci = set_interval(&s, &p, k, &mean, &changed);
+            count(&c[k], &is[k], ci, mean, changed, d);
             if (d < PRINTED && !status)
                 status = count_bca(&c[k], &is[k], &s, &p, k, err);
         }

@@ -24,6 +24,18 @@ static void put_verdict(struct str *out, const struct gain_line *l)
         str_puts(out, " would tell");
 }
 
+static void say_detectable(char *out, size_t size, const struct gain_line *l)
+{
+    if (isnan(l->detectable))
+        snprintf(out, size,
+                 "The score of %zu of %zu prompts changed: too few to say what difference so many "
+                 "prompts find.",
+                 l->changed, l->n);
+    else
+        snprintf(out, size, "Found 4 times in 5 with so many prompts: a difference of %s.",
+                 cell_number(l->detectable, 3).text);
+}
+
 static void put_headline(struct doc *d, const struct findings *f)
 {
     const struct result_set *h = f->headline;
@@ -34,6 +46,8 @@ static void put_headline(struct doc *d, const struct findings *f)
     }
     const struct gain_line *l = &h->gains.all;
     struct str verdict = {0};
+    char found[200];
+    say_detectable(found, sizeof found, l);
     put_verdict(&verdict, l);
     doc_strong(d, "%s. Mean gain over %s %s on the %s set (%zu prompts, %d %s)%s.",
                str_text(&verdict), h->before, cell_gain(l->gain, l->gain_both.ci).text, h->name,
@@ -44,11 +58,11 @@ static void put_headline(struct doc *d, const struct findings *f)
     doc_text(d,
              "%s: %.3f; %s: %.3f. The interval above is 95%%, by the hierarchical "
              "bootstrap over prompts and seeds. Over these prompts, paired: %s; over seeds (t): "
-             "%s; permutation p %s. Found 4 times in 5 with so many prompts: a difference of %s.",
+             "%s; permutation p %s. %s",
              h->before, l->before, f->compare ? f->runs[1].name : "after training", l->after,
              cell_gain(l->gain, l->gain_t).text,
              h->gains.seeds > 1 ? cell_gain(l->gain, l->gain_seeds).text : "one seed has none",
-             cell_p(l->p).text, cell_number(l->detectable, 3).text);
+             cell_p(l->p).text, found);
 }
 
 static void put_warnings(struct doc *d, const struct findings *f)

@@ -214,13 +214,13 @@ demo: $(BIN)           ## train the built-in model with GRPO and print the table
 	@GRPO_BIN=$(BIN) sh tools/demo.sh
 
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) $(BENCH_BINS:%=%.d) \
-         $(BUILD)/src/cli/main.d
+         $(BUILD)/bench/study.d $(BUILD)/src/cli/main.d
 .SECONDARY:
 
 # What the text of the sources alone can say. Each check is quiet when it has nothing to say; a tool
 # that is not here is an error, not a pass.
 need = command -v $(1) >/dev/null || { echo "$(1) is not here: run \`sh tools/deps.sh --dev\`" >&2; exit 1; }
-TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES)
+TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) bench/study.c $(FUZZ_SOURCES)
 TIDY_STAMPS := $(TIDY_SOURCES:%.c=build/lint/%.tidy)
 FORMATTED := $(sort $(shell find src tests bench include examples -name '*.[ch]'))
 lint: lint-layers lint-format lint-cppcheck lint-tidy ## rooms and sizes, clang-format, cppcheck, clang-tidy

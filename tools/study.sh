@@ -5,7 +5,7 @@
 #   tools/study.sh [STAGE]...     stages, all of them by default, in this order:
 #     data      the demo's shop; another shop's 2,400 rows; of these 480, and 65 (20/15/15/15) for A/A
 #     real      3 runs with the demo's rewards, a checkpoint every step
-#     random    20 runs whose reward is examples/rewards/c/random.c, at two learning rates, and one at rate 0
+#     random    20 runs, and 20 others, whose reward is examples/rewards/c/random.c, at two learning rates; one at rate 0
 #     pool      base and real adapters on the 2,400 rows, the random ones on the 480
 #     aa        the same adapter under 400 evaluation seeds at T = 1
 #     count     the tables: FOLDER/*.md
@@ -25,7 +25,7 @@ pool=$here/pool-shop
 
 steps=25         # of every run; the demo has 100
 warmup_steps=5   # as the demo's 0.05 of 100: these runs are the beginning of the demo's
-random_seeds=$(seq 101 120)
+random_seeds=$(seq 101 140) # counted in twenties
 random_prompts=4 # a step of a random run, and
 random_completions=8 # of each prompt (the demo: 8 and 16): four times as fast
 rates="4e-4 1e-4" # of the random runs: the demo's, and a quarter of it
@@ -115,8 +115,8 @@ stage_aa() {
     echo "$aa_seeds" | each 1 aa_eval
 }
 
-of_seeds() { # RATE t1|greedy: base and adapter of each seed
-    for seed in $random_seeds; do
+of_seeds() { # RATE t1|greedy FIRST LAST: base and adapter of each seed
+    for seed in $(seq "$3" "$4"); do
         if [ "$2" = t1 ]; then echo "$here/some/base-t1-seed-$seed.json"; else echo "$here/some/base-greedy.json"; fi
         echo "$here/some/random-$1-$2-seed-$seed.json"
     done
@@ -141,9 +141,11 @@ stage_count() {
             "$here/some/base-greedy.json" "$here/some/random-0-greedy-seed-101.json"
         for rate in $rates; do
             for how in t1 greedy; do
-                echo "## random reward, learning rate $rate, $how"
-                # shellcheck disable=SC2046
-                "$study" seeds $(of_seeds "$rate" "$how")
+                for first in 101 121; do
+                    echo "## random reward, learning rate $rate, $how, 20 seeds from $first"
+                    # shellcheck disable=SC2046
+                    "$study" seeds $(of_seeds "$rate" "$how" "$first" $((first + 19)))
+                done
             done
         done
     } | tee "$here/random.md"

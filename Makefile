@@ -179,10 +179,14 @@ SO_FLAGS := -std=c17 -O2 -shared -fPIC -Iinclude $(WARNINGS)
 $(LIBRARIES)/example.so: examples/rewards/c/reward.c include/grpo_reward.h
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
+$(LIBRARIES)/random.so: examples/rewards/c/random.c include/grpo_reward.h
+	@mkdir -p $(@D)
+	$(call say,CC) $(CC) $(SO_FLAGS) -o $@ $<
 $(LIBRARIES)/%.so: tests/reward/libraries/odd.c include/grpo_reward.h
 	@mkdir -p $(@D)
 	$(call say,CC) $(CC) $(SO_FLAGS) -DCASE_$(shell echo $* | tr a-z A-Z) -o $@ $<
-$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
+$(BUILD)/tests/reward/test_library: | $(LIBRARIES)/example.so $(LIBRARIES)/random.so \
+                                    $(ODD_LIBRARIES:%=$(LIBRARIES)/%.so)
 
 # Fuzzing: one target a file, tests/fuzz/fuzz_NAME.c, its seeds in tests/fuzz/seeds/NAME/.
 FUZZ_SECONDS ?= 60
@@ -217,17 +221,22 @@ bench: $(BENCH_BINS) $(BIN) ## measure this machine: its limits, single parts, a
 	@$(if $(HAS_DNNL),,echo "== oneDNN's rate: left out, dnnl.h is not here (sh tools/deps.sh --bench)")
 	@echo "== $(BIN) bench"; $(BIN) bench --shape $(BENCH_SHAPES)
 
+# The study of docs/STUDY.md: its counting, and the reward that knows nothing.
+STUDY_BINS := $(BUILD)/bench/study $(LIBRARIES)/random.so
+study: $(BIN) $(STUDY_BINS) ## A/A, random reward and power on the built-in model (hours; docs/STUDY.md)
+	@GRPO_BIN=$(BIN) sh tools/study.sh
+
 demo: $(BIN)           ## the whole protocol on the built-in model: three seeds, audit, report
 	@sh tools/demo.sh $(BIN)
 
 -include $(LIB_OBJECTS:.o=.d) $(TEST_SUPPORT_OBJECTS:.o=.d) $(TEST_BINS:%=%.d) $(BENCH_BINS:%=%.d) \
-         $(BUILD)/src/cli/main.d
+         $(BUILD)/bench/study.d $(BUILD)/src/cli/main.d
 .SECONDARY:
 
 # What the text of the sources alone can say. Each check is quiet when it has nothing to say; a tool
 # that is not here is an error, not a pass.
 need = command -v $(1) >/dev/null || { echo "$(1) is not here: run \`sh tools/deps.sh --dev\`" >&2; exit 1; }
-TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) $(FUZZ_SOURCES)
+TIDY_SOURCES := $(SOURCES) $(BENCH_SOURCES) bench/study.c $(FUZZ_SOURCES)
 TIDY_STAMPS := $(TIDY_SOURCES:%.c=build/lint/%.tidy)
 FORMATTED := $(sort $(shell find src tests bench include examples -name '*.[ch]'))
 lint: lint-layers lint-format lint-cppcheck lint-tidy ## rooms and sizes, clang-format, cppcheck, clang-tidy

@@ -283,6 +283,9 @@ static int fill_line(struct gain_line *l, struct work *w, struct err *err)
     struct stratified gain = over_prompts(w, w->gain);
     l->gain = gain.mean;
     l->gain_t = gain.ci;
+    l->changed = 0;
+    for (size_t i = 0; i < w->n; i++)
+        l->changed += w->mean[i] != 0;
     struct bootstrap_table t = table_of(w, w->gain);
     status = bca(&l->gain_bca, w, &gain, err);
     if (!status)
@@ -303,7 +306,7 @@ static void judge(struct gain_line *l, int seeds)
     struct verdict prompts = verdict_of(l->gain_t, l->gain, l->n);
     struct verdict over = verdict_of(l->gain_seeds, l->gain, (size_t)seeds);
     int where = side(l->gain_t);
-    l->detectable = prompts.detectable;
+    l->detectable = l->changed < VERDICT_LEAST_CHANGED ? NAN : prompts.detectable;
     l->prompts_needed = l->seeds_needed = NAN;
     l->why = "";
     if (isnan(l->gain_t.low))

@@ -39,6 +39,7 @@ int estimate_make(struct estimate *e, const struct bootstrap_table *t, struct er
 struct gain_line {
     const char *name;
     size_t n;                         /* prompts */
+    size_t changed;                   /* of these, whose mean over seeds changed */
     double *seed_before, *seed_after; /* (seeds): means */
     double before, after, gain;       /* means over seeds */
     /* Of `after`: 1.96·se, Student's t and BCa over prompts (each the mean of its seeds), and t
@@ -53,7 +54,8 @@ struct gain_line {
     enum verdict_kind verdict;
     const char *why;                     /* what keeps it from "improved" or "worse"; "" */
     double prompts_needed, seeds_needed; /* NaN: more of them is not what is missing */
-    double detectable;                   /* by these prompts, 4 times in 5 */
+    /* By these prompts, 4 times in 5; NaN when fewer than VERDICT_LEAST_CHANGED changed. */
+    double detectable;
 };
 
 struct gains {

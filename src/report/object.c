@@ -74,6 +74,7 @@ static void put_line(struct json_writer *w, const struct gain_line *l, int seeds
     put_text(w, "why", l->why);
     put_number(w, "prompts_needed", l->prompts_needed);
     put_number(w, "seeds_needed", l->seeds_needed);
+    put_number(w, "changed", (double)l->changed);
     put_number(w, "detectable", l->detectable);
     jw_object_end(w);
 }

@@ -71,6 +71,18 @@ static void put_parts(struct str *out, const struct findings *f, const struct re
     str_puts(out, told ? "." : " none was scored alike.");
 }
 
+static void say_detectable(char *out, size_t size, const struct gain_line *l)
+{
+    if (isnan(l->detectable))
+        snprintf(out, size,
+                 "The score of %zu of %zu prompts changed: too few to say what difference so many "
+                 "prompts find.",
+                 l->changed, l->n);
+    else
+        snprintf(out, size, "With %zu prompts a true difference of %s would be found 4 times in 5.",
+                 l->n, cell_number(l->detectable, 3).text);
+}
+
 static void put_headline(struct doc *d, const struct findings *f)
 {
     const struct result_set *h = f->headline;
@@ -108,8 +120,9 @@ static void put_headline(struct doc *d, const struct findings *f)
              cell_gain(l->gain, l->gain_t).text,
              h->gains.seeds > 1 ? cell_gain(l->gain, l->gain_seeds).text : "one seed has none",
              cell_p(l->p).text);
-    doc_item(d, "With %zu prompts a true difference of %s would be found 4 times in 5.", l->n,
-             cell_number(l->detectable, 3).text);
+    char found[200];
+    say_detectable(found, sizeof found, l);
+    doc_item(d, "%s", found);
     doc_list_end(d);
 }
 

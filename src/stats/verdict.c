@@ -16,7 +16,8 @@ struct verdict verdict_of(struct interval ci, double estimate, size_t n)
         v.kind = VERDICT_WORSE;
     double t = dist_t_quantile(1 - POWER_ALPHA / 2, (double)n - 1);
     double sd = width * sqrt((double)n) / (2 * t);
-    v.detectable = power_detectable(n, sd, POWER_ALPHA, POWER_TARGET);
+    if (sd > 0) /* equal values do not say how other ones spread: 0 would promise to find all */
+        v.detectable = power_detectable(n, sd, POWER_ALPHA, POWER_TARGET);
     v.needed = power_required_n(estimate, sd, POWER_ALPHA, POWER_TARGET);
     if (v.kind == VERDICT_CANNOT_TELL &&
         !isnan(v.needed)) /* an asymmetric interval may say otherwise */

@@ -8,9 +8,15 @@ enum verdict_kind { VERDICT_CANNOT_TELL, VERDICT_IMPROVED, VERDICT_WORSE };
 
 struct verdict {
     enum verdict_kind kind;
-    double detectable; /* the smallest true difference that n values find, 4 times in 5 */
+    double detectable; /* the smallest true difference that n values find, 4 times in 5; NaN when
+                          the interval has no width: values that are all equal do not say it */
     double needed;     /* values to find a true difference as large as the estimate, 4 times in 5 */
 };
+
+/* Differences other than 0 below which no test of their signs can reach POWER_ALPHA: 2·2⁻⁵ is
+ * above it. What fewer of them let one detect cannot be told from their spread: that of a set in
+ * which three of 65 rows changed is that of the zeros (docs/STUDY.md). */
+enum { VERDICT_LEAST_CHANGED = 6 };
 
 /* From a 95% interval of a difference and its estimate, made of n paired values. The standard
  * deviation behind detectable and needed (power.h, level 0.05, power 0.8) is the one whose Student

@@ -286,6 +286,29 @@ static void test_cannot_tell(void **state)
     expect_in(&md, "cannot tell: the interval over prompts holds 0; about 22");
 }
 
+/* A spread that four prompts of sixteen make says nothing of what the sixteen find. */
+static void test_few_changed(void **state)
+{
+    (void)state;
+    struct run_spec s = run_improved("a", 42, 0);
+    s.steps[1] = (struct run_step){10, {{0, 0.5}, {0, 0}}};
+    const char *run = write_run(&s);
+    report_ok(&run, 1);
+    expect_text("headline.verdict", "cannot tell");
+    expect_number("eval.overall.changed", 4, 0);
+    expect_null("eval.overall.detectable");
+    expect_null("eval.tasks.sql_qa.detectable");
+    expect_null("eval.tasks.insights.detectable"); /* none: its interval has no width */
+    expect_in(&md, "The score of 4 of 16 prompts changed: too few to say");
+    s.steps[1] = (struct run_step){10, {{0, 0.5}, {0, 0.1}}};
+    run = write_run(&s);
+    report_ok(&run, 1);
+    expect_number("eval.overall.changed", 8, 0);
+    assert_true(json_number_value(at("eval.overall.detectable")) > 0.1);
+    expect_null("eval.tasks.sql_qa.detectable");
+    expect_in(&md, "Found 4 times in 5 with so many prompts");
+}
+
 /* Seeds that disagree: the interval over prompts is clear of 0, that over seeds is not. */
 static void test_seeds_disagree(void **state)
 {
@@ -905,6 +928,7 @@ int main(void)
         TEST(test_tasks_of_unequal_size),
         TEST(test_worse),
         TEST(test_cannot_tell),
+        TEST(test_few_changed),
         TEST(test_seeds_disagree),
         TEST(test_holm_keeps_back),
         TEST(test_q1),

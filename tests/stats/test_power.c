@@ -83,6 +83,40 @@ static void simulated(void **state)
     assert_true(fabs(found[1] / RUNS - 0.8) < 0.0253);
 }
 
+/* The same for the mean of the task means of 20, 15, 15 and 15 rows, whose spreads differ as those
+ * of real tasks do: what verdict_of says of a set, in the median, is what stats_stratified's
+ * interval finds 4 times in 5. */
+static void simulated_strata(void **state)
+{
+    (void)state;
+    enum { TASKS = 4, N = 65, RUNS = 4000 };
+    const int rows[TASKS] = {20, 15, 15, 15};
+    const double spread[TASKS] = {0.1, 0.3, 0.35, 0.05};
+    double variance = 0, found[2] = {0}, above = 0;
+    for (int t = 0; t < TASKS; t++)
+        variance += spread[t] * spread[t] / rows[t];
+    double d = power_detectable(N, sqrt(variance * N) / TASKS, 0.05, 0.8);
+    for (int run = 0; run < RUNS; run++) {
+        struct rng_key key = {.seed = 4, .purpose = RNG_SYNTH, .row = (uint64_t)run};
+        double x[N];
+        int stratum[N];
+        for (int t = 0, i = 0; t < TASKS; t++)
+            for (int k = 0; k < rows[t]; k++, i++) {
+                stratum[i] = t;
+                x[i] = spread[t] * rng_normal(&key, (uint64_t)i);
+            }
+        struct interval ci = stats_stratified(x, stratum, N, TASKS).ci;
+        found[0] += ci.low > 0 || ci.high < 0;
+        found[1] += ci.low > -d || ci.high < -d; /* every value d larger */
+        above += run < 400 && verdict_of(ci, 0, N).detectable > d;
+    }
+    print_message("found %.4f of none, %.4f of %.4f; %.0f of 400 sets print more\n",
+                  found[0] / RUNS, found[1] / RUNS, d, above);
+    assert_true(fabs(found[0] / RUNS - 0.05) < 0.0138);
+    assert_true(fabs(found[1] / RUNS - 0.8) < 0.0253);
+    assert_true(fabs(above / 400 - 0.5) < 0.1);
+}
+
 static void nonsense(void **state)
 {
     (void)state;
@@ -123,7 +157,9 @@ static void verdicts(void **state)
     v = verdict_of((struct interval){0.1, 0.2}, 0.15, 1); /* no interval has one value */
     assert_true(v.kind == VERDICT_CANNOT_TELL && isnan(v.needed));
     v = verdict_of((struct interval){0.1, 0.1}, 0.1, 5);
-    assert_true(v.kind == VERDICT_IMPROVED && v.detectable == 0 && v.needed == 2);
+    assert_true(v.kind == VERDICT_IMPROVED && isnan(v.detectable) && v.needed == 2);
+    v = verdict_of((struct interval){0, 0}, 0, 65); /* no row differs: nothing is promised */
+    assert_true(v.kind == VERDICT_CANNOT_TELL && isnan(v.detectable) && isinf(v.needed));
     assert_string_equal(verdict_name(VERDICT_IMPROVED), "improved");
     assert_string_equal(verdict_name(VERDICT_WORSE), "worse");
     assert_string_equal(verdict_name(VERDICT_CANNOT_TELL), "cannot tell");
@@ -132,8 +168,8 @@ static void verdicts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(detectable), cmocka_unit_test(needed),   cmocka_unit_test(simulated),
-        cmocka_unit_test(nonsense),   cmocka_unit_test(verdicts),
+        cmocka_unit_test(detectable),       cmocka_unit_test(needed),   cmocka_unit_test(simulated),
+        cmocka_unit_test(simulated_strata), cmocka_unit_test(nonsense), cmocka_unit_test(verdicts),
     };
     return cmocka_run_group_tests_name("power", tests, load, unload);
 }

@@ -385,8 +385,8 @@ static void test_usage(void **state)
 {
     (void)state;
     write_recipe("");
-    shell("%s audit %s/r.yaml >/dev/null 2>%s/err; test $? = 2", binary, folder, folder);
-    says("err", "--out", true);
+    shell("%s audit %s/.yaml >/dev/null 2>%s/err; test $? = 2", binary, folder, folder);
+    says("err", "--out", true); /* no name for a folder below runs/ */
     expect(audit("", "--set audit_min_rho=1.5"), 2);
     says("err", "audit_min_rho", true);
     expect(audit("", "--set model=/nowhere"), 3);

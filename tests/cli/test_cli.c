@@ -181,7 +181,7 @@ static void test_usage_errors(void **state)
     (void)state;
     expect("", 2, "grpo --help");
     expect("generat", 2, "did you mean \"generate\"?");
-    expect("run recipe.yaml", 2, "--out");
+    expect("run folder/.yaml", 2, "--out"); /* whose name would be the folder's */
     expect("serve runs/x", 2, "not built yet");
     expect("exam", 2, "not built yet");
     expect("generate --model " MODEL " --temprature 1", 2, "did you mean \"--temperature\"?");

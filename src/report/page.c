@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "report/curves.h"
+#include "report/plain.h"
 
 /* --- headline --- */
 
@@ -516,7 +517,7 @@ int page_write(struct doc *d, const struct findings *f, struct err *err)
     return status;
 }
 
-void page_summary(struct str *markdown, const struct findings *f)
+void page_summary(struct str *text, const struct findings *f)
 {
     struct doc d = {0};
     put_headline(&d, f);
@@ -529,7 +530,7 @@ void page_summary(struct str *markdown, const struct findings *f)
         d.text.failed = d.text.failed || answer.failed;
         str_free(&answer);
     }
-    str_append(markdown, str_text(&d.md), d.md.length);
-    markdown->failed = markdown->failed || doc_failed(&d);
+    plain_text(text, str_text(&d.md), d.md.length);
+    text->failed = text->failed || doc_failed(&d);
     doc_free(&d);
 }

@@ -6,8 +6,8 @@
 #include "report/findings.h"
 
 int page_write(struct doc *d, const struct findings *f, struct err *err);
-/* Only headline, results and answers, as Markdown. */
-void page_summary(struct str *markdown, const struct findings *f);
+/* Only headline, results and answers, for a terminal. */
+void page_summary(struct str *text, const struct findings *f);
 
 /* page_made.c: gates, history, completions, recipe, machine, time. */
 void page_gates(struct doc *d, const struct findings *f);

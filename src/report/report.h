@@ -24,7 +24,8 @@ struct report_request {
  * rows. Damage inside a folder is no error: the report tells of it. */
 struct report_texts {
     struct str *markdown, *html, *json;
-    struct str *summary; /* Markdown: the headline, the results table, the questions' answers */
+    struct str
+        *summary; /* for a terminal: the headline, the results table, the questions' answers */
 };
 int report_write(const struct report_request *q, const struct report_texts *out, struct err *err);
 

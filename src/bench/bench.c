@@ -120,6 +120,8 @@ static int write_recipe(const struct bench *b, const char *path, struct err *err
     write_count(&w, "num_generations", s->generations);
     write_count(&w, "max_completion_length", s->completion);
     write_count(&w, "max_steps", b->o->repeats + 1);
+    jw_key(&w, "speculation"); /* a pass is a token, as the floor counts */
+    jw_bool(&w, false);
     jw_key(&w, "precision");
     jw_text(&w, b->o->device->precision == PRECISION_BF16 ? "bf16" : "f32");
     if (b->o->memory_gib > 0) {

@@ -181,8 +181,10 @@ static int decode_lines(struct engine *e, struct err *err)
     const struct bench_sizes *s = &e->b->sizes;
     int status = rollout_create(&e->rollout, e->m, &e->b->setup.lora, LARGEST, LARGEST * s->prompt,
                                 s->decoded, err);
-    if (!status)
+    if (!status) {
+        rollout_speculate(e->rollout, SPECULATION_OFF); /* a pass is a token, as the floor counts */
         status = prefill_line(e, err);
+    }
     for (size_t i = 0; i < ARRAY_LENGTH(batches); i++)
         for (int own = 0; own < (batches[i] > 1 ? 2 : 1) && !status; own++)
             status = decode_line(e, batches[i], own, err);

@@ -498,6 +498,9 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             t.next = b + 1 < end || job->transposed ? NULL
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
+            size_t run = (size_t)pass->k * GEMM_PANEL * element_bytes(kernel->precision);
+            t.ahead = pass->next ? pass->next + p * pass->w_stride + run * (b - block) / (end - block) : t.w;
+            t.ahead_step = pass->next ? 64 / (end - block) : 0;
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)

@@ -28,6 +28,8 @@ struct gemm_tile { /* one call of a microkernel */
     const void *w;    /* the first panel, at the first k */
     size_t w_stride;  /* bytes from a panel to the next */
     const void *next; /* the W (same shape) that memory will be asked for next, or NULL */
+    const char *ahead; /* where the caches should ask for lines meanwhile, panels w_stride apart: */
+    int ahead_step;    /* so many bytes further with every line of W (AVX-512) */
 };
 
 struct gemm_kernel {

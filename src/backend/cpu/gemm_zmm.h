@@ -41,6 +41,13 @@ INLINE void zmm_store(const struct gemm_tile *t, const struct zmm_sums *s, int r
     }
 }
 
+INLINE void zmm_ahead(const char *ahead, size_t stride, int count)
+{
+    UNROLL
+    for (int c = 0; c < count; c++)
+        _mm_prefetch(ahead + c * stride, _MM_HINT_T1);
+}
+
 /* Calls tile(t, rows, panels) with constants. */
 #define ZMM_CASE(tile, rows, panels)                                                               \
     case (rows)*8 + (panels):                                                                      \

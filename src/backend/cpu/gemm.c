@@ -70,6 +70,11 @@ static int round_up(int value, int step)
     return (value + step - 1) / step * step;
 }
 
+static int divide_up(int value, int by)
+{
+    return (value + by - 1) / by;
+}
+
 static int min_int(int a, int b)
 {
     return a < b ? a : b;
@@ -499,8 +504,10 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
             size_t run = (size_t)pass->k * GEMM_PANEL * element_bytes(kernel->precision);
-            t.ahead = pass->next ? pass->next + p * pass->w_stride + run * (b - block) / (end - block) : t.w;
-            t.ahead_step = pass->next ? 64 / (end - block) : 0;
+            t.ahead = pass->next
+                          ? pass->next + p * pass->w_stride + run * (b - block) / (end - block)
+                          : t.w;
+            t.ahead_step = pass->next ? divide_up(64, end - block) : 0;
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
@@ -519,12 +526,14 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     const struct gemm_kernel *kernel = g->kernel;
     float *sums = (float *)scratch;
     char *buffer = scratch + sums_bytes(kernel);
+    int k_block =
+        round_up(divide_up(g->k_padded, divide_up(g->k_padded, kernel->k_block)), GEMM_K_ALIGN);
     for (int p = panel; p < panel_end; p += kernel->group) {
-        for (int k0 = 0; k0 < g->k_padded; k0 += kernel->k_block) {
+        for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
             struct pass pass = {.panel = p,
                                 .panels = min_int(kernel->group, panel_end - p),
                                 .k0 = k0,
-                                .k = min_int(kernel->k_block, g->k_padded - k0)};
+                                .k = min_int(k_block, g->k_padded - k0)};
             if (job->transposed) {
                 transpose_pass(job, &pass, buffer);
             } else {
@@ -554,11 +563,6 @@ static void run_pieces(void *context, int thread, int first, int end)
     }
     if (g->kernel->end)
         g->kernel->end();
-}
-
-static int divide_up(int value, int by)
-{
-    return (value + by - 1) / by;
 }
 
 /* Cuts the product into `wanted` pieces or some more: groups of panels narrower than the kernel

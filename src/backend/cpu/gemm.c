@@ -33,6 +33,7 @@
 enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
+    LINE = 64,           /* bytes of a cache line: a row of a panel of pairs or floats */
     PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
     PIECE_COPIES = 16384, /* the same for elements laid out */
     PIECES = 16,          /* of a product a thread, where it is large enough */
@@ -443,7 +444,9 @@ struct pass {
     int k0, k;         /* range of the reduced dimension */
     const char *w;     /* panel `panel` at k0 */
     size_t w_stride;
+    size_t run;       /* bytes of a panel in this pass */
     const char *next; /* the pass after this one, or NULL */
+    int next_panels;  /* that it has: 0 or more than this one */
 };
 
 /* Backward: blocks (n, k) of the packed weight become (k, n) in the thread's buffer: panel of k,
@@ -472,6 +475,17 @@ static const char *packed_at(const struct packed *w, int panel, int k)
 {
     return (const char *)w->data + panel * panel_bytes(w) +
            (size_t)k * GEMM_PANEL * element_bytes(w->precision);
+}
+
+/* While part `part` of `parts` of the rows meets panel p and its neighbours, the caches ask for
+ * that share of the same panels of the next pass: all parts together for all of it, at an even
+ * pace. */
+static void look_ahead(struct gemm_tile *t, const struct pass *pass, int p, int part, int parts)
+{
+    bool any = p < pass->next_panels;
+    size_t bytes = pass->run * part / parts;
+    t->ahead = any ? pass->next + p * pass->w_stride + bytes : NULL;
+    t->ahead_step = any ? divide_up(LINE, parts) : 0;
 }
 
 /* All row blocks [block, end) against one pass. Sums rest in `sums` from pass to pass, or are
@@ -503,11 +517,7 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             t.next = b + 1 < end || job->transposed ? NULL
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
-            size_t run = (size_t)pass->k * GEMM_PANEL * element_bytes(kernel->precision);
-            t.ahead = pass->next
-                          ? pass->next + p * pass->w_stride + run * (b - block) / (end - block)
-                          : t.w;
-            t.ahead_step = pass->next ? divide_up(64, end - block) : 0;
+            look_ahead(&t, pass, p, b - block, end - block);
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
@@ -518,6 +528,34 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
     }
 }
 
+/* W's side of a pass forward: where it lies, and what comes after it. The next panels are those of
+ * the next piece, which is most often this thread's too. */
+static void aim_pass(const struct job *job, struct pass *pass)
+{
+    int after = pass->panel + pass->panels;
+    pass->w = packed_at(job->w, pass->panel, pass->k0);
+    pass->w_stride = panel_bytes(job->w);
+    if (pass->k0 + pass->k < job->g->k_padded) {
+        pass->next = packed_at(job->w, pass->panel, pass->k0 + pass->k);
+        pass->next_panels = pass->panels;
+    } else if (after < job->panels) {
+        pass->next = packed_at(job->w, after, 0);
+        pass->next_panels = job->panels - after;
+    }
+}
+
+/* Panels a pass. The first pass of all finds W in memory, not yet asked for; where few rows share
+ * the cost it should be small. */
+static int group_width(const struct job *job, int block, int block_end)
+{
+    const struct gemm *g = job->g;
+    const struct gemm_kernel *kernel = g->kernel;
+    if (job->transposed || !kernel->looks_ahead)
+        return kernel->group;
+    int rows = block_start(g, block + 1) - block_start(g, block);
+    return min_int(kernel->group, kernel->panels(rows) * (block_end - block));
+}
+
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
 static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
                      char *scratch)
@@ -526,24 +564,20 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     const struct gemm_kernel *kernel = g->kernel;
     float *sums = (float *)scratch;
     char *buffer = scratch + sums_bytes(kernel);
-    int k_block =
-        round_up(divide_up(g->k_padded, divide_up(g->k_padded, kernel->k_block)), GEMM_K_ALIGN);
-    for (int p = panel; p < panel_end; p += kernel->group) {
+    int group = group_width(job, block, block_end);
+    int passes = divide_up(g->k_padded, kernel->k_block); /* of about the same length */
+    int k_block = round_up(divide_up(g->k_padded, passes), GEMM_K_ALIGN);
+    for (int p = panel; p < panel_end; p += group) {
         for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
             struct pass pass = {.panel = p,
-                                .panels = min_int(kernel->group, panel_end - p),
+                                .panels = min_int(group, panel_end - p),
                                 .k0 = k0,
                                 .k = min_int(k_block, g->k_padded - k0)};
-            if (job->transposed) {
+            pass.run = (size_t)pass.k * GEMM_PANEL * element_bytes(kernel->precision);
+            if (job->transposed)
                 transpose_pass(job, &pass, buffer);
-            } else {
-                pass.w = packed_at(job->w, p, k0);
-                pass.w_stride = panel_bytes(job->w);
-                if (k0 + pass.k < g->k_padded)
-                    pass.next = packed_at(job->w, p, k0 + pass.k);
-                else if (p + pass.panels < job->panels)
-                    pass.next = packed_at(job->w, p + pass.panels, 0);
-            }
+            else
+                aim_pass(job, &pass);
             run_pass(job, &pass, block, block_end, sums);
         }
     }

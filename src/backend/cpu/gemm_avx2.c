@@ -10,6 +10,7 @@
  * is "bf16 inputs, f32 accumulation" to the letter.
  *
  * Each tile size is the same function inlined with constant sizes. */
+#include "backend/cpu/gemm_ahead.h"
 #include "backend/cpu/gemm_kernel.h"
 #include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/intrin.h"
@@ -67,7 +68,7 @@ INLINE void rank_one(struct sums *s, const float *x, const __m256 *w, int rows, 
 INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
-    const char *w = t->w;
+    const char *w = t->w, *ahead = gemm_ahead(t);
     int vectors = 2 * count;
     struct sums s;
     load(&s, t, rows, vectors);
@@ -78,6 +79,8 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
             row[c] = _mm256_load_ps((const float *)(w + (c / 2) * t->w_stride) + c % 2 * LANES);
         rank_one(&s, x, row, rows, vectors);
         x += rows;
+        gemm_ask(ahead, t->w_stride, count);
+        ahead += t->ahead_step;
         w += GEMM_PANEL * sizeof(float);
     }
     store(t, &s, rows, vectors);
@@ -91,7 +94,7 @@ static const _Alignas(32) uint32_t upper_halves[LANES] = {0xffff0000u, 0xffff000
 INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
-    const char *w = t->w;
+    const char *w = t->w, *ahead = gemm_ahead(t);
     int vectors = 2 * count;
     const uint32_t *upper = upper_halves;
     struct sums s;
@@ -113,6 +116,8 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         }
         rank_one(&s, x + rows, row, rows, vectors);
         x += 2 * rows;
+        gemm_ask(ahead, t->w_stride, count);
+        ahead += t->ahead_step;
         w += GEMM_PANEL * sizeof(uint32_t);
     }
     store(t, &s, rows, vectors);
@@ -241,6 +246,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_f32) = {
     .row_step = 1,
     .k_block = 512,
     .group = 8,
+    .looks_ahead = true,
     .panels = panels,
     .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
@@ -256,6 +262,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_bf16) = {
     .row_step = 1,
     .k_block = 512,
     .group = 8,
+    .looks_ahead = true,
     .panels = panels,
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),

@@ -23,7 +23,7 @@ INLINE __m512bh as_bf16(__m512i v)
 INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const uint32_t *x = t->x; /* [K/2][rows] pairs */
-    const char *w = t->w, *ahead = t->ahead;
+    const char *w = t->w, *ahead = gemm_ahead(t);
     struct zmm_sums s;
     zmm_load(&s, t, rows, count);
     for (int k = 0, end = t->k; k < end; k += 2) {
@@ -31,8 +31,6 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         UNROLL
         for (int c = 0; c < count; c++)
             row[c] = as_bf16(_mm512_load_si512((const void *)(w + c * t->w_stride)));
-        zmm_ahead(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
         UNROLL
         for (int r = 0; r < rows; r++) {
             __m512bh broadcast = as_bf16(_mm512_set1_epi32((int)x[r]));
@@ -43,6 +41,8 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
             }
         }
         x += rows;
+        gemm_ask(ahead, t->w_stride, count);
+        ahead += t->ahead_step;
         w += GEMM_PANEL * sizeof(uint32_t);
     }
     zmm_store(t, &s, rows, count);
@@ -61,6 +61,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512bf16_bf16) = {
     .row_step = 1,
     .k_block = ZMM_K_BLOCK,
     .group = ZMM_GROUP,
+    .looks_ahead = true,
     .panels = panels,
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),

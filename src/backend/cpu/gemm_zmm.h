@@ -6,6 +6,7 @@
  * multiply-adds for 11 loads. One or two rows take 4 panels: four streams of W. */
 #ifndef BACKEND_CPU_GEMM_ZMM_H
 #define BACKEND_CPU_GEMM_ZMM_H
+#include "backend/cpu/gemm_ahead.h"
 #include "backend/cpu/gemm_kernel.h"
 #include "backend/cpu/intrin.h"
 
@@ -39,13 +40,6 @@ INLINE void zmm_store(const struct gemm_tile *t, const struct zmm_sums *s, int r
         for (int c = 0; c < count; c++)
             _mm512_storeu_ps(t->acc + r * t->acc_ld + c * GEMM_PANEL, s->v[r][c]);
     }
-}
-
-INLINE void zmm_ahead(const char *ahead, size_t stride, int count)
-{
-    UNROLL
-    for (int c = 0; c < count; c++)
-        _mm_prefetch(ahead + c * stride, _MM_HINT_T1);
 }
 
 /* Calls tile(t, rows, panels) with constants. */

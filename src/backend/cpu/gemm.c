@@ -64,6 +64,7 @@ struct job {
     enum gemm_mode mode;
     /* Pieces: `across` times `unit` panels, beside each `chunk` row blocks. */
     int panels, unit, across, chunk;
+    bool looks_ahead; /* the microkernel asks for W of the next pass */
 };
 
 static int round_up(int value, int step)
@@ -517,7 +518,8 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             t.next = b + 1 < end || job->transposed ? NULL
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
-            look_ahead(&t, pass, p, b - block, end - block);
+            if (job->looks_ahead)
+                look_ahead(&t, pass, p, b - block, end - block);
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
@@ -550,7 +552,7 @@ static int group_width(const struct job *job, int block, int block_end)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    if (job->transposed || !kernel->looks_ahead)
+    if (!job->looks_ahead)
         return kernel->group;
     int rows = block_start(g, block + 1) - block_start(g, block);
     return min_int(kernel->group, kernel->panels(rows) * (block_end - block));
@@ -620,6 +622,8 @@ static void cut(struct job *job, int wanted)
 static void run(struct job *job)
 {
     const struct gemm *g = job->g;
+    int ahead_rows = g->kernel->ahead_rows;
+    job->looks_ahead = ahead_rows && g->m >= ahead_rows && !job->transposed;
     job->panels = divide_up(job->columns, GEMM_PANEL);
     size_t worth = (size_t)g->m * g->k * job->columns / PIECE_WORK;
     int most = team_threads(g->team) > 1 ? PIECES * team_threads(g->team) : 1;

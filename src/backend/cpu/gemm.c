@@ -14,6 +14,11 @@
  *         a block of rows            X: rows × k_block stays in the first-level cache
  *           as many panels as fill the registers beside that many rows: the microkernel
  *
+ * Forward, W comes from memory, and a product of few rows would mostly wait for it: the microkernel
+ * therefore asks for the W of the next pass (group and k block) at an even pace while it computes,
+ * each block of rows for its share (look_ahead). Where the rows are few, groups are narrower, as
+ * nobody has asked for the first.
+ *
  * Between two k blocks the f32 sums rest in the thread's buffer, exactly as they were, so blocking
  * changes no bit; after the last one they are scaled and written to the caller's matrix. Which
  * elements are computed together depends on M, what is computed for each does not.

@@ -13,6 +13,7 @@ INLINE const char *gemm_ahead(const struct gemm_tile *t)
     return t->ahead ? t->ahead : t->w;
 }
 
+/* A line for each of `count` panels. */
 INLINE void gemm_ask(const char *ahead, size_t stride, int count)
 {
     UNROLL

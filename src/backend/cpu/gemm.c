@@ -16,7 +16,7 @@
  *
  * Forward, W comes from memory, and a product of few rows would mostly wait for it: the microkernel
  * therefore asks for the W of the next pass (group and k block) at an even pace while it computes,
- * each block of rows for its share (look_ahead). Where the rows are few, groups are narrower, as
+ * each block of rows for its share (share_start). Where the rows are few, groups are narrower, as
  * nobody has asked for the first.
  *
  * Between two k blocks the f32 sums rest in the thread's buffer, exactly as they were, so blocking
@@ -483,15 +483,11 @@ static const char *packed_at(const struct packed *w, int panel, int k)
            (size_t)k * GEMM_PANEL * element_bytes(w->precision);
 }
 
-/* While part `part` of `parts` of the rows meets panel p and its neighbours, the caches ask for
- * that share of the same panels of the next pass: all parts together for all of it, at an even
- * pace. */
-static void look_ahead(struct gemm_tile *t, const struct pass *pass, int p, int part, int parts)
+/* While part `part` of `parts` of the rows meets a pass, the caches ask for that share of the next
+ * one: all parts together for all of it, at an even pace. Bytes into each panel. */
+static size_t share_start(const struct pass *pass, int part, int parts)
 {
-    bool any = p < pass->next_panels;
-    size_t bytes = pass->run * part / parts;
-    t->ahead = any ? pass->next + p * pass->w_stride + bytes : NULL;
-    t->ahead_step = any ? divide_up(LINE, parts) : 0;
+    return pass->run * part / parts;
 }
 
 /* All row blocks [block, end) against one pass. Sums rest in `sums` from pass to pass, or are
@@ -507,13 +503,16 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
                           .resume = pass->k0 > 0,
                           .k = pass->k,
                           .x_stride = (size_t)kernel->row_step * g->k_padded * sizeof(uint16_t),
-                          .w_stride = pass->w_stride};
+                          .w_stride = pass->w_stride,
+                          .ahead_step = divide_up(LINE, end - block)};
+    int ahead_panels = job->looks_ahead ? pass->next_panels : 0;
     for (int b = block; b < end; b++) {
         int start = block_start(g, b);
         t.rows = block_start(g, b + 1) - start;
         t.x = block_data(g, b) + k_offset(kernel, t.rows, pass->k0);
         float *acc = sums + (only ? 0 : (size_t)(start - origin) * ld);
         int step = kernel->panels(t.rows);
+        size_t share = share_start(pass, b - block, end - block);
         for (int p = 0; p < pass->panels; p += step) {
             t.panels = min_int(step, pass->panels - p);
             t.acc = acc + p * GEMM_PANEL;
@@ -523,8 +522,7 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             t.next = b + 1 < end || job->transposed ? NULL
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
-            if (job->looks_ahead)
-                look_ahead(&t, pass, p, b - block, end - block);
+            t.ahead = p < ahead_panels ? pass->next + p * pass->w_stride + share : NULL;
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
@@ -563,6 +561,14 @@ static int group_width(const struct job *job, int block, int block_end)
     return min_int(kernel->group, kernel->panels(rows) * (block_end - block));
 }
 
+/* k a pass. Where passes look ahead they are equally long, else a short one would be followed by a
+ * long one that it has not asked for; where they do not, long ones suit the hardware better. */
+static int block_length(const struct job *job)
+{
+    int k = job->g->k_padded, most = job->g->kernel->k_block;
+    return job->looks_ahead ? round_up(divide_up(k, divide_up(k, most)), GEMM_K_ALIGN) : most;
+}
+
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
 static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
                      char *scratch)
@@ -572,8 +578,7 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     float *sums = (float *)scratch;
     char *buffer = scratch + sums_bytes(kernel);
     int group = group_width(job, block, block_end);
-    int passes = divide_up(g->k_padded, kernel->k_block); /* of about the same length */
-    int k_block = round_up(divide_up(g->k_padded, passes), GEMM_K_ALIGN);
+    int k_block = block_length(job);
     for (int p = panel; p < panel_end; p += group) {
         for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
             struct pass pass = {.panel = p,

@@ -6,11 +6,16 @@
 #include "backend/cpu/gemm_kernel.h"
 #include "backend/cpu/intrin.h"
 
-/* Where to begin. Nothing to ask for: the line in use (ahead_step is 0 then), which costs less than
- * a branch. */
+/* Where to begin, and how far to go with each line. Nothing to ask for: always the first line of W,
+ * which costs less than a branch. */
 INLINE const char *gemm_ahead(const struct gemm_tile *t)
 {
     return t->ahead ? t->ahead : t->w;
+}
+
+INLINE int gemm_ahead_step(const struct gemm_tile *t)
+{
+    return t->ahead ? t->ahead_step : 0;
 }
 
 /* A line for each of `count` panels. */

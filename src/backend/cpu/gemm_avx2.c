@@ -81,6 +81,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
     const char *w = t->w, *ahead = gemm_ahead(t);
+    int step = gemm_ahead_step(t);
     int vectors = 2 * count;
     struct sums s;
     load(&s, t, rows, vectors);
@@ -93,7 +94,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
         x += rows;
         if (rows >= ASK_F32)
             gemm_ask(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
+        ahead += step;
         w += GEMM_PANEL * sizeof(float);
     }
     store(t, &s, rows, vectors);
@@ -108,6 +109,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
     const char *w = t->w, *ahead = gemm_ahead(t);
+    int step = gemm_ahead_step(t);
     int vectors = 2 * count;
     const uint32_t *upper = upper_halves;
     struct sums s;
@@ -131,7 +133,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         x += 2 * rows;
         if (rows >= ASK_BF16)
             gemm_ask(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
+        ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
     }
     store(t, &s, rows, vectors);

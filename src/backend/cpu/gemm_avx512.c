@@ -32,6 +32,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
     const char *w = t->w, *ahead = gemm_ahead(t);
+    int step = gemm_ahead_step(t);
     struct zmm_sums s;
     zmm_load(&s, t, rows, count);
     for (int k = 0, end = t->k; k < end; k++) {
@@ -43,7 +44,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
         x += rows;
         if (rows >= ASK_F32)
             gemm_ask(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
+        ahead += step;
         w += GEMM_PANEL * sizeof(float);
     }
     zmm_store(t, &s, rows, count);
@@ -53,6 +54,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const float *x = t->x;
     const char *w = t->w, *ahead = gemm_ahead(t);
+    int step = gemm_ahead_step(t);
     const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
     struct zmm_sums s;
     zmm_load(&s, t, rows, count);
@@ -69,7 +71,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         x += 2 * rows;
         if (rows >= ASK_BF16)
             gemm_ask(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
+        ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
     }
     zmm_store(t, &s, rows, count);

@@ -28,6 +28,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
 {
     const uint32_t *x = t->x; /* [K/2][rows] pairs */
     const char *w = t->w, *ahead = gemm_ahead(t);
+    int step = gemm_ahead_step(t);
     struct zmm_sums s;
     zmm_load(&s, t, rows, count);
     for (int k = 0, end = t->k; k < end; k += 2) {
@@ -47,7 +48,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         x += rows;
         if (rows >= ASK_ROWS)
             gemm_ask(ahead, t->w_stride, count);
-        ahead += t->ahead_step;
+        ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
     }
     zmm_store(t, &s, rows, count);

@@ -39,6 +39,7 @@ enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
     LINE = 64,           /* bytes of a cache line: a row of a panel of pairs or floats */
+    PASS_BYTES = 49152,  /* of W beside each block of rows, about, where these are few */
     PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
     PIECE_COPIES = 16384, /* the same for elements laid out */
     PIECES = 16,          /* of a product a thread, where it is large enough */
@@ -549,24 +550,26 @@ static void aim_pass(const struct job *job, struct pass *pass)
     }
 }
 
-/* Panels a pass. The first pass of all finds W in memory, not yet asked for; where few rows share
- * the cost it should be small. */
-static int group_width(const struct job *job, int block, int block_end)
-{
-    const struct gemm *g = job->g;
-    const struct gemm_kernel *kernel = g->kernel;
-    if (!job->looks_ahead)
-        return kernel->group;
-    int rows = block_start(g, block + 1) - block_start(g, block);
-    return min_int(kernel->group, kernel->panels(rows) * (block_end - block));
-}
-
 /* k a pass. Where passes look ahead they are equally long, else a short one would be followed by a
  * long one that it has not asked for; where they do not, long ones suit the hardware better. */
 static int block_length(const struct job *job)
 {
     int k = job->g->k_padded, most = job->g->kernel->k_block;
     return job->looks_ahead ? round_up(divide_up(k, divide_up(k, most)), GEMM_K_ALIGN) : most;
+}
+
+/* Panels a pass. The first pass of a product finds its W in memory, as nobody has asked for it:
+ * where few rows share that cost it should be small, though not so small that tiles become many. */
+static int group_width(const struct job *job, int block, int block_end, int k)
+{
+    const struct gemm *g = job->g;
+    const struct gemm_kernel *kernel = g->kernel;
+    if (!job->looks_ahead)
+        return kernel->group;
+    int panel = k * GEMM_PANEL * (int)element_bytes(kernel->precision);
+    int step = kernel->panels(block_start(g, block + 1) - block_start(g, block));
+    int panels = divide_up(PASS_BYTES * (block_end - block), panel);
+    return min_int(kernel->group, round_up(panels, step));
 }
 
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
@@ -577,8 +580,8 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     const struct gemm_kernel *kernel = g->kernel;
     float *sums = (float *)scratch;
     char *buffer = scratch + sums_bytes(kernel);
-    int group = group_width(job, block, block_end);
     int k_block = block_length(job);
+    int group = group_width(job, block, block_end, k_block);
     for (int p = panel; p < panel_end; p += group) {
         for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
             struct pass pass = {.panel = p,

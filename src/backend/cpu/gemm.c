@@ -14,6 +14,11 @@
  *         a block of rows            X: rows × k_block stays in the first-level cache
  *           as many panels as fill the registers beside that many rows: the microkernel
  *
+ * Forward, W comes from memory, and a product of few rows would mostly wait for it: the microkernel
+ * therefore asks for the W of the next pass (group and k block) at an even pace while it computes,
+ * each block of rows for its share (share_start). Where the rows are few, groups are narrower, as
+ * nobody has asked for the first.
+ *
  * Between two k blocks the f32 sums rest in the thread's buffer, exactly as they were, so blocking
  * changes no bit; after the last one they are scaled and written to the caller's matrix. Which
  * elements are computed together depends on M, what is computed for each does not.
@@ -33,6 +38,8 @@
 enum {
     CHUNK_ROWS = 512,
     BLOCK = GEMM_PANEL * GEMM_PANEL,
+    LINE = 64,           /* bytes of a cache line: a row of a panel of pairs or floats */
+    PASS_BYTES = 49152,  /* of W beside each block of rows, about, where these are few */
     PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
     PIECE_COPIES = 16384, /* the same for elements laid out */
     PIECES = 16,          /* of a product a thread, where it is large enough */
@@ -63,11 +70,17 @@ struct job {
     enum gemm_mode mode;
     /* Pieces: `across` times `unit` panels, beside each `chunk` row blocks. */
     int panels, unit, across, chunk;
+    bool looks_ahead; /* the microkernel asks for W of the next pass */
 };
 
 static int round_up(int value, int step)
 {
     return (value + step - 1) / step * step;
+}
+
+static int divide_up(int value, int by)
+{
+    return (value + by - 1) / by;
 }
 
 static int min_int(int a, int b)
@@ -438,7 +451,9 @@ struct pass {
     int k0, k;         /* range of the reduced dimension */
     const char *w;     /* panel `panel` at k0 */
     size_t w_stride;
+    size_t run;       /* bytes of a panel in this pass */
     const char *next; /* the pass after this one, or NULL */
+    int next_panels;  /* that it has: 0 or more than this one */
 };
 
 /* Backward: blocks (n, k) of the packed weight become (k, n) in the thread's buffer: panel of k,
@@ -469,6 +484,13 @@ static const char *packed_at(const struct packed *w, int panel, int k)
            (size_t)k * GEMM_PANEL * element_bytes(w->precision);
 }
 
+/* While part `part` of `parts` of the rows meets a pass, the caches ask for that share of the next
+ * one: all parts together for all of it, at an even pace. Bytes into each panel. */
+static size_t share_start(const struct pass *pass, int part, int parts)
+{
+    return pass->run * part / parts;
+}
+
 /* All row blocks [block, end) against one pass. Sums rest in `sums` from pass to pass, or are
  * written out after the last. */
 static void run_pass(const struct job *job, const struct pass *pass, int block, int end,
@@ -482,13 +504,16 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
                           .resume = pass->k0 > 0,
                           .k = pass->k,
                           .x_stride = (size_t)kernel->row_step * g->k_padded * sizeof(uint16_t),
-                          .w_stride = pass->w_stride};
+                          .w_stride = pass->w_stride,
+                          .ahead_step = divide_up(LINE, end - block)};
+    int ahead_panels = job->looks_ahead ? pass->next_panels : 0;
     for (int b = block; b < end; b++) {
         int start = block_start(g, b);
         t.rows = block_start(g, b + 1) - start;
         t.x = block_data(g, b) + k_offset(kernel, t.rows, pass->k0);
         float *acc = sums + (only ? 0 : (size_t)(start - origin) * ld);
         int step = kernel->panels(t.rows);
+        size_t share = share_start(pass, b - block, end - block);
         for (int p = 0; p < pass->panels; p += step) {
             t.panels = min_int(step, pass->panels - p);
             t.acc = acc + p * GEMM_PANEL;
@@ -498,6 +523,7 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
             t.next = b + 1 < end || job->transposed ? NULL
                      : in_group                     ? (const char *)t.w + step * pass->w_stride
                                                     : pass->next;
+            t.ahead = p < ahead_panels ? pass->next + p * pass->w_stride + share : NULL;
             kernel->tile(&t);
             int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
@@ -508,6 +534,44 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
     }
 }
 
+/* W's side of a pass forward: where it lies, and what comes after it. The next panels are those of
+ * the next piece, which is most often this thread's too. */
+static void aim_pass(const struct job *job, struct pass *pass)
+{
+    int after = pass->panel + pass->panels;
+    pass->w = packed_at(job->w, pass->panel, pass->k0);
+    pass->w_stride = panel_bytes(job->w);
+    if (pass->k0 + pass->k < job->g->k_padded) {
+        pass->next = packed_at(job->w, pass->panel, pass->k0 + pass->k);
+        pass->next_panels = pass->panels;
+    } else if (after < job->panels) {
+        pass->next = packed_at(job->w, after, 0);
+        pass->next_panels = job->panels - after;
+    }
+}
+
+/* k a pass. Where passes look ahead they are equally long, else a short one would be followed by a
+ * long one that it has not asked for; where they do not, long ones suit the hardware better. */
+static int block_length(const struct job *job)
+{
+    int k = job->g->k_padded, most = job->g->kernel->k_block;
+    return job->looks_ahead ? round_up(divide_up(k, divide_up(k, most)), GEMM_K_ALIGN) : most;
+}
+
+/* Panels a pass. The first pass of a product finds its W in memory, as nobody has asked for it:
+ * where few rows share that cost it should be small, though not so small that tiles become many. */
+static int group_width(const struct job *job, int block, int block_end, int k)
+{
+    const struct gemm *g = job->g;
+    const struct gemm_kernel *kernel = g->kernel;
+    if (!job->looks_ahead)
+        return kernel->group;
+    int panel = k * GEMM_PANEL * (int)element_bytes(kernel->precision);
+    int step = kernel->panels(block_start(g, block + 1) - block_start(g, block));
+    int panels = divide_up(PASS_BYTES * (block_end - block), panel);
+    return min_int(kernel->group, round_up(panels, step));
+}
+
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
 static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
                      char *scratch)
@@ -516,22 +580,19 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     const struct gemm_kernel *kernel = g->kernel;
     float *sums = (float *)scratch;
     char *buffer = scratch + sums_bytes(kernel);
-    for (int p = panel; p < panel_end; p += kernel->group) {
-        for (int k0 = 0; k0 < g->k_padded; k0 += kernel->k_block) {
+    int k_block = block_length(job);
+    int group = group_width(job, block, block_end, k_block);
+    for (int p = panel; p < panel_end; p += group) {
+        for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
             struct pass pass = {.panel = p,
-                                .panels = min_int(kernel->group, panel_end - p),
+                                .panels = min_int(group, panel_end - p),
                                 .k0 = k0,
-                                .k = min_int(kernel->k_block, g->k_padded - k0)};
-            if (job->transposed) {
+                                .k = min_int(k_block, g->k_padded - k0)};
+            pass.run = (size_t)pass.k * GEMM_PANEL * element_bytes(kernel->precision);
+            if (job->transposed)
                 transpose_pass(job, &pass, buffer);
-            } else {
-                pass.w = packed_at(job->w, p, k0);
-                pass.w_stride = panel_bytes(job->w);
-                if (k0 + pass.k < g->k_padded)
-                    pass.next = packed_at(job->w, p, k0 + pass.k);
-                else if (p + pass.panels < job->panels)
-                    pass.next = packed_at(job->w, p + pass.panels, 0);
-            }
+            else
+                aim_pass(job, &pass);
             run_pass(job, &pass, block, block_end, sums);
         }
     }
@@ -551,11 +612,6 @@ static void run_pieces(void *context, int thread, int first, int end)
     }
     if (g->kernel->end)
         g->kernel->end();
-}
-
-static int divide_up(int value, int by)
-{
-    return (value + by - 1) / by;
 }
 
 /* Cuts the product into `wanted` pieces or some more: groups of panels narrower than the kernel
@@ -579,6 +635,8 @@ static void cut(struct job *job, int wanted)
 static void run(struct job *job)
 {
     const struct gemm *g = job->g;
+    int ahead_rows = g->kernel->ahead_rows;
+    job->looks_ahead = ahead_rows && g->m >= ahead_rows && !job->transposed;
     job->panels = divide_up(job->columns, GEMM_PANEL);
     size_t worth = (size_t)g->m * g->k * job->columns / PIECE_WORK;
     int most = team_threads(g->team) > 1 ? PIECES * team_threads(g->team) : 1;

@@ -28,6 +28,10 @@ struct gemm_tile { /* one call of a microkernel */
     const void *w;    /* the first panel, at the first k */
     size_t w_stride;  /* bytes from a panel to the next */
     const void *next; /* the W (same shape) that memory will be asked for next, or NULL */
+    /* Where ahead_rows says so: where the caches are to ask for W meanwhile, or NULL; panels lie
+     * w_stride apart, and with every line of W it goes ahead_step bytes further. */
+    const char *ahead;
+    int ahead_step;
 };
 
 struct gemm_kernel {
@@ -38,6 +42,8 @@ struct gemm_kernel {
     int row_step;            /* blocks are cut at multiples of this many rows (AMX: 16) */
     int k_block;             /* k per pass: the block of X then stays in the first-level cache */
     int group;               /* panels per pass: k_block × group of W stays in the second level */
+    int ahead_rows;          /* products of so many rows follow `ahead`, 0: none do; fewer rows wait
+                                for memory either way, and asking twice costs more than it brings */
     int (*panels)(int rows); /* panels that fill the registers beside that many rows */
     void (*tile)(const struct gemm_tile *t);
     /* For `count` blocks of 16 columns n × 16 k of a packed weight (bf16 [8][16 n][2], f32

@@ -6,6 +6,7 @@
  * multiply-adds for 11 loads. One or two rows take 4 panels: four streams of W. */
 #ifndef BACKEND_CPU_GEMM_ZMM_H
 #define BACKEND_CPU_GEMM_ZMM_H
+#include "backend/cpu/gemm_ahead.h"
 #include "backend/cpu/gemm_kernel.h"
 #include "backend/cpu/intrin.h"
 

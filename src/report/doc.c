@@ -95,6 +95,14 @@ static void escape_md(struct str *out, const char *text, size_t length)
     }
 }
 
+/* A text, printable and cut to so many columns (0: whole), in d->text. */
+static void take_text(struct doc *d, const char *text, size_t length, size_t columns)
+{
+    str_clear(&d->text);
+    log_printable(&d->text, text, length, columns);
+    d->failed = d->failed || d->text.failed;
+}
+
 /* The text of a call, printable, in d->text. */
 static void format_text(struct doc *d, const char *format, va_list args)
 {
@@ -104,17 +112,16 @@ static void format_text(struct doc *d, const char *format, va_list args)
     va_copy(again, args);
     int n = vsnprintf(small, sizeof small, format, args);
     CHECK(n >= 0);
-    str_clear(&d->text);
     if ((size_t)n < sizeof small) {
-        log_printable(&d->text, small, (size_t)n, 0);
+        take_text(d, small, (size_t)n, 0);
     } else {
         for (int i = 0; i <= n; i++) /* room */
             str_putc(&raw, ' ');
         if (!raw.failed) {
             vsnprintf(raw.data, (size_t)n + 1, format, again);
-            log_printable(&d->text, raw.data, (size_t)n, 0);
+            take_text(d, raw.data, (size_t)n, 0);
         }
-        d->text.failed = d->text.failed || raw.failed;
+        d->failed = d->failed || raw.failed;
     }
     va_end(again);
     str_free(&raw);
@@ -143,7 +150,7 @@ static void put_html(struct doc *d)
 void doc_begin(struct doc *d, const char *title)
 {
     *d = (struct doc){0};
-    log_printable(&d->text, title, strlen(title), 0);
+    take_text(d, title, strlen(title), 0);
     str_puts(&d->md, "# ");
     put_md(d);
     str_puts(&d->md, "\n\n");
@@ -171,7 +178,7 @@ void doc_free(struct doc *d)
 
 bool doc_failed(const struct doc *d)
 {
-    return d->md.failed || d->html.failed || d->text.failed;
+    return d->failed || d->md.failed || d->html.failed;
 }
 
 /* --- texts --- */
@@ -210,21 +217,15 @@ void doc_strong(struct doc *d, const char *format, ...)
     str_puts(&d->html, "</p>\n");
 }
 
-static void take_text(struct doc *d, const char *text)
-{
-    str_clear(&d->text);
-    log_printable(&d->text, text, strlen(text), 0);
-}
-
 void doc_answer(struct doc *d, const char *lead, const char *text)
 {
-    take_text(d, lead);
+    take_text(d, lead, strlen(lead), 0);
     str_puts(&d->md, "**");
     put_md(d);
     str_puts(&d->md, "** ");
     str_puts(&d->html, "<p class=\"strong\">");
     put_html(d);
-    take_text(d, text);
+    take_text(d, text, strlen(text), 0);
     put_md(d);
     str_puts(&d->md, "\n\n");
     str_puts(&d->html, " <span class=\"plain\">");
@@ -264,8 +265,7 @@ void doc_table_begin(struct doc *d, const char *const *heads, int n)
     str_printf(&d->html, "<div class=\"scroll%s\" tabindex=\"0\"><table>\n<thead><tr>",
                n > CARD_COLUMNS ? " cards" : "");
     for (int i = 0; i < n; i++) {
-        str_clear(&d->text);
-        log_printable(&d->text, heads[i], strlen(heads[i]), HEAD_CHARACTERS);
+        take_text(d, heads[i], strlen(heads[i]), HEAD_CHARACTERS);
         str_puts(&d->md, i ? " | " : "| ");
         put_md(d);
         str_puts(&d->html, "<th>");
@@ -361,8 +361,7 @@ void doc_block(struct doc *d, const char *text, size_t length, size_t most)
         const char *line = text + at;
         const char *end = shown > at ? memchr(line, '\n', shown - at) : NULL;
         size_t n = end ? (size_t)(end - line) : shown - at;
-        str_clear(&d->text);
-        log_printable(&d->text, line, n, 0);
+        take_text(d, line, n, 0);
         str_puts(&d->md, "    ");
         str_append(&d->md, str_text(&d->text), d->text.length);
         str_putc(&d->md, '\n');
@@ -388,8 +387,7 @@ void doc_figures_begin(struct doc *d)
 
 void doc_figure(struct doc *d, const struct str *svg, const char *caption)
 {
-    str_clear(&d->text);
-    log_printable(&d->text, caption, strlen(caption), 0);
+    take_text(d, caption, strlen(caption), 0);
     str_puts(&d->md, "- Figure (in report.html): ");
     put_md(d);
     str_putc(&d->md, '\n');

@@ -9,6 +9,7 @@
 struct doc {
     struct str md, html;
     struct str text;     /* of the call at hand */
+    bool failed;         /* memory ran out for a text of a call, or of a caller's */
     int columns, column; /* of the table at hand */
     const char *const *heads;
 };

@@ -13,6 +13,11 @@ static void put_verdict(struct str *out, const struct gain_line *l, bool capital
 {
     bool prompts = !isnan(l->prompts_needed), seeds = !isnan(l->seeds_needed);
     const char *name = verdict_name(l->verdict);
+    if (!l->changed && !l->unlike) { /* more of them would not tell either */
+        str_printf(out, "%s change: the score of none of %zu prompts is another",
+                   capital ? "No" : "no", l->n);
+        return;
+    }
     str_printf(out, "%c%s", capital ? name[0] - 'a' + 'A' : name[0], name + 1);
     if (*l->why)
         str_printf(out, ": %s", l->why);
@@ -104,7 +109,7 @@ static void put_headline(struct doc *d, const struct findings *f)
                    h->selected_on ? ", selected on this set" : "");
     put_broken_gates(&verdict, f);
     doc_strong(d, "%s", str_text(&verdict));
-    d->text.failed = d->text.failed || verdict.failed;
+    d->failed = d->failed || verdict.failed;
     str_free(&verdict);
     if (f->why_compare)
         doc_text(d, "%s", f->why_compare);
@@ -140,7 +145,7 @@ static void put_warnings(struct doc *d, const struct findings *f)
         doc_item(d, "%s", str_text(&text));
     }
     doc_list_end(d);
-    d->text.failed = d->text.failed || text.failed;
+    d->failed = d->failed || text.failed;
     str_free(&text);
 }
 
@@ -167,7 +172,7 @@ static void result_row(struct doc *d, const struct gains *g, const struct gain_l
     doc_cell(d, "%s%s", cell_p(l->p_holm).text, l->name ? "" : " (not adjusted)");
     put_verdict(&verdict, l, false);
     doc_cell(d, "%s", str_text(&verdict));
-    d->text.failed = d->text.failed || verdict.failed;
+    d->failed = d->failed || verdict.failed;
     str_free(&verdict);
 }
 
@@ -312,7 +317,7 @@ static void put_question(struct doc *d, const struct question *q)
     str_putc(&answer, '.');
     doc_answer(d, str_text(&answer), q->ours);
     doc_text(d, "By the document's own rule: %s", q->document);
-    d->text.failed = d->text.failed || answer.failed;
+    d->failed = d->failed || answer.failed;
     str_free(&answer);
     int there = 0;
     for (int i = 0; i < q->n_figures; i++)
@@ -527,7 +532,7 @@ void page_summary(struct str *text, const struct findings *f)
         struct str answer = {0};
         put_answer(&answer, &f->questions[i]);
         doc_item(&d, "%s %s: %s", f->questions[i].name, f->questions[i].asks, str_text(&answer));
-        d.text.failed = d.text.failed || answer.failed;
+        d.failed = d.failed || answer.failed;
         str_free(&answer);
     }
     plain_text(text, str_text(&d.md), d.md.length);

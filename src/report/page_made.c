@@ -138,7 +138,7 @@ static void finding_cells(struct doc *d, const struct gate_file *g)
     cell_cut_digests(&finding, more ? message : "");
     doc_cell(d, "%s%.40s", strcmp(g->verdict, "pass") ? "! " : "", g->verdict);
     doc_cell(d, "%s", finding.length ? str_text(&finding) : "–");
-    d->text.failed = d->text.failed || finding.failed;
+    d->failed = d->failed || finding.failed;
     str_free(&finding);
 }
 
@@ -156,7 +156,7 @@ static void figure_cell(struct doc *d, const struct gate_file *g)
     snprintf(file, sizeof file, "gates/%.40s.json", g->stage);
     put_figures(&figures, json_object_get(g->json, "figures"), file);
     doc_cell(d, "%s", str_text(&figures));
-    d->text.failed = d->text.failed || figures.failed;
+    d->failed = d->failed || figures.failed;
     str_free(&figures);
 }
 
@@ -182,7 +182,7 @@ static void gate_rows(struct doc *d, const struct findings *f, int run, const ch
             else
                 finding_cells(d, g);
         }
-        d->text.failed = d->text.failed || names.failed;
+        d->failed = d->failed || names.failed;
         str_free(&names);
     }
 }
@@ -225,7 +225,7 @@ static void reward_gates(struct doc *d, const struct findings *f)
                 put_value(&text, value);
             cut(&text, CELL_SHOWN);
             doc_cell(d, "%s", text.length ? str_text(&text) : "–");
-            d->text.failed = d->text.failed || text.failed;
+            d->failed = d->failed || text.failed;
             str_free(&text);
         }
     }
@@ -292,7 +292,7 @@ void page_history(struct doc *d, const struct findings *f)
         struct str text = {0};
         put_figures(&text, baseline, NULL);
         doc_text(d, "Baseline: %s", str_text(&text));
-        d->text.failed = d->text.failed || text.failed;
+        d->failed = d->failed || text.failed;
         str_free(&text);
     }
     if (!n)
@@ -307,7 +307,7 @@ void page_history(struct doc *d, const struct findings *f)
                 put_value(&text, value);
             cut(&text, FIGURES_SHOWN);
             doc_cell(d, "%s", str_text(&text));
-            d->text.failed = d->text.failed || text.failed;
+            d->failed = d->failed || text.failed;
             str_free(&text);
         }
     }
@@ -389,7 +389,7 @@ static void put_examples(struct doc *d, const struct findings *f, const struct r
             what.data[0] = (char)(what.data[0] - 'a' + 'A');
             put_example(d, f, set, str_text(&what), e->at[k]);
         }
-        d->text.failed = d->text.failed || what.failed;
+        d->failed = d->failed || what.failed;
         str_free(&what);
     }
 }
@@ -458,7 +458,7 @@ static void made_cell(struct doc *d, const struct run *r, const char *key)
         put_value(&text, value);
     cut(&text, 24);
     doc_cell(d, "%s", text.length ? str_text(&text) : "–");
-    d->text.failed = d->text.failed || text.failed;
+    d->failed = d->failed || text.failed;
     str_free(&text);
 }
 
@@ -538,7 +538,7 @@ static void put_recipe(struct doc *d, const json_t *recipe, const json_t *other)
         doc_block(d, str_text(&text), text.length - 1, 0);
     else
         doc_text(d, recipe ? "(no difference)" : "(run.json holds no recipe)");
-    d->text.failed = d->text.failed || text.failed;
+    d->failed = d->failed || text.failed;
     str_free(&text);
 }
 
@@ -615,7 +615,7 @@ static void gate_times(struct doc *d, const struct findings *f)
         }
         doc_item(d, "Stages of %s: %s", f->runs[r].title,
                  text.length ? str_text(&text) : "none is recorded");
-        d->text.failed = d->text.failed || text.failed;
+        d->failed = d->failed || text.failed;
         str_free(&text);
     }
     doc_list_end(d);
@@ -636,7 +636,7 @@ static void put_thousands(struct doc *d, double x)
         str_putc(&text, digits[i]);
     }
     doc_cell(d, "%s", isfinite(x) ? str_text(&text) : "–");
-    d->text.failed = d->text.failed || text.failed;
+    d->failed = d->failed || text.failed;
     str_free(&text);
 }
 

@@ -300,6 +300,7 @@ static void test_few_changed(void **state)
     expect_null("eval.tasks.sql_qa.detectable");
     expect_null("eval.tasks.insights.detectable"); /* none: its interval has no width */
     expect_in(&md, "The score of 4 of 16 prompts changed: too few to say");
+    expect_in(&md, "no change: the score of none of 8 prompts is another");
     s.steps[1] = (struct run_step){10, {{0, 0.5}, {0, 0.1}}};
     run = write_run(&s);
     report_ok(&run, 1);

@@ -265,11 +265,8 @@ static int run(const struct common *common, const void *options, struct err *err
 {
     struct run_command c = *(const struct run_command *)options;
     struct str out = {0};
-    int status = recipe_args_require(&command_run, common, false, NULL, err);
-    if (!status && !c.out) {
-        status = recipe_args_out(&out, common->positional[0], err);
-        c.out = str_text(&out);
-    }
+    int status = recipe_args_out(&out, &command_run, common, c.out, err);
+    c.out = str_text(&out);
     if (!status)
         status = run_in(common, &c, err);
     str_free(&out);

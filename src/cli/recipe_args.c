@@ -14,8 +14,17 @@ int recipe_args_require(const struct command *command, const struct common *comm
     return ERR_NONE;
 }
 
-int recipe_args_out(struct str *out, const char *path, struct err *err)
+int recipe_args_out(struct str *out, const struct command *command, const struct common *common,
+                    const char *given, struct err *err)
 {
+    int status = recipe_args_require(command, common, false, NULL, err);
+    if (status)
+        return status;
+    if (given) {
+        str_puts(out, given);
+        return out->failed ? err_no_memory(err, "--out", out->capacity) : ERR_NONE;
+    }
+    const char *path = common->positional[0];
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);

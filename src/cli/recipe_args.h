@@ -7,9 +7,10 @@
 /* ERR_USAGE when the recipe, or (needs_out) the run folder, is not on the command line. */
 int recipe_args_require(const struct command *command, const struct common *common, bool needs_out,
                         const char *out, struct err *err);
-/* Where `grpo run` and `grpo audit` work when --out does not say: "runs/NAME" of recipes/NAME.yaml.
- * ERR_USAGE for a name that leaves nothing. */
-int recipe_args_out(struct str *out, const char *path, struct err *err);
+/* Where `grpo run` and `grpo audit` work: --out where it is given, else "runs/NAME" of
+ * recipes/NAME.yaml. ERR_USAGE for a name that leaves nothing, or without a recipe. */
+int recipe_args_out(struct str *out, const struct command *command, const struct common *common,
+                    const char *given, struct err *err);
 /* The overrides of a recipe: every --set, and --precision where it is given. Returns their number.
  */
 size_t recipe_args_sets(const char *sets[ARGS_MAX_TEXTS + 1], const struct command *command,

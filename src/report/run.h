@@ -1,7 +1,7 @@
 /* run.h: a run folder, read. Everything the report says comes from here: run.json, metrics.jsonl,
  * timing.jsonl, eval/step-N.json, gates/NAME.json, and of the untouched model and the best adapter
  * eval/base.json and eval/best.json, on rows that nothing else used eval/test-base.json and
- * eval/test-best.json (or, as tools/demo.sh calls them, test-before.json and test-after.json).
+ * eval/test-best.json (or test-before.json and test-after.json).
  * samples.jsonl is not needed.
  *
  * A folder may be damaged: what cannot be read is left out and noted, and the report prints the

@@ -385,7 +385,6 @@ static void test_hostile_recipe(void **state)
     }
 }
 
-/* Every allocation of ours may fail: an error, nothing left behind. */
 /* Every allocation fails once: a message and nothing left, and no report that is only nearly so. */
 static void fail_each_allocation(const char *const *runs, int n_runs)
 {

@@ -37,8 +37,10 @@ static float *take_floats(char **at, size_t n)
 }
 
 /* Lays out a thread's scratch from `base` on; returns its bytes. */
-static size_t lay_room(struct attn_room *room, char *base, int head_dim, int context)
+static size_t lay_room(struct attn_room *room, char *base, enum precision precision, int head_dim,
+                       int context)
 {
+    size_t element = precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
     size_t width = widest(head_dim), positions = whole_positions(context);
     size_t rows = ATTN_ROWS + ATTN_SPARE, stride = positions + GEMM_PANEL;
     size_t x_rows = width > ATTN_ROWS ? width : ATTN_ROWS;
@@ -55,34 +57,34 @@ static size_t lay_room(struct attn_room *room, char *base, int head_dim, int con
     room->apart = take_floats(&at, GEMM_MAX_ROWS * GEMM_MAX_GROUP * GEMM_PANEL);
     room->x = take(&at, (ATTN_ROWS + ATTN_SPARE) * depth * sizeof(float));
     room->x2 = take(&at, (x_rows + ATTN_SPARE) * ATTN_ROWS * sizeof(float));
-    room->values = take(&at, ATTN_CHUNK * width * sizeof(float));
-    room->panel = take(&at, GEMM_PANEL * width * sizeof(float));
-    room->all_values = take(&at, positions * width * sizeof(float));
-    room->all_keys = take(&at, positions * width * sizeof(float));
-    room->value_rows = take(&at, positions * width * sizeof(float));
-    room->packed = take(&at, (size_t)ATTN_CHUNK * ATTN_ROWS * sizeof(float));
+    room->values = take(&at, ATTN_CHUNK * width * element);
+    room->panel = take(&at, GEMM_PANEL * width * element);
+    room->all_values = take(&at, positions * width * element);
+    room->all_keys = take(&at, positions * width * element);
+    room->value_rows = take(&at, positions * width * element);
+    room->packed = take(&at, (size_t)ATTN_CHUNK * ATTN_ROWS * element);
     room->dk = take_floats(&at, (width + ATTN_SPARE) * positions);
     room->dv = take_floats(&at, (width + ATTN_SPARE) * positions);
     return (size_t)(at - base);
 }
 
-static size_t room_bytes(int head_dim, int context)
+static size_t room_bytes(const struct attention *a, int head_dim, int context)
 {
     struct attn_room room;
-    return lay_room(&room, NULL, head_dim, context);
+    return lay_room(&room, NULL, a->precision, head_dim, context);
 }
 
-struct attn_room attn_room_of(const struct attention *a, const struct attn_call *call, int thread)
+static struct attn_room room_of(const struct attention *a, int thread)
 {
     struct attn_room room;
-    (void)call;
-    lay_room(&room, a->scratch + (size_t)thread * a->thread_bytes, a->max_head_dim, a->max_context);
+    lay_room(&room, a->scratch + (size_t)thread * a->thread_bytes, a->precision, a->max_head_dim,
+             a->max_context);
     return room;
 }
 
 size_t attention_bytes(const struct attention *a, int rows, int head_dim, int context)
 {
-    return (size_t)team_threads(a->team) * room_bytes(head_dim, context) +
+    return (size_t)team_threads(a->team) * room_bytes(a, head_dim, context) +
            (size_t)rows * sizeof(struct attn_task);
 }
 
@@ -96,7 +98,7 @@ int attention_reserve(struct attention *a, int rows, int head_dim, int context, 
     rows = max_int(rows, a->max_rows);
     head_dim = max_int(head_dim, a->max_head_dim);
     context = max_int(context, a->max_context);
-    size_t each = room_bytes(head_dim, context), all = (size_t)team_threads(a->team) * each;
+    size_t each = room_bytes(a, head_dim, context), all = (size_t)team_threads(a->team) * each;
     if (rows > a->max_rows) {
         struct attn_task *tasks = mem_alloc((size_t)rows * sizeof *tasks);
         if (!tasks)
@@ -286,7 +288,7 @@ static void forward_blocks(void *context, int thread, int first, int end)
 {
     const struct attn_call *c = context;
     const struct gemm_kernel *kernel = c->a->kernel;
-    struct attn_room room = attn_room_of(c->a, c, thread);
+    struct attn_room room = room_of(c->a, thread);
     if (kernel->begin)
         kernel->begin();
     for (int item = first; item < end; item++) {
@@ -476,7 +478,7 @@ static void backward_spans(void *context, int thread, int first, int end)
 {
     const struct attn_call *c = context;
     const struct gemm_kernel *kernel = c->a->kernel;
-    struct attn_room room = attn_room_of(c->a, c, thread);
+    struct attn_room room = room_of(c->a, thread);
     if (kernel->begin)
         kernel->begin();
     for (int item = first; item < end; item++) {

@@ -2,7 +2,8 @@
  *
  * A cache of keys or values is a W that grows (kv.h); queries, probabilities and gradients are laid
  * out as X. In bf16 every product therefore takes rounded inputs and sums in f32, like all others;
- * maxima, exponentials, sums and δ are f32. The row rule holds as it does for products: */
+ * maxima, exponentials, sums and δ are f32. What is computed for a row stands in
+ * attention_block.h. */
 #ifndef BACKEND_CPU_ATTENTION_H
 #define BACKEND_CPU_ATTENTION_H
 #include "backend/cpu/gemm_kernel.h"
@@ -22,7 +23,7 @@ struct attention {
     const struct gemm_kernel *kernel;
     const struct ops_kernels *ops;
     struct team *team;
-    char *scratch; /* per thread: attn_room */
+    char *scratch; /* a struct attn_room for each thread */
     size_t thread_bytes;
     struct attn_task *tasks; /* (max_rows) */
     int max_rows, max_head_dim, max_context;

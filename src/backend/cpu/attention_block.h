@@ -97,7 +97,6 @@ struct attn_product {
     float *apart;
 };
 
-struct attn_room attn_room_of(const struct attention *a, const struct attn_call *call, int thread);
 struct attn_block attn_block_of(const struct attn_call *call, const struct attn_room *room,
                                 const struct attn_span *spans, int n_spans, int kv_head, int row0);
 /* Rows of X as blocks for the microkernel; k_padded as gemm_kernel.h's lay_out. */

@@ -208,36 +208,79 @@ static struct attn_call call_of(struct attention *a, const float *q, const void 
 
 /* --- forward --- */
 
-/* Rows [first, first + n) of the sums, positions [from, to) of a span: += probabilities · values.
- * Probabilities end at `to`, rounded up to whole KV_ALIGN. `after`: the span whose own values come
- * next, or NULL. */
-static void weigh(const struct attn_block *b, const struct attn_span *span, int first, int n,
-                  int from, int to, const struct attn_span *after)
+/* Rows [first, first + n) of the sums += probabilities · values, positions [from, to) of a span.
+ * Probabilities end at `to`, rounded up to whole KV_ALIGN. */
+struct weighing {
+    const struct attn_span *span, *after; /* the span whose own values come next, or NULL */
+    int first, n;
+    int from, to;
+};
+
+/* Where the values that follow position `at` lie. */
+static const char *next_values(const struct attn_block *b, const struct weighing *w, int at)
+{
+    if (at < w->to)
+        return attn_values_at(b, w->span, at);
+    return w->after ? attn_values_at(b, w->after, w->after->prefix_len) : NULL;
+}
+
+/* The product all cases share: X is ATTN_CHUNK or fewer positions. */
+static struct attn_product weighing_product(const struct attn_block *b, const struct weighing *w,
+                                            int count)
+{
+    const struct kv_layout *l = &b->call->kv;
+    return (struct attn_product){.acc = b->room->sums + (size_t)w->first * (size_t)l->width,
+                                 .acc_ld = (size_t)l->width,
+                                 .x = b->room->x,
+                                 .x_depth = count,
+                                 .n = w->n,
+                                 .w = b->room->values,
+                                 .panels = (l->dim + GEMM_PANEL - 1) / GEMM_PANEL};
+}
+
+/* Many rows: values put end to end first, so that a product is long. */
+static void weigh_together(const struct attn_block *b, const struct weighing *w, int at, int count)
+{
+    struct attn_product p = weighing_product(b, w, count);
+    p.resume = at > 0;
+    p.k = count;
+    p.w_stride = (size_t)count * GEMM_PANEL * b->call->kv.element;
+    p.ahead = next_values(b, w, at + count);
+    attn_take_values(b, w->span, b->room->values, p.w_stride, at, count, w->to);
+    attn_multiply(b->call->a->kernel, &p);
+}
+
+/* Few: values as they come from memory, KV_ALIGN positions at a time. */
+static void weigh_in_place(const struct attn_block *b, const struct weighing *w, int at, int count)
+{
+    struct attn_product p = weighing_product(b, w, count);
+    p.k = KV_ALIGN;
+    p.w_stride = (size_t)KV_ALIGN * GEMM_PANEL * b->call->kv.element;
+    for (int j = at; j < at + count; j += KV_ALIGN) {
+        p.resume = j > 0;
+        p.x_from = j - at;
+        p.ahead = next_values(b, w, j + KV_ALIGN);
+        p.w = attn_whole_values(b, w->span, j, w->to);
+        if (!p.w) {
+            attn_take_values(b, w->span, b->room->values, p.w_stride, j, KV_ALIGN, w->to);
+            p.w = b->room->values;
+        }
+        attn_multiply(b->call->a->kernel, &p);
+    }
+}
+
+static void weigh(const struct attn_block *b, const struct weighing *w)
 {
     const struct gemm_kernel *kernel = b->call->a->kernel;
     const struct attn_room *room = b->room;
-    const struct kv_layout *l = &b->call->kv;
-    size_t line = GEMM_PANEL * l->element, width = (size_t)l->width;
-    const float *p = room->scores + (size_t)first * room->score_stride;
-    for (int at = from, end = attn_round_up(to, KV_ALIGN); at < end; at += ATTN_CHUNK) {
+    const float *p = room->scores + (size_t)w->first * room->score_stride;
+    for (int at = w->from, end = attn_round_up(w->to, KV_ALIGN); at < end; at += ATTN_CHUNK) {
         int count = attn_min(ATTN_CHUNK, end - at);
-        size_t stride = (size_t)count * line;
-        const char *ahead = at + count < end ? attn_values_at(b, span, at + count)
-                            : after          ? attn_values_at(b, after, after->prefix_len)
-                                             : NULL;
-        attn_take_values(b, span, room->values, stride, at, count, to);
-        attn_lay_out(kernel, room->x, p + at, room->score_stride, n, count, count);
-        attn_multiply(kernel,
-                      &(struct attn_product){.acc = room->sums + (size_t)first * width,
-                                             .acc_ld = width,
-                                             .resume = at > 0,
-                                             .x = room->x,
-                                             .n = n,
-                                             .k = count,
-                                             .w = room->values,
-                                             .w_stride = stride,
-                                             .panels = (l->dim + GEMM_PANEL - 1) / GEMM_PANEL,
-                                             .ahead = ahead});
+        attn_lay_out(kernel, room->x, p + at, room->score_stride, w->n, count, count);
+        if (w->n > kernel->rows)
+            weigh_together(b, w, at, count);
+        else
+            weigh_in_place(b, w, at, count);
     }
 }
 
@@ -248,12 +291,16 @@ static void weigh_all(const struct attn_block *b)
     int common = 0;
     if (b->n_spans > 1) {
         common = b->spans->prefix_len / KV_ALIGN * KV_ALIGN;
-        weigh(b, b->spans, 0, b->n, 0, common, b->spans);
+        weigh(b, &(struct weighing){b->spans, b->spans, 0, b->n, 0, common});
     }
     for (int s = 0, first = 0; s < b->n_spans; s++) {
         int n = b->n_spans == 1 ? b->n : b->spans[s].n_q * b->call->group;
-        weigh(b, &b->spans[s], first, n, common, b->limit[first + n - 1],
-              s + 1 < b->n_spans ? &b->spans[s + 1] : NULL);
+        weigh(b, &(struct weighing){.span = &b->spans[s],
+                                    .after = s + 1 < b->n_spans ? &b->spans[s + 1] : NULL,
+                                    .first = first,
+                                    .n = n,
+                                    .from = common,
+                                    .to = b->limit[first + n - 1]});
         first += n;
     }
 }

@@ -15,6 +15,13 @@ static size_t x_bytes(const struct gemm_kernel *kernel, int rows, int k)
     return (size_t)attn_round_up(rows, kernel->row_step) * (size_t)k * x_element(kernel);
 }
 
+/* From the start of a block of rows to column k. */
+static size_t x_offset(const struct gemm_kernel *kernel, int rows, int k)
+{
+    bool tiles = kernel->x_layout == GEMM_X_TILES;
+    return (size_t)k * (size_t)(tiles ? kernel->row_step : rows) * x_element(kernel);
+}
+
 void attn_lay_out(const struct gemm_kernel *kernel, char *x, const float *rows, size_t ld, int n,
                   int k, int k_padded)
 {
@@ -49,11 +56,11 @@ float *attn_apart(const struct attn_block *b)
 
 void attn_multiply(const struct gemm_kernel *kernel, const struct attn_product *p)
 {
-    int step = kernel->panels(attn_min(p->n, kernel->rows));
+    int step = kernel->panels(attn_min(p->n, kernel->rows)), depth = p->x_depth ? p->x_depth : p->k;
     struct gemm_tile t = {.acc_ld = (int)p->acc_ld,
                           .resume = p->resume,
                           .k = p->k,
-                          .x_stride = x_bytes(kernel, kernel->row_step, p->k),
+                          .x_stride = x_bytes(kernel, kernel->row_step, depth),
                           .w_stride = p->w_stride,
                           .ahead_step = LINE};
     for (int panel = 0; panel < p->panels; panel += step) {
@@ -62,7 +69,7 @@ void attn_multiply(const struct gemm_kernel *kernel, const struct attn_product *
         t.w = p->w + at;
         for (int r = 0; r < p->n; r += kernel->rows) {
             t.rows = attn_min(kernel->rows, p->n - r);
-            t.x = p->x + x_bytes(kernel, r, p->k);
+            t.x = p->x + x_bytes(kernel, r, depth) + x_offset(kernel, t.rows, p->x_from);
             t.acc = p->acc + (size_t)r * p->acc_ld + panel * GEMM_PANEL;
             t.next = r > 0                      ? NULL
                      : !p->from_memory          ? (p->ahead ? p->ahead + at : NULL)
@@ -277,6 +284,14 @@ const char *attn_values_at(const struct attn_block *b, const struct attn_span *s
     return value_line(b, row_of(span, position, position + 1));
 }
 
+const char *attn_whole_values(const struct attn_block *b, const struct attn_span *span, int from,
+                              int end)
+{
+    bool prefix = from + KV_ALIGN <= attn_min(span->prefix_len, end);
+    bool own = from >= span->prefix_len && from + KV_ALIGN <= end;
+    return prefix || own ? attn_values_at(b, span, from) : NULL;
+}
+
 void attn_take_values(const struct attn_block *b, const struct attn_span *span, char *to,
                       size_t stride, int from, int count, int end)
 {
@@ -284,13 +299,11 @@ void attn_take_values(const struct attn_block *b, const struct attn_span *span, 
     size_t panel = KV_ALIGN * GEMM_PANEL * l->element;
     int panels = l->width / GEMM_PANEL;
     for (int j = from; j < from + count; j += KV_ALIGN, to += panel) {
-        bool prefix = j + KV_ALIGN <= attn_min(span->prefix_len, end);
-        bool own = j >= span->prefix_len && j + KV_ALIGN <= end;
-        if (!prefix && !own) {
+        const char *block = attn_whole_values(b, span, j, end);
+        if (!block) {
             join_values(b, span, to, stride, j, end);
             continue;
         }
-        const char *block = value_line(b, row_of(span, j, end));
         for (int p = 0; p < panels; p++)
             memcpy(to + (size_t)p * stride, block + (size_t)p * panel, panel);
     }

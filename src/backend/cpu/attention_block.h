@@ -85,6 +85,7 @@ struct attn_product {
     bool resume;
     const char *x;
     int n, k;
+    int x_from, x_depth; /* where in X the k begin, of how many (0: it has just these k) */
     const char *w;
     size_t w_stride;
     int panels;
@@ -117,6 +118,9 @@ void attn_take_values(const struct attn_block *b, const struct attn_span *span, 
                       size_t stride, int from, int count, int end);
 /* Where the values of whole KV_ALIGN positions from `position` on lie. */
 const char *attn_values_at(const struct attn_block *b, const struct attn_span *span, int position);
+/* The same; NULL where they are not in one place or reach beyond `end`. */
+const char *attn_whole_values(const struct attn_block *b, const struct attn_span *span, int from,
+                              int end);
 /* One panel of 16 keys of a span; zeros from position `end` on. Where it lies, or room->panel. */
 const char *attn_take_keys(const struct attn_block *b, const struct attn_span *span, int from,
                            int end);

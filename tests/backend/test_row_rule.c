@@ -16,14 +16,15 @@ enum { MAX = 130 };
 /* An operation on rows first … first + R of prepared inputs, results to out + first rows. */
 typedef void (*row_operation)(struct rig *g, void *inputs, float *out, int first, int R);
 
-/* Results (MAX, width); every step-th R, on one thread every fifth of those. */
+/* Results (MAX, width); every step-th R (or sweep_step's), on one thread every fifth of those. */
 static void check_rows(struct rig *g, row_operation run, void *inputs, int width, int step)
 {
     size_t n = (size_t)MAX * (size_t)width;
     float *all = rig_host(g, n * sizeof *all), *some = rig_host(g, n * sizeof *some);
     run(g, inputs, all, 0, MAX);
     rig_same_on_threads(g, "all rows", all, n * sizeof *all);
-    for (int R = 1; R <= MAX; R += g->d->threads == 1 ? 5 * step : step) {
+    step = sweep_step(g->d->threads == 1 ? 5 * step : step);
+    for (int R = 1; R <= MAX; R += step) {
         size_t first = (size_t)(MAX - R) * (size_t)width;
         char what[60];
         snprintf(what, sizeof what, "%d rows", R);

@@ -112,10 +112,11 @@ static float *whole_of(struct rig *g, const struct sequence *s)
     return whole;
 }
 
-/* Every place on two threads, every fifth on one: the whole is compared on both. */
+/* Every place (or sweep_step's) on two threads, every fifth on one: the whole is compared on both.
+ */
 static int every(const struct rig *g)
 {
-    return g->d->threads == 1 ? 5 : 1;
+    return sweep_step(g->d->threads == 1 ? 5 : 1);
 }
 
 /* "Key blocks that start at a sequence's own beginning", and the block that straddles prompt and

@@ -100,6 +100,15 @@ bool wait_for_handler(pid_t child, int signal)
     return true;
 }
 
+int sweep_step(int step)
+{
+    const char *text = getenv("GRPO_SWEEP");
+    int times = text && *text ? atoi(text) : 1;
+    if (times < 1)
+        fail_msg("GRPO_SWEEP is %s, not a number from 1 on", text);
+    return step * times;
+}
+
 double relative_l2(const float *a, const float *b, size_t n)
 {
     double difference = 0, norm = 0;

@@ -24,6 +24,11 @@ void temp_folder_remove(char *path);
 bool wait_for_lines(pid_t child, const char *path, int lines);
 bool wait_for_handler(pid_t child, int signal);
 
+/* The step of a loop over every R, cut or length, which repeats the same code: `step`, or with
+ * `make test SWEEP=7` seven times that. (7: blocks have sizes of powers of two, and each place in
+ * one is still met.) */
+int sweep_step(int step);
+
 /* ‖a−b‖₂ / ‖b‖₂ in double; 0 when both are zero. */
 double relative_l2(const float *a, const float *b, size_t n);
 double max_abs_difference(const float *a, const float *b, size_t n);

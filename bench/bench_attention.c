@@ -72,19 +72,21 @@ static float *room(struct bench *b, size_t n)
     return p;
 }
 
-static void *cache(struct bench *b, int rows)
+static void fill_caches(struct bench *b, int rows)
 {
-    size_t n = (size_t)rows * KV_HEADS * DIM, element = b->d->ops->kv_element_bytes(b->d);
-    float *values = room(b, n);
-    if (element == 4)
-        return values;
-    uint16_t *half = (uint16_t *)(void *)values;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], 4);
-        half[i] = (uint16_t)(bits >> 16);
+    size_t bytes = b->d->ops->kv_bytes(b->d, b->dims);
+    float *values = room(b, (size_t)rows * KV_HEADS * DIM);
+    int *all = malloc((size_t)rows * sizeof *all);
+    b->k = b->d->ops->alloc(b->d, bytes, &b->err);
+    b->v = b->d->ops->alloc(b->d, bytes, &b->err);
+    if (!all || !b->k || !b->v) {
+        fprintf(stderr, "%s\n", b->err.message);
+        exit(1);
     }
-    return half;
+    for (int i = 0; i < rows; i++)
+        all[i] = i;
+    b->d->ops->kv_write(b->d, b->k, b->v, values, values, all, b->dims, rows);
+    free(all);
 }
 
 /* Multiply-adds and bytes of one call, and how it is called. */
@@ -130,8 +132,8 @@ static double set_spans(struct bench *b, int n, int queries, int prefix, int own
     b->n_spans = n;
     b->rows = n * queries;
     for (int s = 0; s < n; s++) {
-        b->spans[s] =
-            (struct attn_span){s * queries, queries, 0, prefix, PREFIX + s * OWN, own_pos};
+        b->spans[s] = (struct attn_span){
+            s * queries, queries, 0, prefix, kv_own_row(PREFIX + s * OWN, prefix), own_pos};
         for (int i = 0; i < queries; i++)
             pairs += prefix + own_pos + i + 1;
     }
@@ -141,7 +143,7 @@ static double set_spans(struct bench *b, int n, int queries, int prefix, int own
 static void bench_attention(struct bench *b)
 {
     double pair = 2.0 * HEADS * DIM; /* score and weighted sum, all heads */
-    double key = 2.0 * KV_HEADS * DIM * (double)b->d->ops->kv_element_bytes(b->d);
+    double key = 2.0 * KV_HEADS * DIM * (b->d->precision == PRECISION_BF16 ? 2 : 4);
     const int half = OWN / 2 + 1;
     double pairs = set_spans(b, GROUP, 1, PREFIX, 0);
     report(b, "decode, 1 own key", call_attention, pairs * pair, (PREFIX + GROUP) * key);
@@ -189,14 +191,14 @@ static void bench_rest(struct bench *b)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.dims = {HEADS, KV_HEADS, DIM}, .only = argc > 4 ? argv[4] : ""};
+    struct bench b = {.dims = {HEADS, KV_HEADS, DIM, CACHE_ROWS}, .only = argc > 4 ? argv[4] : ""};
     struct err err = {0};
     struct device_options options = {
         .isa = argc > 1 ? argv[1] : "auto",
         .precision = argc > 2 && strcmp(argv[2], "f32") == 0 ? PRECISION_F32 : PRECISION_BF16,
         .threads = argc > 3 ? atoi(argv[3]) : 1};
-    if (device_open(&b.d, &options, &err) ||
-        b.d->ops->reserve(b.d, ROWS, INNER, 16, PREFIX + OWN, &err)) {
+    struct scratch_need need = {ROWS, INNER, DIM, 16, PREFIX + OWN};
+    if (device_open(&b.d, &options, &err) || b.d->ops->reserve(b.d, &need, &err)) {
         fprintf(stderr, "%s: %s\n", err.where, err.message);
         return 1;
     }
@@ -212,8 +214,7 @@ int main(int argc, char **argv)
         b.k_grad[i] = room(&b, (size_t)PREFIX * KV_HEADS * DIM);
         b.v_grad[i] = room(&b, (size_t)PREFIX * KV_HEADS * DIM);
     }
-    b.k = cache(&b, CACHE_ROWS);
-    b.v = cache(&b, CACHE_ROWS);
+    fill_caches(&b, CACHE_ROWS);
     b.x = room(&b, (size_t)OWN * HIDDEN);
     b.gate = room(&b, (size_t)OWN * INNER);
     b.up = room(&b, (size_t)OWN * INNER);

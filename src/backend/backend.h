@@ -21,8 +21,10 @@
  *    operation's name, file and line. Only opening, alloc and prepare return errors.
  *
  * Precision: in PRECISION_BF16 the frozen weights are bf16, every matrix product rounds its input
- * rows to bf16 (nearest even) and accumulates in f32; keys and values are stored as bf16. In
- * PRECISION_F32 all of it is f32. Residual stream, norms, softmax, adapter, optimizer: f32. */
+ * rows to bf16 (nearest even) and accumulates in f32, attention's too: keys and values are stored
+ * as bf16; probabilities, and in the backward pass dout and the scores' gradients, are rounded
+ * where they enter one. In PRECISION_F32 all of it is f32. Residual stream, norms, softmax (its
+ * maximum, exponentials, sum), adapter, optimizer: f32. */
 #ifndef BACKEND_BACKEND_H
 #define BACKEND_BACKEND_H
 #include <stdbool.h>
@@ -50,16 +52,32 @@ struct linear {
 
 /* Queries [q_row, q_row + n_q) of one sequence and the keys they see. Keys and values live in rows
  * of a cache: first prefix_len rows from prefix_row (a shared prompt; 0: none), then the sequence's
- * own rows from own_row. Query i (0-based) is own token own_pos + i: it sees the whole prefix and
- * own rows 0 … own_pos + i inclusive. Its absolute position is prefix_len + own_pos + i. */
+ * own rows from own_row. prefix_row and own_row − prefix_len are multiples of KV_ALIGN, so that a
+ * position has the same place in its block of rows wherever it lies (kv_own_row). Query i (0-based)
+ * is own token own_pos + i: it sees the whole prefix and own rows 0 … own_pos + i inclusive. Its
+ * absolute position is prefix_len + own_pos + i. */
 struct attn_span {
     int q_row, n_q;
     int prefix_row, prefix_len;
     int own_row, own_pos;
 };
 
+enum { KV_ALIGN = 32 };
+
+/* The first row from `row` on that can be the own_row of a sequence behind a prefix. */
+static inline int kv_own_row(int row, int prefix_len)
+{
+    return row + ((prefix_len - row) % KV_ALIGN + KV_ALIGN) % KV_ALIGN;
+}
+
 struct attn_dims {
     int heads, kv_heads, head_dim; /* heads is a multiple of kv_heads (GQA) */
+    int cache_rows;                /* of the caches that an operation is given */
+};
+
+/* The largest calls to come: rows, inner dimensions, head_dim, vocabulary, keys a query sees. */
+struct scratch_need {
+    int rows, dim, head_dim, vocab, context;
 };
 
 /* In double: 1 − β₂ = 0.001 computed from a β₂ in float is off by 1.3e-5. */
@@ -81,13 +99,18 @@ struct backend {
     void (*download)(struct device *d, void *host, const void *src, size_t bytes);
     void (*zero)(struct device *d, void *p, size_t bytes);
     void (*copy)(struct device *d, void *dst, const void *src, size_t bytes);
-    /* Sizes the device's scratch for calls of up to max_rows rows, inner dimensions up to max_dim,
-     * vocabulary up to vocab, contexts up to max_context keys. May be called again to grow. */
-    int (*reserve)(struct device *d, int max_rows, int max_dim, int vocab, int max_context,
-                   struct err *err);
-    size_t (*scratch_bytes)(const struct device *d, int max_rows, int max_dim, int vocab,
-                            int max_context);           /* what reserve would hold, for the plan */
-    size_t (*kv_element_bytes)(const struct device *d); /* 2 in bf16, 4 in f32 */
+    /* Sizes the device's scratch. May be called again to grow. */
+    int (*reserve)(struct device *d, const struct scratch_need *need, struct err *err);
+    /* What reserve would hold, for the plan. */
+    size_t (*scratch_bytes)(const struct device *d, const struct scratch_need *need);
+    /* Of a cache of keys, or of values, of dims.cache_rows rows in the device's own layout. */
+    size_t (*kv_bytes)(const struct device *d, struct attn_dims dims);
+    /* Rows of both caches from and to (R, kv_heads·head_dim) matrices, rounded in bf16; one after
+     * the other, for oracles and inspection. qk_rope writes them otherwise. */
+    void (*kv_write)(struct device *d, void *k_cache, void *v_cache, const float *k, const float *v,
+                     const int *kv_rows, struct attn_dims dims, int R);
+    void (*kv_read)(struct device *d, float *k, float *v, const void *k_cache, const void *v_cache,
+                    const int *kv_rows, struct attn_dims dims, int R);
 
     /* --- weights --- */
     /* Lays out a host matrix (N, K) row-major; the host array is not kept. */
@@ -112,7 +135,7 @@ struct backend {
     /* Per head: RMSNorm with gain (head_dim) if q_gain/k_gain are given (Qwen3), then rotary
      * embedding (half-split pairs) by cos/sin rows (max_pos, head_dim/2) at positions (host, R).
      * q_out (R, heads·head_dim) f32, rounded to bf16 in bf16 mode. Rows of k and v go to rows
-     * kv_rows (host, R) of k_cache and v_cache in the cache's element type. */
+     * kv_rows (host, R) of k_cache and v_cache. */
     void (*qk_rope)(struct device *d, float *q_out, void *k_cache, void *v_cache, const float *q,
                     const float *k, const float *v, const float *q_gain, const float *k_gain,
                     float eps, const float *cos, const float *sin, const int *positions,

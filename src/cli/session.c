@@ -134,8 +134,8 @@ int session_sequences(const struct session *s, int max_tokens)
 {
     enum { MOST = 32 };
     const double budget = 1 << 30;
-    double fit =
-        budget / ((double)kv_cache_bytes(s->device, model_config(s->model), 1) * max_tokens);
+    size_t rows = kv_cache_bytes(s->device, model_config(s->model), KV_ALIGN);
+    double fit = budget / ((double)rows / KV_ALIGN * max_tokens);
     return fit < 1 ? 1 : fit > MOST ? MOST : (int)fit;
 }
 

@@ -128,8 +128,8 @@ static void attention_gradient(const struct pass *p)
     }
     d->ops->attention_backward(d, acts->dq, acts->dk, acts->dv, acts->dk_prefix, acts->dv_prefix,
                                acts->dattn, l->q_rot, p->kv->k[p->layer], p->kv->v[p->layer],
-                               l->attn, l->lse, acts->spans, acts->n_spans, model_dims(c),
-                               acts->rows);
+                               l->attn, l->lse, acts->spans, acts->n_spans,
+                               model_dims(c, p->kv->rows), acts->rows);
 }
 
 /* From dq, dk, dv of the rotated heads to dx. with_q: false where only keys and values carry. */
@@ -147,9 +147,9 @@ static void qkv_backward(const struct pass *p, bool with_q)
     if (p->grad && w->q_norm)
         ops->qk_gain_gradient(d, p->grad + offsets_of(p)->q_norm, p->grad + offsets_of(p)->k_norm,
                               acts->dq, acts->dk, l->q, l->k, eps, p->m->cos, p->m->sin,
-                              acts->positions, model_dims(c), rows);
+                              acts->positions, model_dims(c, p->kv->rows), rows);
     ops->qk_rope_backward(d, acts->dq, acts->dk, l->q, l->k, w->q_norm, w->k_norm, eps, p->m->cos,
-                          p->m->sin, acts->positions, model_dims(c), rows);
+                          p->m->sin, acts->positions, model_dims(c, p->kv->rows), rows);
     ops->rmsnorm(d, acts->scratch.normed, NULL, l->x, w->input_norm, eps, rows, c->hidden_size);
     /* An adapter has nothing below the first layer: its input's gradient is not needed. */
     float *dnormed = p->layer || p->grad ? acts->dnormed : NULL;

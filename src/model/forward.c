@@ -42,7 +42,7 @@ static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
     const struct backend *ops = d->ops;
     int rows = batch->rows, hidden = config->hidden_size;
     float eps = (float)config->rms_norm_eps;
-    struct attn_dims dims = model_dims(config);
+    struct attn_dims dims = model_dims(config, c->kv->rows);
     void *k_cache = c->kv->k[c->layer], *v_cache = c->kv->v[c->layer];
     size_t stream = (size_t)rows * (size_t)hidden * sizeof(float);
 

@@ -40,7 +40,7 @@ struct adapter {
 /* Inner (K) and outer (N) size of a projection. */
 int projection_in(const struct hf_config *c, enum projection p);
 int projection_out(const struct hf_config *c, enum projection p);
-struct attn_dims model_dims(const struct hf_config *c);
+struct attn_dims model_dims(const struct hf_config *c, int cache_rows);
 /* out (head_dim / 2): radians a position of each rotated pair, with rope scaling applied. */
 void rotary_frequencies(float *out, const struct hf_config *c);
 /* The linear of one layer's projection, with the adapter's branch when there is one. */

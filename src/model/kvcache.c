@@ -1,27 +1,21 @@
-/* kvcache.c: rows of keys and values, per layer; see model.h. Rows start as zeros, and no operation
- * reads a row that was not written. */
+/* kvcache.c: rows of keys and values, per layer; see model.h. Rows start as zeros, and no result
+ * depends on a row that was not written. */
 #include "base/mem.h"
 #include "model/internal.h"
 
-static size_t row_bytes(const struct device *d, const struct hf_config *c)
-{
-    return (size_t)c->kv_heads * (size_t)c->head_dim * d->ops->kv_element_bytes(d);
-}
-
 size_t kv_cache_bytes(const struct device *d, const struct hf_config *c, int rows)
 {
-    return 2 * (size_t)c->layers * (size_t)rows * row_bytes(d, c);
+    return 2 * (size_t)c->layers * d->ops->kv_bytes(d, model_dims(c, rows));
 }
 
 int kv_cache_create(struct kv_cache *kv, model *m, int rows, struct err *err)
 {
     struct device *d = m->d;
-    *kv = (struct kv_cache){
-        .d = d, .layers = m->config.layers, .rows = rows, .row_bytes = row_bytes(d, &m->config)};
+    *kv = (struct kv_cache){.d = d, .layers = m->config.layers, .rows = rows};
     kv->k = mem_calloc((size_t)kv->layers, sizeof *kv->k);
     kv->v = mem_calloc((size_t)kv->layers, sizeof *kv->v);
     int status = kv->k && kv->v ? ERR_NONE : err_no_memory(err, "the KV cache", 0);
-    size_t bytes = (size_t)rows * kv->row_bytes;
+    size_t bytes = d->ops->kv_bytes(d, model_dims(&m->config, rows));
     for (int i = 0; i < 2 * kv->layers && !status; i++) {
         void **block = i % 2 ? &kv->v[i / 2] : &kv->k[i / 2];
         *block = d->ops->alloc(d, bytes, err);

@@ -97,16 +97,27 @@ static int widest(const struct hf_config *c, const struct peft_config *lora)
     return lora && lora->r > dim ? lora->r : dim;
 }
 
+static struct scratch_need scratch_need(const struct hf_config *c, const struct peft_config *lora,
+                                        int max_rows, int max_context)
+{
+    return (struct scratch_need){.rows = max_rows,
+                                 .dim = widest(c, lora),
+                                 .head_dim = c->head_dim,
+                                 .vocab = c->vocab_size,
+                                 .context = max_context};
+}
+
 size_t model_scratch_bytes(const struct device *d, const struct hf_config *c,
                            const struct peft_config *lora, int max_rows, int max_context)
 {
-    return d->ops->scratch_bytes(d, max_rows, widest(c, lora), c->vocab_size, max_context);
+    struct scratch_need need = scratch_need(c, lora, max_rows, max_context);
+    return d->ops->scratch_bytes(d, &need);
 }
 
 static int reserve_device(model *m, const struct peft_config *lora, int max_rows, struct err *err)
 {
-    return m->d->ops->reserve(m->d, max_rows, widest(&m->config, lora), m->config.vocab_size,
-                              m->max_context, err);
+    struct scratch_need need = scratch_need(&m->config, lora, max_rows, m->max_context);
+    return m->d->ops->reserve(m->d, &need, err);
 }
 
 size_t workspace_bytes(const struct device *d, const struct hf_config *config,

@@ -73,7 +73,6 @@ struct kv_cache {
     struct device *d;
     void **k, **v; /* per layer: (rows, kv_heads·head_dim), the cache's type */
     int layers, rows;
-    size_t row_bytes; /* of k (or v) of one layer */
 };
 int kv_cache_create(struct kv_cache *kv, model *m, int rows, struct err *err); /* zeroed */
 void kv_cache_free(struct kv_cache *kv);

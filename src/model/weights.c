@@ -36,9 +36,9 @@ int projection_out(const struct hf_config *c, enum projection p)
     }
 }
 
-struct attn_dims model_dims(const struct hf_config *c)
+struct attn_dims model_dims(const struct hf_config *c, int cache_rows)
 {
-    return (struct attn_dims){c->heads, c->kv_heads, c->head_dim};
+    return (struct attn_dims){c->heads, c->kv_heads, c->head_dim, cache_rows};
 }
 
 /* "(3, 4)" of a tensor as it is in the file. */

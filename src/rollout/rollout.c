@@ -69,9 +69,20 @@ static int pass_rows_for(int max_sequences, int max_prompt_tokens, int max_new_t
     return rows > max_sequences ? rows : max_sequences;
 }
 
+static int whole_blocks(int rows)
+{
+    return (rows + KV_ALIGN - 1) / KV_ALIGN * KV_ALIGN;
+}
+
+/* Prompts start at whole blocks and completions where their prompt ended in its own, which leaves
+ * up to two blocks a group unused. Where that is too little for many groups of full length, a wave
+ * takes one group less. */
 static int kv_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tokens)
 {
-    return max_prompt_tokens + max_sequences * max_new_tokens;
+    enum { GROUPS = 4 };
+    int groups = max_sequences < GROUPS ? max_sequences : GROUPS;
+    return whole_blocks(max_prompt_tokens) + max_sequences * whole_blocks(max_new_tokens) +
+           groups * 2 * KV_ALIGN;
 }
 
 /* Sets of seen ids: one of each sequence, others for rows that are fed guesses. */
@@ -461,33 +472,38 @@ struct cursor {
 static int begin_wave(rollout *r, const adapter *a, const struct rollout_options *o,
                       struct group_request *groups, int n_groups, struct cursor *at)
 {
-    int n = 0, prompt_rows = 0;
+    int n = 0, tokens = 0, next_row = 0; /* of the cache */
     r->wave_passes = 0;
     while (at->group < n_groups && n < r->max_sequences) {
         const struct group_request *g = &groups[at->group];
-        int prefix_len = g->prompt_len - 1;
-        if (prompt_rows + prefix_len > r->max_prompt_tokens)
+        int prefix_len = g->prompt_len - 1, prefix_row = whole_blocks(next_row);
+        int own_row = kv_own_row(prefix_row + prefix_len, prefix_len);
+        tokens += prefix_len;
+        if (tokens > r->max_prompt_tokens || own_row + r->max_new_tokens > r->kv.rows)
             break;
         struct speculated fresh = {.n = 0};
         if (r->speculation != SPECULATION_OFF)
             draft_prompt(r->drafter, &fresh.place, g->prompt_ids, g->prompt_len);
-        prefill(r, a, g->prompt_ids, prefix_len, prompt_rows);
-        while (at->sample < g->n && n < r->max_sequences) {
+        prefill(r, a, g->prompt_ids, prefix_len, prefix_row);
+        while (at->sample < g->n && n < r->max_sequences &&
+               own_row + r->max_new_tokens <= r->kv.rows) {
             if (has_penalty(o))
                 see_prompt(r, n, g);
             r->speculated[n] = fresh;
             r->live[n] = (struct sequence){.group = at->group,
                                            .slot = n,
                                            .sample = at->sample++,
-                                           .prefix_row = prompt_rows,
+                                           .prefix_row = prefix_row,
                                            .prefix_len = prefix_len,
-                                           .own_row = r->max_prompt_tokens + n * r->max_new_tokens,
+                                           .own_row = own_row,
                                            .last = g->prompt_ids[prefix_len]};
             n++;
+            next_row = own_row + r->max_new_tokens;
+            own_row = kv_own_row(next_row, prefix_len);
         }
-        prompt_rows += prefix_len;
-        if (at->sample == g->n)
-            *at = (struct cursor){at->group + 1, 0};
+        if (at->sample < g->n)
+            break;
+        *at = (struct cursor){at->group + 1, 0};
     }
     return n;
 }
@@ -607,14 +623,14 @@ int rollout_score(rollout *r, const adapter *a, double temperature, const struct
         }
         struct gathered g = {.next_row = prefix_len};
         int first = c;
-        for (; c < q->n && g.rows + q->completion_len[c] <= r->pass_rows &&
-               g.next_row + q->completion_len[c] <= r->kv.rows;
-             c++) {
-            if (!q->completion_len[c])
+        for (; c < q->n && g.rows + q->completion_len[c] <= r->pass_rows; c++) {
+            int length = q->completion_len[c], own_row = kv_own_row(g.next_row, prefix_len);
+            if (own_row + length > r->kv.rows)
+                break;
+            if (!length)
                 continue;
-            int length = q->completion_len[c];
-            gather(r, &g, q, c, 0, length, g.next_row);
-            g.next_row += length;
+            gather(r, &g, q, c, 0, length, own_row);
+            g.next_row = own_row + length;
         }
         if (g.rows)
             score_pass(r, a, t, &g);

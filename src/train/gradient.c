@@ -37,6 +37,12 @@ static int prefix_rows(const struct gradient_size *s)
     return s->max_prompt_length > 1 ? s->max_prompt_length - 1 : 1;
 }
 
+/* Of the cache: a prompt, and completions each of which may have to start further behind. */
+static int kv_rows(const struct gradient_size *s)
+{
+    return prefix_rows(s) + s->micro_batch * (s->max_completion_length + KV_ALIGN - 1);
+}
+
 static long step_leaves(const struct gradient_size *s)
 {
     return (long)s->groups * (s->per_group + 1);
@@ -47,8 +53,7 @@ size_t gradient_bytes(const struct device *d, const struct hf_config *c,
                       const struct gradient_size *s)
 {
     size_t rows = (size_t)pass_rows(s), kv_floats = prefix_kv_size(c, prefix_rows(s));
-    return kv_cache_bytes(d, c, prefix_rows(s) + pass_rows(s)) +
-           activations_bytes(d, c, lora, prefix_rows(s)) +
+    return kv_cache_bytes(d, c, kv_rows(s)) + activations_bytes(d, c, lora, prefix_rows(s)) +
            activations_bytes(d, c, lora, pass_rows(s)) +
            2 * rows * (size_t)c->hidden_size * sizeof(float) +
            (size_t)s->micro_batch * (adapter_floats + kv_floats) * sizeof(float) +
@@ -80,7 +85,7 @@ static int alloc_device(gradient *g, const struct peft_config *lora, size_t rows
     const struct hf_config *c = model_config(g->m);
     size_t micro = (size_t)g->size.micro_batch,
            stream = rows * (size_t)c->hidden_size * sizeof(float);
-    int status = kv_cache_create(&g->kv, g->m, prefix_rows(&g->size) + (int)rows, err);
+    int status = kv_cache_create(&g->kv, g->m, kv_rows(&g->size), err);
     if (!status)
         status = activations_create(&g->prefix_acts, g->m, lora, prefix_rows(&g->size), err);
     if (!status)
@@ -181,11 +186,13 @@ static void forward_completions(gradient *g, const struct gradient_call *call,
 {
     const struct ids *prompt = &gen->batch.groups[mb->first / gen->per_group].prompt;
     int last_prompt = prompt->data[prompt->count - 1], row = 0, span = 0;
+    int next_row = prefix_rows(&g->size);
     for (int i = mb->first; i < mb->end; i++) {
         if (!generation_in_step(gen, i))
             continue;
         const struct completion *c = &generation_sample(gen, i)->completion;
-        int own_row = prefix_rows(&g->size) + row;
+        int own_row = kv_own_row(next_row, mb->prefix_len);
+        next_row = own_row + c->length;
         g->spans[span++] = (struct attn_span){row, c->length, 0, mb->prefix_len, own_row, 0};
         for (int t = 0; t < c->length; t++, row++) {
             g->ids[row] = t ? c->ids[t - 1] : last_prompt;

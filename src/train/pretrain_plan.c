@@ -32,7 +32,8 @@ static void add_up(struct pretrain_plan *p, const struct pretrain_plan_input *in
     add_part(p, "gradient", params);
     add_part(p, "moments", 2 * params);
     add_part(p, "activations",
-             activations_bytes(d, c, NULL, p->max_rows) + kv_cache_bytes(d, c, p->max_rows) +
+             activations_bytes(d, c, NULL, p->max_rows) +
+                 kv_cache_bytes(d, c, pretrain_kv_rows(p->max_rows)) +
                  rows * (size_t)c->hidden_size * sizeof(float));
     add_part(p, "device scratch", model_scratch_bytes(d, c, NULL, p->max_rows, p->max_context));
     add_part(p, "documents",

@@ -18,6 +18,13 @@ static size_t row_bytes(void)
     return 4 * sizeof(int) + sizeof(struct attn_span) + 2 * sizeof(float) + sizeof(bool);
 }
 
+/* Each piece of a document starts at a multiple of KV_ALIGN rows; a pass of many short ones ends
+ * before its last row. */
+int pretrain_kv_rows(int max_rows)
+{
+    return max_rows + max_rows / 2;
+}
+
 size_t pretrain_pass_bytes(int max_rows)
 {
     return (size_t)max_rows * row_bytes();
@@ -49,27 +56,30 @@ void pretrain_pass_free(struct pretrain_pass *p)
 
 static void pass_clear(struct pretrain_pass *p)
 {
-    p->rows = p->n_spans = 0;
+    p->rows = p->n_spans = p->next_kv_row = 0;
 }
 
 /* false: no room. */
 static bool pass_add(struct pretrain_pass *p, const struct corpus *c,
                      const struct corpus_piece *piece)
 {
-    if (piece->rows > p->max_rows - p->rows)
+    int own_row = kv_own_row(p->next_kv_row, 0);
+    if (piece->rows > p->max_rows - p->rows ||
+        piece->rows > pretrain_kv_rows(p->max_rows) - own_row)
         return false;
     const int *ids = c->ids.data + piece->document->start + piece->from;
     p->spans[p->n_spans++] =
-        (struct attn_span){.q_row = p->rows, .n_q = piece->rows, .own_row = p->rows};
+        (struct attn_span){.q_row = p->rows, .n_q = piece->rows, .own_row = own_row};
     for (int i = 0; i < piece->rows; i++) {
         int row = p->rows + i;
         p->ids[row] = ids[i];
         p->targets[row] = ids[i + 1];
         p->positions[row] = i;
-        p->kv_rows[row] = row;
+        p->kv_rows[row] = own_row + i;
         p->counts[row] = piece->from + i + 1 >= piece->document->first_count;
     }
     p->rows += piece->rows;
+    p->next_kv_row = own_row + piece->rows;
     return true;
 }
 
@@ -127,7 +137,7 @@ int pretrain_open(struct pretrain *p, struct device *d, const struct hf_config *
     if (!status && p->o->init_model)
         status = load_weights(p->f, p->o->init_model, err);
     if (!status)
-        status = kv_cache_create(&p->kv, full_weights(p->f), size->max_rows, err);
+        status = kv_cache_create(&p->kv, full_weights(p->f), pretrain_kv_rows(size->max_rows), err);
     if (!status)
         status = activations_create(&p->acts, full_weights(p->f), NULL, size->max_rows, err);
     if (!status)

@@ -15,6 +15,7 @@
 /* Host tables of a pass of up to max_rows rows, and what is computed of them. */
 struct pretrain_pass {
     int max_rows, rows, n_spans;
+    int next_kv_row;                          /* first free row of the cache */
     int *ids, *positions, *kv_rows, *targets; /* (max_rows) */
     struct attn_span *spans;                  /* (max_rows) */
     bool *counts;                             /* (max_rows) */
@@ -24,6 +25,7 @@ struct pretrain_pass {
 int pretrain_pass_create(struct pretrain_pass *p, int max_rows, struct err *err);
 void pretrain_pass_free(struct pretrain_pass *p);
 size_t pretrain_pass_bytes(int max_rows);
+int pretrain_kv_rows(int max_rows); /* of the cache, for such a pass */
 
 struct pretrain_times { /* seconds of the last step */
     double gradient, update;

@@ -45,22 +45,23 @@ static bool reserve_fails(int n)
     struct device *d;
     float host[30 * 30], x[30], y[30], logp = 1;
     const int target = 1;
+    const struct scratch_need small = {2, 30, 16, 30, 10}, large = {50, 60, 20, 70, 80};
     for (int i = 0; i < 30 * 30; i++)
         host[i] = (float)(i % 5);
     for (int i = 0; i < 30; i++)
         x[i] = 1;
     assert_int_equal(open_device(&d, "cpu", "c", 2, &err), 0);
-    assert_int_equal(d->ops->reserve(d, 2, 30, 30, 10, &err), 0);
+    assert_int_equal(d->ops->reserve(d, &small, &err), 0);
     weight *w = d->ops->weight_prepare(d, host, WEIGHT_F32, 30, 30, &err);
     assert_non_null(w);
     mem_fail_after(n);
-    int status = d->ops->reserve(d, 50, 60, 70, 80, &err);
+    int status = d->ops->reserve(d, &large, &err);
     mem_fail_after(-1);
     assert_true(status == 0 || status == ERR_MACHINE);
     for (int again = 0; again < 2; again++) {
         struct linear l = {.w = w, .lora_a = w, .lora_b = w, .n = 30, .k = 30, .rank = 30};
         if (again)
-            assert_int_equal(d->ops->reserve(d, 50, 60, 70, 80, &err), 0);
+            assert_int_equal(d->ops->reserve(d, &large, &err), 0);
         memset(y, 0, sizeof y);
         d->ops->linear(d, y, NULL, x, &l, 1, true);
         d->ops->logprob(d, &logp, NULL, NULL, x, w, &target, 1, 1);
@@ -102,25 +103,26 @@ static void test_no_memory(void **state)
 /* What the plan prints is what is held. */
 static void check_sizes(struct rig *g)
 {
-    static const int sizes[][4] = {{3, 20, 100, 10}, {200, 90, 1000, 500}, {40, 700, 90, 33}};
+    static const struct scratch_need sizes[] = {
+        {3, 20, 6, 100, 10}, {200, 90, 64, 1000, 500}, {40, 700, 130, 90, 33}};
     struct err err = {0};
     for (int i = 0; i < 3; i++) {
-        const int *s = sizes[i];
+        const struct scratch_need *s = &sizes[i];
         struct device *d;
         struct device_options options = {
             .isa = g->d->isa, .precision = g->d->precision, .threads = 2};
         size_t before = mem_stats().live_bytes; /* kernels' buffers come with opening */
         assert_int_equal(device_open(&d, &options, &err), 0);
-        assert_int_equal(d->ops->reserve(d, s[0], s[1], s[2], s[3], &err), 0);
+        assert_int_equal(d->ops->reserve(d, s, &err), 0);
         size_t held = mem_stats().live_bytes - before;
-        size_t said = d->ops->scratch_bytes(d, s[0], s[1], s[2], s[3]);
+        size_t said = d->ops->scratch_bytes(d, s);
         size_t handles = 1024;
         if (held > said + handles || said > held + held / 20 + 4096)
             fail_msg("%s: %zu bytes planned, %zu held", d->isa, said, held);
         before = mem_stats().live_bytes;
-        weight *w = d->ops->weight_create(d, s[0], s[1], &err);
+        weight *w = d->ops->weight_create(d, s->rows, s->dim, &err);
         held = mem_stats().live_bytes - before;
-        said = d->ops->weight_bytes(d, s[0], s[1]);
+        said = d->ops->weight_bytes(d, s->rows, s->dim);
         assert_true(held >= said && held - said < 200); /* the handle itself */
         d->ops->weight_free(d, w);
         device_close(d);
@@ -158,7 +160,7 @@ static void check_no_allocation(struct rig *g)
     enum { R = 160, H = 48, V = 300 };
     const struct backend *ops = g->ops;
     struct device *d = g->d;
-    const struct attn_dims dims = {3, 1, 16};
+    const struct attn_dims dims = {3, 1, 16, R};
     const struct attn_span span = {.n_q = R};
     struct linear l = {.w = rig_weight(g, rig_random(g, H * H, 1, 1), H, H),
                        .lora_a = rig_weight(g, rig_random(g, 8 * H, 2, 1), 8, H),
@@ -172,8 +174,8 @@ static void check_no_allocation(struct rig *g)
     float *angles = rig_put(g, rig_random(g, R * 8, 6, 1), R * 8);
     for (int i = 0; i < 8; i++)
         x[i] = rig_put(g, rig_random(g, R * H, 10 + (uint32_t)i, 1), R * H);
-    void *k = rig_cache(g, rig_random(g, R * 16, 7, 1), R * 16);
-    void *v = rig_cache(g, rig_random(g, R * 16, 8, 1), R * 16);
+    void *k = rig_keys(g, rig_random(g, R * 16, 7, 1), dims);
+    void *v = rig_values(g, rig_random(g, R * 16, 8, 1), dims);
     float *const no_prefix[1] = {NULL};
     int *ids = rig_ids(g, R, V, 9), positions[R];
     double *uniforms = rig_zeros(g, R);

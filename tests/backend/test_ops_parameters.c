@@ -134,7 +134,8 @@ static void check_qk_gain_case(struct rig *g, struct attn_dims dims, int R)
 
 static void check_qk_gain_gradient(struct rig *g)
 {
-    static const struct attn_dims dims[] = {{2, 2, 16}, {6, 2, 128}, {3, 3, 6}, {2, 1, 20}};
+    static const struct attn_dims dims[] = {
+        {2, 2, 16, 0}, {6, 2, 128, 0}, {3, 3, 6, 0}, {2, 1, 20, 0}};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         check_qk_gain_case(g, dims[i], 1);
         check_qk_gain_case(g, dims[i], 110);

@@ -158,7 +158,7 @@ static void test_linear(void **state)
 /* --- norm of heads and rotation --- */
 
 enum { HEADS = 4, KV_HEADS = 2, D = 6, POSITIONS = 9, ROWS = 5 };
-static const struct attn_dims dims = {HEADS, KV_HEADS, D};
+static const struct attn_dims dims = {HEADS, KV_HEADS, D, 20};
 static const int positions[R] = {0, 8, 3}, kv_rows[R] = {4, 0, 2};
 
 struct rope {
@@ -219,7 +219,7 @@ static void test_rotation(void **state)
 {
     (void)state;
     enum { ONE = 1 };
-    const struct attn_dims one = {1, 1, D};
+    const struct attn_dims one = {1, 1, D, 0};
     double q[D], k[D], cosine[POSITIONS * D / 2], sine[POSITIONS * D / 2], product[2];
     fill(q, D, 1);
     fill(k, D, 2);
@@ -259,7 +259,7 @@ static double attention_loss(void *context)
 {
     struct attention_test *t = context;
     double out[Q_ROWS * HEADS * D], sum = 0;
-    ref_f64_attention(out, NULL, t->q, t->k, t->v, spans, SPANS, dims);
+    ref_f64_attention(out, NULL, NULL, t->q, t->k, t->v, spans, SPANS, dims, false);
     for (int s = 0; s < SPANS; s++) {
         int at = spans[s].q_row * HEADS * D, n = spans[s].n_q * HEADS * D;
         if (t->only < 0 || t->only == s)
@@ -280,8 +280,11 @@ static void test_attention(void **state)
     double dk_prefix[SPANS][3 * KV_HEADS * D], dv_prefix[SPANS][3 * KV_HEADS * D];
     double *dk_list[] = {NULL, dk_prefix[1], dk_prefix[2]};
     double *dv_list[] = {NULL, dv_prefix[1], dv_prefix[2]};
-    ref_f64_attention_backward(dq, dk, dv, dk_list, dv_list, t.c, t.q, t.k, t.v, spans, SPANS,
-                               dims);
+    double out[Q_ROWS * HEADS * D];
+    ref_f64_attention(out, NULL, NULL, t.q, t.k, t.v, spans, SPANS, dims, false);
+    ref_f64_attention_backward(
+        &(struct ref_f64_attention_gradients){dq, dk, dv, dk_list, dv_list}, NULL,
+        &(struct ref_f64_attention_inputs){t.c, out, t.q, t.k, t.v, false}, spans, SPANS, dims);
     check("dq", attention_loss, &t, t.q, dq, Q_ROWS * HEADS * D);
     for (int s = 0; s < SPANS; s++) { /* what each span does to its own keys and to the prefix */
         const struct attn_span *span = &spans[s];

@@ -11,12 +11,17 @@
 #include <string.h>
 #include "../support/rig.h"
 
-enum { LONG = 130, SHORT = 41, ROOM = 2 * LONG + 40 };
+enum { LONG = 130, SHORT = 41, ROOM = 2 * LONG + 124 };
+/* Where a prefix is kept, apart from the own keys, which are below. */
+enum { PREFIX_ROW = 192 };
 
 static const struct {
     struct attn_dims dims;
     int length;
-} shapes[] = {{{2, 1, 20}, LONG}, {{2, 2, 64}, SHORT}, {{4, 2, 80}, SHORT}, {{3, 1, 128}, SHORT}};
+} shapes[] = {{{2, 1, 20, ROOM}, LONG},
+              {{2, 2, 64, ROOM}, SHORT},
+              {{4, 2, 80, ROOM}, SHORT},
+              {{3, 1, 128, ROOM}, SHORT}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* One sequence: its queries and its keys and values, as f32 on the host. */
@@ -28,6 +33,7 @@ struct sequence {
 
 static struct sequence sequence_of(struct rig *g, struct attn_dims dims, int length, uint32_t seed)
 {
+    dims.cache_rows = ROOM;
     struct sequence s = {.dims = dims,
                          .length = length,
                          .q_dim = dims.heads * dims.head_dim,
@@ -44,9 +50,10 @@ static struct sequence sequence_of(struct rig *g, struct attn_dims dims, int len
 struct place {
     int from, to, row;
 };
-static void *cache_of(struct rig *g, const float *tokens, int kv_dim, const struct place *places,
-                      int n)
+static float *rows_of(struct rig *g, const float *tokens, struct attn_dims dims,
+                      const struct place *places, int n)
 {
+    int kv_dim = dims.kv_heads * dims.head_dim;
     size_t floats = (size_t)(ROOM * kv_dim);
     float *host = rig_host(g, floats * sizeof *host);
     for (size_t i = 0; i < floats; i++)
@@ -54,7 +61,19 @@ static void *cache_of(struct rig *g, const float *tokens, int kv_dim, const stru
     for (int i = 0; i < n; i++)
         memcpy(host + places[i].row * kv_dim, tokens + places[i].from * kv_dim,
                (size_t)((places[i].to - places[i].from) * kv_dim) * sizeof *host);
-    return rig_cache(g, host, floats);
+    return host;
+}
+
+static void *keys_of(struct rig *g, const float *tokens, struct attn_dims dims,
+                     const struct place *places, int n)
+{
+    return rig_keys(g, rows_of(g, tokens, dims, places, n), dims);
+}
+
+static void *values_of(struct rig *g, const float *tokens, struct attn_dims dims,
+                       const struct place *places, int n)
+{
+    return rig_values(g, rows_of(g, tokens, dims, places, n), dims);
 }
 
 /* out and lse of a span of s, out first. */
@@ -84,9 +103,9 @@ static void expect_tail(struct rig *g, const struct sequence *s, const char *wha
 /* The sequence in one piece on a cache of its own. */
 static float *whole_of(struct rig *g, const struct sequence *s)
 {
-    struct place all = {0, s->length, 5};
-    struct attn_span span = {.n_q = s->length, .own_row = 5};
-    void *k = cache_of(g, s->k, s->kv_dim, &all, 1), *v = cache_of(g, s->v, s->kv_dim, &all, 1);
+    struct place all = {0, s->length, KV_ALIGN};
+    struct attn_span span = {.n_q = s->length, .own_row = KV_ALIGN};
+    void *k = keys_of(g, s->k, s->dims, &all, 1), *v = values_of(g, s->v, s->dims, &all, 1);
     float *whole = attend(g, s, k, v, &span, 0);
     rig_same_on_threads(g, "attention", whole,
                         (size_t)(s->length * (s->q_dim + s->dims.heads)) * sizeof *whole);
@@ -109,11 +128,14 @@ static void check_prefix_cuts(struct rig *g)
         struct rig_mark mark = rig_mark(g);
         g->label = "prefix";
         for (int cut = 1; cut < s.length; cut += every(g)) {
-            struct place places[] = {{0, cut, LONG + 30}, {cut, s.length, 3}};
-            void *k = cache_of(g, s.k, s.kv_dim, places, 2);
-            void *v = cache_of(g, s.v, s.kv_dim, places, 2);
-            struct attn_span span = {
-                .n_q = s.length - cut, .prefix_row = LONG + 30, .prefix_len = cut, .own_row = 3};
+            int own_row = kv_own_row(3, cut);
+            struct place places[] = {{0, cut, PREFIX_ROW}, {cut, s.length, own_row}};
+            void *k = keys_of(g, s.k, s.dims, places, 2);
+            void *v = values_of(g, s.v, s.dims, places, 2);
+            struct attn_span span = {.n_q = s.length - cut,
+                                     .prefix_row = PREFIX_ROW,
+                                     .prefix_len = cut,
+                                     .own_row = own_row};
             char what[60];
             snprintf(what, sizeof what, "prefix of %d", cut);
             expect_tail(g, &s, what, attend(g, &s, k, v, &span, cut), whole, cut, s.length - cut);
@@ -133,23 +155,24 @@ static void check_call_cuts(struct rig *g)
         struct rig_mark mark = rig_mark(g);
         for (int at = 0; at < s.length; at += every(g)) {
             int prefix = at >= 13 ? 13 : 0;
-            struct place places[] = {{0, 13, LONG + 60}, {prefix, s.length, 7}};
+            int own_row = kv_own_row(7, prefix);
+            struct place places[] = {{0, 13, PREFIX_ROW}, {prefix, s.length, own_row}};
             struct attn_span rest = {.n_q = s.length - at,
-                                     .prefix_row = LONG + 60,
+                                     .prefix_row = PREFIX_ROW,
                                      .prefix_len = prefix,
-                                     .own_row = 7,
+                                     .own_row = own_row,
                                      .own_pos = at - prefix};
             struct attn_span one = rest;
             one.n_q = 1;
-            void *k = cache_of(g, s.k, s.kv_dim, places, 2);
-            void *v = cache_of(g, s.v, s.kv_dim, places, 2);
+            void *k = keys_of(g, s.k, s.dims, places, 2);
+            void *v = values_of(g, s.v, s.dims, places, 2);
             g->label = "calls";
             expect_tail(g, &s, "the rest", attend(g, &s, k, v, &rest, at), whole, at,
                         s.length - at);
             places[1].to = at + 1;
             places[0].to = at + 1 < 13 ? at + 1 : 13;
-            k = cache_of(g, s.k, s.kv_dim, places, 2);
-            v = cache_of(g, s.v, s.kv_dim, places, 2);
+            k = keys_of(g, s.k, s.dims, places, 2);
+            v = values_of(g, s.v, s.dims, places, 2);
             expect_tail(g, &s, "one query", attend(g, &s, k, v, &one, at), whole, at, 1);
             rig_release(g, mark);
         }
@@ -160,10 +183,11 @@ static void check_call_cuts(struct rig *g)
 /* Spans of several sequences in one call, in any order, give what each gives alone. */
 static void check_neighbours(struct rig *g)
 {
-    enum { COUNT = 4, APART = 40 };
+    enum { COUNT = 4, APART = 64 };
     static const int lengths[COUNT] = {19, 1, 33, 16};
     for (int i = 0; i < SHAPES; i++) {
         struct attn_dims dims = shapes[i].dims;
+        dims.cache_rows = ROOM;
         size_t q_dim = (size_t)(dims.heads * dims.head_dim);
         size_t kv_dim = (size_t)(dims.kv_heads * dims.head_dim);
         struct attn_span spans[COUNT];
@@ -173,7 +197,7 @@ static void check_neighbours(struct rig *g)
         g->label = "neighbours";
         for (int c = 0; c < COUNT; c++) {
             struct sequence s = sequence_of(g, dims, lengths[c], 20 + (uint32_t)c);
-            size_t n = (size_t)lengths[c], own = (size_t)(5 + (COUNT - 1 - c) * APART);
+            size_t n = (size_t)lengths[c], own = (size_t)((COUNT - 1 - c) * APART);
             alone[c] = whole_of(g, &s);
             memcpy(q + (size_t)rows * q_dim, s.q, n * q_dim * sizeof *q);
             memcpy(k + own * kv_dim, s.k, n * kv_dim * sizeof *k);
@@ -184,8 +208,8 @@ static void check_neighbours(struct rig *g)
         }
         size_t nq = (size_t)rows * q_dim;
         float *together = rig_room(g, nq);
-        g->ops->attention(g->d, together, NULL, rig_put(g, q, nq), rig_cache(g, k, ROOM * kv_dim),
-                          rig_cache(g, v, ROOM * kv_dim), spans, COUNT, dims, rows);
+        g->ops->attention(g->d, together, NULL, rig_put(g, q, nq), rig_keys(g, k, dims),
+                          rig_values(g, v, dims), spans, COUNT, dims, rows);
         float *got = rig_get(g, together, nq);
         for (int c = 0; c < COUNT; got += (size_t)lengths[c++] * q_dim)
             rig_same(g, "out", got, alone[c], (size_t)lengths[c] * q_dim * sizeof *got);
@@ -197,20 +221,22 @@ static void check_neighbours(struct rig *g)
  * alone; a stranger with another prefix in between. Nothing behind a sequence's last key. */
 static void check_shared_prefix(struct rig *g)
 {
-    enum { COUNT = 21, PREFIX = 37, APART = 9, STRANGER = 11 };
+    enum { COUNT = 21, PREFIX = 37, APART = KV_ALIGN, STRANGER = 11, ROWS = (COUNT + 5) * APART };
     for (int i = 0; i < SHAPES; i++) {
         struct attn_dims dims = shapes[i].dims;
+        dims.cache_rows = ROWS;
         size_t q_dim = (size_t)(dims.heads * dims.head_dim);
         size_t kv_dim = (size_t)(dims.kv_heads * dims.head_dim), heads = (size_t)dims.heads;
         struct attn_span spans[COUNT];
-        float *k = rig_random(g, ROOM * kv_dim, 31, 1), *v = rig_random(g, ROOM * kv_dim, 32, 1);
+        float *k = rig_random(g, ROWS * kv_dim, 31, 1), *v = rig_random(g, ROWS * kv_dim, 32, 1);
         int rows = 0;
         g->label = "shared prefix";
         for (int c = 0; c < COUNT; c++) {
-            int queries = c % 5 == 3 ? 2 : 1, pos = c % 7, own = 4 + PREFIX + 2 + c * APART;
-            spans[c] = (struct attn_span){rows, queries, 4, PREFIX, own, pos};
+            int queries = c % 5 == 3 ? 2 : 1, pos = c * 5 % 29;
+            int own = kv_own_row((4 + c) * APART, PREFIX);
+            spans[c] = (struct attn_span){rows, queries, 0, PREFIX, own, pos};
             if (c == STRANGER)
-                spans[c].prefix_row++;
+                spans[c].prefix_row = 2 * KV_ALIGN;
             for (size_t n = (size_t)(own + pos + queries) * kv_dim;
                  n < (size_t)(own + APART) * kv_dim; n++)
                 k[n] = v[n] = NAN;
@@ -219,7 +245,7 @@ static void check_shared_prefix(struct rig *g)
         size_t nq = (size_t)rows * q_dim, nl = (size_t)rows * heads;
         float *q = rig_put(g, rig_round(g, rig_random(g, nq, 33, 1.5f), nq), nq);
         float *out = rig_room(g, nq), *lse = rig_room(g, nl);
-        void *k_cache = rig_cache(g, k, ROOM * kv_dim), *v_cache = rig_cache(g, v, ROOM * kv_dim);
+        void *k_cache = rig_keys(g, k, dims), *v_cache = rig_values(g, v, dims);
         g->ops->attention(g->d, out, lse, q, k_cache, v_cache, spans, COUNT, dims, rows);
         float *together = rig_get(g, out, nq), *together_lse = rig_get(g, lse, nl);
         for (int c = 0; c < COUNT; c++) {
@@ -247,6 +273,7 @@ struct rope {
 
 static struct rope rope_of(struct rig *g, struct attn_dims dims)
 {
+    dims.cache_rows = LONG;
     struct rope t = {
         .dims = dims, .q_dim = dims.heads * dims.head_dim, .kv_dim = dims.kv_heads * dims.head_dim};
     size_t nq = (size_t)(LONG * t.q_dim), nk = (size_t)(LONG * t.kv_dim);
@@ -260,6 +287,16 @@ static struct rope rope_of(struct rig *g, struct attn_dims dims)
     for (int r = 0; r < LONG; r++)
         t.positions[r] = t.rows[r] = r;
     return t;
+}
+
+/* All bits one: NaN in bf16 and f32 alike. */
+static void *empty_cache(struct rig *g, struct attn_dims dims)
+{
+    size_t bytes = g->ops->kv_bytes(g->d, dims);
+    void *cache = rig_room(g, bytes / sizeof(float)), *ones = rig_host(g, bytes);
+    memset(ones, 0xFF, bytes);
+    g->ops->upload(g->d, cache, ones, bytes);
+    return cache;
 }
 
 static void rope(struct rig *g, const struct rope *t, float *q_out, void *k, void *v, int first,
@@ -277,36 +314,34 @@ static void check_qk_rope(struct rig *g)
     for (int i = 0; i < 2; i++) {
         struct rope t = rope_of(g, shapes[i].dims);
         size_t nq = (size_t)(LONG * t.q_dim), nk = (size_t)(LONG * t.kv_dim);
-        size_t element = g->ops->kv_element_bytes(g->d), bytes = nk * element;
         float *q_out = rig_room(g, nq), *part = rig_room(g, nq);
-        void *k = cache_of(g, NULL, t.kv_dim, NULL, 0), *v = cache_of(g, NULL, t.kv_dim, NULL, 0);
-        char *want_k = rig_host(g, bytes), *want_v = rig_host(g, bytes), *got = rig_host(g, bytes);
-        char *nan = rig_host(g, bytes);
-        g->ops->download(g->d, nan, k, bytes);
+        void *k = empty_cache(g, t.dims), *v = empty_cache(g, t.dims);
+        float *nan = rig_get_keys(g, k, t.dims);
         g->label = "qk_rope";
         rope(g, &t, q_out, k, v, 0, LONG);
         float *whole = rig_get(g, q_out, nq);
+        float *want_k = rig_get_keys(g, k, t.dims), *want_v = rig_get_values(g, v, t.dims);
         struct rig_mark mark = rig_mark(g);
-        g->ops->download(g->d, want_k, k, bytes);
-        g->ops->download(g->d, want_v, v, bytes);
+        size_t all = nk * sizeof *want_k;
         rig_same_on_threads(g, "q", whole, nq * sizeof *whole);
-        rig_same_on_threads(g, "k", want_k, bytes);
-        rig_same_on_threads(g, "v", want_v, bytes);
+        rig_same_on_threads(g, "k", want_k, all);
+        rig_same_on_threads(g, "v", want_v, all);
         for (int R = 1; R <= LONG; R += every(g)) {
             int first = LONG - R;
             size_t q_bytes = (size_t)(R * t.q_dim) * sizeof *whole;
-            size_t at = (size_t)(first * t.kv_dim) * element;
+            size_t at = (size_t)(first * t.kv_dim);
             float *q_host = rig_host(g, q_bytes);
-            g->ops->upload(g->d, k, nan, bytes);
-            g->ops->upload(g->d, v, nan, bytes);
+            k = empty_cache(g, t.dims);
+            v = empty_cache(g, t.dims);
             rope(g, &t, part, k, v, first, R);
             g->ops->download(g->d, q_host, part, q_bytes);
             rig_same(g, "q", q_host, whole + first * t.q_dim, q_bytes);
-            g->ops->download(g->d, got, k, bytes);
-            rig_same(g, "k", got + at, want_k + at, bytes - at);
-            rig_same(g, "other rows of k", got, nan, at);
-            g->ops->download(g->d, got, v, bytes);
-            rig_same(g, "v", got + at, want_v + at, bytes - at);
+            float *got = rig_get_keys(g, k, t.dims);
+            rig_same(g, "k", got + at, want_k + at, all - at * sizeof *got);
+            rig_same(g, "other rows of k", got, nan, at * sizeof *got);
+            got = rig_get_values(g, v, t.dims);
+            rig_same(g, "v", got + at, want_v + at, all - at * sizeof *got);
+            rig_same(g, "other rows of v", got, nan, at * sizeof *got);
             rig_release(g, mark);
         }
         rig_clear(g);
@@ -323,14 +358,14 @@ static void check_decoding(struct rig *g)
         size_t nq = (size_t)(LONG * t.q_dim), row = (size_t)t.q_dim;
         float *q_out = rig_room(g, nq), *out = rig_room(g, nq), *q_one = rig_room(g, row);
         float *one = rig_room(g, row);
-        void *k = cache_of(g, NULL, t.kv_dim, NULL, 0), *v = cache_of(g, NULL, t.kv_dim, NULL, 0);
+        void *k = empty_cache(g, t.dims), *v = empty_cache(g, t.dims);
         struct attn_span all = {.n_q = L};
         g->label = "decoding";
         rope(g, &t, q_out, k, v, 0, L);
         g->ops->attention(g->d, out, NULL, q_out, k, v, &all, 1, t.dims, L);
         float *want = rig_get(g, out, nq);
-        k = cache_of(g, NULL, t.kv_dim, NULL, 0);
-        v = cache_of(g, NULL, t.kv_dim, NULL, 0);
+        k = empty_cache(g, t.dims);
+        v = empty_cache(g, t.dims);
         for (int r = 0; r < L; r++) {
             struct attn_span step = {.n_q = 1, .own_pos = r};
             rope(g, &t, q_one, k, v, r, 1);
@@ -382,17 +417,17 @@ static void check_attention_backward(struct rig *g)
 {
     enum { COUNT = 3 };
     static const struct attn_span spans[COUNT] = {
-        {.q_row = 0, .n_q = 19, .prefix_row = 2, .prefix_len = 21, .own_row = 30},
-        {.q_row = 19, .n_q = 1, .prefix_row = 2, .prefix_len = 17, .own_row = 60},
-        {.q_row = 20, .n_q = 20, .own_row = 70}};
+        {.q_row = 0, .n_q = 19, .prefix_row = 32, .prefix_len = 21, .own_row = 85},
+        {.q_row = 19, .n_q = 1, .prefix_row = 32, .prefix_len = 17, .own_row = 113},
+        {.q_row = 20, .n_q = 20, .own_row = 128}};
     for (int i = 0; i < SHAPES; i++) {
         struct sequence s = sequence_of(g, shapes[i].dims, 40, 1);
         struct gradients together[COUNT], alone;
         float *dout = rig_random(g, (size_t)(40 * s.q_dim), 5, 1);
         float *tokens = rig_random(g, (size_t)(95 * s.kv_dim), 6, 1);
-        struct place places[] = {{0, 21, 2}, {21, 40, 30}, {40, 41, 60}, {41, 61, 70}};
-        void *k = cache_of(g, tokens, s.kv_dim, places, 4);
-        void *v = cache_of(g, tokens + 30 * s.kv_dim, s.kv_dim, places, 4);
+        struct place places[] = {{0, 21, 32}, {21, 40, 85}, {40, 41, 113}, {41, 61, 128}};
+        void *k = keys_of(g, tokens, s.dims, places, 4);
+        void *v = values_of(g, tokens + 30 * s.kv_dim, s.dims, places, 4);
         g->label = "attention_backward";
         backward(g, &s, dout, k, v, spans, COUNT, together);
         for (int c = 0; c < COUNT; c++) {

@@ -86,7 +86,7 @@ static void test_gradient(void **state)
 
 /* --- one sequence, cut in every way, over poisoned caches --- */
 
-enum { LENGTH = 45, PREFIX = 21 };
+enum { LENGTH = 45, PREFIX = 21, CACHE_ROWS = 160 };
 
 struct rig {
     struct tiny t;
@@ -100,7 +100,9 @@ struct rig {
 /* Every key and value NaN (all bits one is NaN in bf16 and f32 alike). */
 static void poison(struct rig *r)
 {
-    size_t bytes = (size_t)r->kv.rows * r->kv.row_bytes;
+    struct attn_dims dims = {1, model_config(r->t.m)->kv_heads, model_config(r->t.m)->head_dim,
+                             r->kv.rows};
+    size_t bytes = r->t.d->ops->kv_bytes(r->t.d, dims);
     void *bits = malloc(bytes);
     memset(bits, 0xFF, bytes);
     for (int i = 0; i < r->kv.layers; i++) {
@@ -131,7 +133,7 @@ static void check_cuts(const char *name, const char *isa, enum precision precisi
     struct err err = {0};
     tiny_open(&r.t, name, isa, precision, 1);
     r.width = (size_t)model_config(r.t.m)->hidden_size;
-    tiny_ok(kv_cache_create(&r.kv, r.t.m, 3 * LENGTH, &err), &err);
+    tiny_ok(kv_cache_create(&r.kv, r.t.m, CACHE_ROWS, &err), &err);
     tiny_ok(workspace_create(&r.w, r.t.m, adapter_config(r.t.a), LENGTH, &err), &err);
     tiny_random_ids(&r.t, r.ids, LENGTH, 4);
     size_t bytes = LENGTH * r.width * sizeof(float);
@@ -147,7 +149,7 @@ static void check_cuts(const char *name, const char *isa, enum precision precisi
         poison(&r);
         memset(r.hidden, 0, bytes);
         for (int at = 0; at < LENGTH; at += steps[s])
-            pass(&r, 0, 17, at, LENGTH - at < steps[s] ? LENGTH - at : steps[s], true);
+            pass(&r, 0, KV_ALIGN, at, LENGTH - at < steps[s] ? LENGTH - at : steps[s], true);
         assert_memory_equal(r.hidden, whole, bytes);
     }
     for (int s = 0; s < 5; s++) { /* the first PREFIX tokens as a shared prompt */
@@ -155,7 +157,7 @@ static void check_cuts(const char *name, const char *isa, enum precision precisi
         pass(&r, 0, 0, 0, PREFIX, false);
         for (int at = 0; at < LENGTH - PREFIX; at += steps[s]) {
             int left = LENGTH - PREFIX - at;
-            pass(&r, PREFIX, 90, at, left < steps[s] ? left : steps[s], true);
+            pass(&r, PREFIX, kv_own_row(80, PREFIX), at, left < steps[s] ? left : steps[s], true);
         }
         assert_memory_equal(r.hidden + PREFIX * r.width, whole + PREFIX * r.width,
                             (LENGTH - PREFIX) * r.width * sizeof(float));

@@ -23,7 +23,7 @@ struct full_case {
     struct device *d;
     full_model *f;
     struct tensor_set model, expected;
-    int n, rows;
+    int n, rows, next_kv_row;
     struct attn_span spans[MAX_SEQUENCES];
     int ids[MAX_ROWS], positions[MAX_ROWS], kv_rows[MAX_ROWS], targets[MAX_ROWS];
     float weights[MAX_ROWS];
@@ -44,12 +44,14 @@ static void open_config(struct hf_config *config, struct tensor_set *set, const 
 static void add_sequence(struct full_case *t, const int *ids, const float *weights, int n)
 {
     assert_true(t->n < MAX_SEQUENCES && t->rows + n - 1 <= MAX_ROWS);
-    t->spans[t->n++] = (struct attn_span){.q_row = t->rows, .n_q = n - 1, .own_row = t->rows};
+    int own_row = kv_own_row(t->next_kv_row, 0);
+    t->spans[t->n++] = (struct attn_span){.q_row = t->rows, .n_q = n - 1, .own_row = own_row};
+    t->next_kv_row = own_row + n - 1;
     for (int i = 0; i + 1 < n; i++, t->rows++) {
         t->ids[t->rows] = ids[i];
         t->targets[t->rows] = ids[i + 1];
         t->positions[t->rows] = i;
-        t->kv_rows[t->rows] = t->rows;
+        t->kv_rows[t->rows] = own_row + i;
         t->weights[t->rows] = weights[i];
     }
 }
@@ -92,7 +94,7 @@ static void full_open(struct full_case *t, const char *name, const char *isa,
     snprintf(path, sizeof path, "tests/oracle/model/%s/full.safetensors", name);
     tiny_ok(safetensors_open(&t->expected, path, &err), &err);
     model *m = full_weights(t->f);
-    tiny_ok(kv_cache_create(&t->kv, m, MAX_ROWS, &err), &err);
+    tiny_ok(kv_cache_create(&t->kv, m, MAX_ROWS + MAX_SEQUENCES * KV_ALIGN, &err), &err);
     tiny_ok(activations_create(&t->acts, m, NULL, MAX_ROWS, &err), &err);
     t->hidden = t->d->ops->alloc(
         t->d, (size_t)MAX_ROWS * (size_t)config.hidden_size * sizeof *t->hidden, &err);

@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 16, MAX_ROWS = 160, MAX_DIM = 600, MAX_VOCAB = 2600, MAX_CONTEXT = 300 };
+enum {
+    GUARD = 16,
+    MAX_ROWS = 160,
+    MAX_DIM = 600,
+    MAX_HEAD_DIM = 130,
+    MAX_VOCAB = 2600,
+    MAX_CONTEXT = 300
+};
 static const float guard_value = -77.25f;
 
 void rig_open(struct rig *g, const char *isa, enum precision precision, int threads)
@@ -19,7 +26,8 @@ void rig_open(struct rig *g, const char *isa, enum precision precision, int thre
     g->ops = g->d->ops;
     g->bf16 = precision == PRECISION_BF16;
     g->label = "";
-    if (g->ops->reserve(g->d, MAX_ROWS, MAX_DIM, MAX_VOCAB, MAX_CONTEXT, &err))
+    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
+    if (g->ops->reserve(g->d, &need, &err))
         fail_msg("%s: %s", err.where, err.message);
 }
 
@@ -243,33 +251,56 @@ weight *rig_weight(struct rig *g, const float *host, int n, int k)
     return g->weights[g->n_weights++] = w;
 }
 
-void *rig_cache(struct rig *g, const float *host, size_t n)
+static size_t kv_floats(struct attn_dims dims)
 {
-    assert_int_equal(g->ops->kv_element_bytes(g->d), g->bf16 ? 2 : 4);
-    if (!g->bf16)
-        return rig_put(g, host, n);
-    uint16_t *half = rig_host(g, (n + 1) * sizeof *half);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        float rounded = ref_f32_round_bf16(host[i]);
-        memcpy(&bits, &rounded, sizeof bits);
-        half[i] = (uint16_t)(bits >> 16);
-    }
-    half[n] = 0;
-    return rig_put(g, (const float *)(const void *)half, (n + 1) / 2);
+    return (size_t)dims.cache_rows * (size_t)dims.kv_heads * (size_t)dims.head_dim;
 }
 
-float *rig_get_cache(struct rig *g, const void *cache, size_t n)
+static int *all_rows(struct rig *g, struct attn_dims dims)
 {
-    if (!g->bf16)
-        return rig_get(g, cache, n);
-    const uint16_t *half = (const uint16_t *)(const void *)rig_get(g, cache, (n + 1) / 2);
-    float *host = rig_host(g, n * sizeof *host);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits = (uint32_t)half[i] << 16;
-        memcpy(&host[i], &bits, sizeof bits);
-    }
-    return host;
+    int *rows = rig_host(g, (size_t)dims.cache_rows * sizeof *rows);
+    for (int i = 0; i < dims.cache_rows; i++)
+        rows[i] = i;
+    return rows;
+}
+
+/* A cache is written together with one of the other kind, which nobody looks at. */
+static void *make_cache(struct rig *g, const float *host, struct attn_dims dims, bool keys)
+{
+    size_t bytes = g->ops->kv_bytes(g->d, dims);
+    float *cache = rig_room(g, bytes / sizeof(float)), *other = rig_room(g, bytes / sizeof(float));
+    float *rows = rig_put(g, host, kv_floats(dims));
+    g->ops->kv_write(g->d, keys ? cache : other, keys ? other : cache, rows, rows,
+                     all_rows(g, dims), dims, dims.cache_rows);
+    return cache;
+}
+
+static float *get_cache(struct rig *g, void *cache, struct attn_dims dims, bool keys)
+{
+    float *k = rig_room(g, kv_floats(dims)), *v = rig_room(g, kv_floats(dims));
+    g->ops->kv_read(g->d, k, v, cache, cache, all_rows(g, dims), dims, dims.cache_rows);
+    (void)rig_get(g, cache, g->ops->kv_bytes(g->d, dims) / sizeof(float)); /* its guard */
+    return rig_get(g, keys ? k : v, kv_floats(dims));
+}
+
+void *rig_keys(struct rig *g, const float *host, struct attn_dims dims)
+{
+    return make_cache(g, host, dims, true);
+}
+
+void *rig_values(struct rig *g, const float *host, struct attn_dims dims)
+{
+    return make_cache(g, host, dims, false);
+}
+
+float *rig_get_keys(struct rig *g, void *cache, struct attn_dims dims)
+{
+    return get_cache(g, cache, dims, true);
+}
+
+float *rig_get_values(struct rig *g, void *cache, struct attn_dims dims)
+{
+    return get_cache(g, cache, dims, false);
 }
 
 /* --- comparison --- */
@@ -277,11 +308,19 @@ float *rig_get_cache(struct rig *g, const void *cache, size_t n)
 void rig_expect(struct rig *g, enum tolerance_of tolerance, const char *what, const float *got,
                 const double *want, size_t n)
 {
+    rig_expect_near(g, tolerance, what, got, want, NULL, n);
+}
+
+void rig_expect_near(struct rig *g, enum tolerance_of tolerance, const char *what, const float *got,
+                     const double *want, const double *slack, size_t n)
+{
     double worst = 0, squares = 0;
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {
         double e = fabs((double)got[i] - want[i]);
         squares += want[i] * want[i];
+        if (slack)
+            e = e > slack[i] ? e - slack[i] : e <= slack[i] ? 0 : e; /* NaN stays */
         if (!isnan(worst) && !(e <= worst)) {
             worst = e;
             at = i;

@@ -61,13 +61,19 @@ float *rig_room(struct rig *g, size_t n);
 float *rig_put(struct rig *g, const float *host, size_t n);
 float *rig_get(struct rig *g, const float *device, size_t n); /* n: as it was made */
 weight *rig_weight(struct rig *g, const float *host, int n, int k);
-/* A cache of keys or values: rows in the device's element type, and back as f32. */
-void *rig_cache(struct rig *g, const float *host, size_t n);
-float *rig_get_cache(struct rig *g, const void *cache, size_t n);
+/* Caches of dims.cache_rows rows of keys and of values, made from rows (cache_rows,
+ * kv_heads·head_dim); and back, rounded. */
+void *rig_keys(struct rig *g, const float *host, struct attn_dims dims);
+void *rig_values(struct rig *g, const float *host, struct attn_dims dims);
+float *rig_get_keys(struct rig *g, void *cache, struct attn_dims dims);
+float *rig_get_values(struct rig *g, void *cache, struct attn_dims dims);
 
 /* Error as in tolerance.h, against its table. Prints nothing when it holds. */
 void rig_expect(struct rig *g, enum tolerance_of tolerance, const char *what, const float *got,
                 const double *want, size_t n);
+/* The same, each element being allowed to lie `slack` (n, or NULL) further off. */
+void rig_expect_near(struct rig *g, enum tolerance_of tolerance, const char *what, const float *got,
+                     const double *want, const double *slack, size_t n);
 /* Bit for bit. */
 void rig_same(struct rig *g, const char *what, const void *got, const void *want, size_t bytes);
 

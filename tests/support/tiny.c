@@ -154,7 +154,7 @@ static void trainer_open(struct trainer *r)
     for (int i = 0; i < t->n; i++)
         r->total += t->len[i];
     assert_true(r->total <= TINY_MAX_ROWS);
-    tiny_ok(kv_cache_create(&r->kv, t->m, r->total, &err), &err);
+    tiny_ok(kv_cache_create(&r->kv, t->m, r->total + TINY_MAX_COMPLETIONS * KV_ALIGN, &err), &err);
     if (r->prefix)
         tiny_ok(activations_create(&r->prefix_acts, t->m, lora, r->prefix, &err), &err);
     tiny_ok(activations_create(&r->acts, t->m, lora, r->total, &err), &err);
@@ -221,8 +221,11 @@ static void micro_batch(struct trainer *r, int first, int n, float logp[][TINY_M
     struct tables *b = r->b;
     const struct backend *ops = t->d->ops;
     b->rows = 0;
-    for (int i = 0; i < n; i++)
-        add_completion(b, t, first + i, i, r->prefix + b->rows);
+    for (int i = 0, next_row = r->prefix; i < n; i++) {
+        int own_row = kv_own_row(next_row, t->prompt_len - 1);
+        add_completion(b, t, first + i, i, own_row);
+        next_row = own_row + t->len[first + i];
+    }
     struct batch batch = {b->rows, b->ids, b->positions, b->kv_rows, b->spans, n};
     model_forward_train(t->m, t->a, &r->kv, r->acts, r->hidden, &batch);
     ops->logprob(t->d, b->logp, NULL, b->logz, r->hidden, model_head(t->m), b->targets,

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "backend/cpu/attention.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/ops.h"
@@ -36,37 +37,22 @@ struct weight {
     struct packed packed;
 };
 
-/* Attention's work on one key-value head is cut into blocks of rows. Of one span, as many as it
- * takes; or of several spans with a common prefix one block, whose rows share the prefix's keys. */
-struct attn_task {
-    int span, n_spans;
-    int first; /* number of blocks before these */
-};
-
 struct cpu {
     struct device base; /* first: a struct device * is a struct cpu * */
     struct team *team;  /* gemm's */
     struct gemm *gemm;
     const struct ops_kernels *ops;
-    float *t;                /* (rows, dim): a linear's sum before it is added */
-    float *u;                /* (rows, rank): the branch's inner product where nobody keeps it */
-    float *logits;           /* (HEAD_ROWS, vocabulary) */
-    float *scores;           /* per thread: 2 × ATTN_ROWS × score_stride */
-    float *panels;           /* per thread: panel_floats(max_dim) */
-    float *warp;             /* per thread: two rows of the vocabulary */
-    struct attn_task *tasks; /* (rows) */
-    int score_stride;
-    int max_rows, max_dim, vocab, max_context;
+    float *t;      /* (rows, dim): a linear's sum before it is added */
+    float *u;      /* (rows, rank): the branch's inner product where nobody keeps it */
+    float *logits; /* (HEAD_ROWS, vocabulary) */
+    float *warp;   /* per thread: two rows of the vocabulary */
+    struct attention attention;
+    int max_rows, max_dim, vocab;
 };
 
 static struct cpu *cpu_of(struct device *d)
 {
     return (struct cpu *)d;
-}
-
-static bool is_bf16(const struct device *d)
-{
-    return d->precision == PRECISION_BF16;
 }
 
 /* Cheap work on (rows, width) elements: one row is always one thread's. */
@@ -120,11 +106,6 @@ static void op_zero(struct device *d, void *p, size_t bytes)
     team_run(cpu_of(d)->team, zero_pages, &call, (int)((bytes + HUGE_PAGE - 1) / HUGE_PAGE), 1);
 }
 
-static int round_up(int n, int step)
-{
-    return (n + step - 1) / step * step;
-}
-
 static int max_int(int a, int b)
 {
     return a > b ? a : b;
@@ -136,97 +117,67 @@ static int min_int(int a, int b)
 }
 
 struct scratch_sizes {
-    size_t t, u, logits, scores, panels, warp;
+    size_t t, u, logits, warp;
 };
 
-static size_t panel_floats(int max_dim)
-{
-    int head = round_up(max_dim < ROW_BUFFER ? max_dim : ROW_BUFFER, LANE_ALIGN);
-    return (size_t)(ATTN_PANELS * ATTN_ROWS + ATTN_KEYS) * (size_t)head;
-}
-
-static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int dim, int vocab,
-                                          int context)
+static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int dim, int vocab)
 {
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
-    size_t stride = (size_t)round_up(context + 1, LANE_ALIGN);
     return (struct scratch_sizes){.t = (size_t)rows * (size_t)dim,
                                   .u = (size_t)rows * (size_t)dim,
                                   .logits = (size_t)head_rows * (size_t)vocab,
-                                  .scores = (size_t)d->threads * 2 * ATTN_ROWS * stride,
-                                  .panels = (size_t)d->threads * panel_floats(dim),
                                   .warp = (size_t)d->threads * 2 * (size_t)vocab};
 }
 
-static size_t op_scratch_bytes(const struct device *d, int max_rows, int max_dim, int vocab,
-                               int max_context)
+static size_t op_scratch_bytes(const struct device *d, const struct scratch_need *need)
 {
-    struct scratch_sizes s = scratch_sizes(d, max_rows, max_dim, vocab, max_context);
+    struct scratch_sizes s = scratch_sizes(d, need->rows, need->dim, need->vocab);
     const struct cpu *c = (const struct cpu *)d;
-    int head_rows = max_rows < HEAD_ROWS ? max_rows : HEAD_ROWS;
-    size_t a = gemm_scratch_bytes(c->gemm, max_rows, max_dim);
-    size_t b = gemm_scratch_bytes(c->gemm, head_rows, vocab);
-    return (s.t + s.u + s.logits + s.scores + s.panels + s.warp) * sizeof(float) +
-           (size_t)max_rows * sizeof(struct attn_task) + (a > b ? a : b);
+    int head_rows = need->rows < HEAD_ROWS ? need->rows : HEAD_ROWS;
+    size_t a = gemm_scratch_bytes(c->gemm, need->rows, need->dim);
+    size_t b = gemm_scratch_bytes(c->gemm, head_rows, need->vocab);
+    return (s.t + s.u + s.logits + s.warp) * sizeof(float) + (a > b ? a : b) +
+           attention_bytes(&c->attention, need->rows, need->head_dim, need->context);
 }
 
 /* Keeps the old block when there is no memory for the new one: it still serves the old sizes. */
-static int regrow_bytes(void **p, size_t bytes, struct err *err)
+static int regrow(float **p, size_t floats, struct err *err)
 {
-    void *fresh = mem_alloc_aligned(bytes);
+    void *fresh = mem_alloc_aligned(floats * sizeof(float));
     if (!fresh)
-        return err_no_memory(err, "scratch of the CPU backend", bytes);
+        return err_no_memory(err, "scratch of the CPU backend", floats * sizeof(float));
     mem_free_aligned(*p);
     *p = fresh;
     return ERR_NONE;
 }
 
-static int regrow(float **p, size_t floats, struct err *err)
-{
-    void *block = *p;
-    int status = regrow_bytes(&block, floats * sizeof(float), err);
-    *p = block;
-    return status;
-}
-
-static int regrow_tasks(struct attn_task **p, size_t rows, struct err *err)
-{
-    void *block = *p;
-    int status = regrow_bytes(&block, rows * sizeof **p, err);
-    *p = block;
-    return status;
-}
-
-static int op_reserve(struct device *d, int max_rows, int max_dim, int vocab, int max_context,
-                      struct err *err)
+static int op_reserve(struct device *d, const struct scratch_need *need, struct err *err)
 {
     struct cpu *c = cpu_of(d);
-    int rows = max_int(max_rows, c->max_rows), dim = max_int(max_dim, c->max_dim);
-    int words = max_int(vocab, c->vocab), context = max_int(max_context, c->max_context);
-    if (rows == c->max_rows && dim == c->max_dim && words == c->vocab && context == c->max_context)
+    int status = attention_reserve(&c->attention, need->rows, need->head_dim, need->context, err);
+    if (status)
+        return status;
+    int rows = max_int(need->rows, c->max_rows), dim = max_int(need->dim, c->max_dim);
+    int words = max_int(need->vocab, c->vocab);
+    if (rows == c->max_rows && dim == c->max_dim && words == c->vocab)
         return ERR_NONE;
-    struct scratch_sizes s = scratch_sizes(d, rows, dim, words, context);
+    struct scratch_sizes s = scratch_sizes(d, rows, dim, words);
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
-    int status;
     if ((status = gemm_reserve(c->gemm, rows, dim, err)) ||
         (status = gemm_reserve(c->gemm, head_rows, words, err)) ||
         (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||
-        (status = regrow(&c->logits, s.logits, err)) ||
-        (status = regrow(&c->scores, s.scores, err)) ||
-        (status = regrow(&c->panels, s.panels, err)) || (status = regrow(&c->warp, s.warp, err)) ||
-        (status = regrow_tasks(&c->tasks, (size_t)rows, err)))
+        (status = regrow(&c->logits, s.logits, err)) || (status = regrow(&c->warp, s.warp, err)))
         return status;
-    c->score_stride = round_up(context + 1, LANE_ALIGN);
     c->max_rows = rows;
     c->max_dim = dim;
     c->vocab = words;
-    c->max_context = context;
     return ERR_NONE;
 }
 
-static size_t op_kv_element_bytes(const struct device *d)
+static size_t op_kv_bytes(const struct device *d, struct attn_dims dims)
 {
-    return is_bf16(d) ? 2 : 4;
+    struct kv_layout l = kv_layout_of(d->precision, dims);
+    return kv_layout_bytes(&l);
 }
 
 /* --- weights --- */
@@ -423,17 +374,45 @@ static void op_linear(struct device *d, float *y, float *u, const float *x, cons
         add_rows(d, y, t, R, l->n);
 }
 
+struct kv_call { /* where keys and values go */
+    const struct ops_kernels *ops;
+    struct kv_layout layout;
+    void *k_cache, *v_cache;
+};
+
 struct rope_call {
     const struct ops_kernels *ops;
-    bool bf16;
+    struct kv_call kv;
     float *q_out;
-    void *k_cache, *v_cache;
     const float *q, *k, *v, *q_gain, *k_gain;
     float eps;
     const float *cos, *sin;
     const int *positions, *kv_rows;
     struct attn_dims dims;
 };
+
+static struct kv_call kv_call_of(struct device *d, void *k_cache, void *v_cache,
+                                 struct attn_dims dims)
+{
+    CHECK(dims.head_dim <= ROW_BUFFER);
+    return (struct kv_call){cpu_of(d)->ops, kv_layout_of(d->precision, dims), k_cache, v_cache};
+}
+
+/* One head's key and value go to row `row` of the caches. */
+static void cache_head(const struct kv_call *c, int row, int h, const float *key,
+                       const float *value)
+{
+    uint16_t half[ROW_BUFFER];
+    if (c->layout.precision == PRECISION_F32) {
+        kv_put_key(&c->layout, c->k_cache, row, h, key, NULL);
+        kv_put_value(&c->layout, c->v_cache, row, h, value, NULL);
+        return;
+    }
+    c->ops->store_bf16(half, key, c->layout.dim);
+    kv_put_key(&c->layout, c->k_cache, row, h, NULL, half);
+    c->ops->store_bf16(half, value, c->layout.dim);
+    kv_put_value(&c->layout, c->v_cache, row, h, NULL, half);
+}
 
 /* Row r's keys, rotated, and its values go to the cache. */
 static void cache_row(const struct rope_call *c, int r, const float *cos, const float *sin)
@@ -442,15 +421,8 @@ static void cache_row(const struct rope_call *c, int r, const float *cos, const 
     float head[ROW_BUFFER];
     for (int h = 0; h < c->dims.kv_heads; h++) {
         size_t at = (size_t)r * (size_t)kv_dim + (size_t)(h * D);
-        size_t to = (size_t)c->kv_rows[r] * (size_t)kv_dim + (size_t)(h * D);
         c->ops->head_rope(head, c->k + at, c->k_gain, c->eps, cos, sin, D);
-        if (c->bf16) {
-            c->ops->store_bf16((uint16_t *)c->k_cache + to, head, D);
-            c->ops->store_bf16((uint16_t *)c->v_cache + to, c->v + at, D);
-        } else {
-            memcpy((float *)c->k_cache + to, head, (size_t)D * sizeof(float));
-            memcpy((float *)c->v_cache + to, c->v + at, (size_t)D * sizeof(float));
-        }
+        cache_head(&c->kv, c->kv_rows[r], h, head, c->v + at);
     }
 }
 
@@ -466,7 +438,7 @@ static void rope_rows(void *context, int thread, int first, int end)
             c->ops->head_rope(c->q_out + at, c->q + at, c->q_gain, c->eps, c->cos + angle,
                               c->sin + angle, D);
         }
-        if (c->bf16)
+        if (c->kv.layout.precision == PRECISION_BF16)
             c->ops->round_bf16(c->q_out + row, q_dim);
         cache_row(c, r, c->cos + angle, c->sin + angle);
     }
@@ -477,12 +449,9 @@ static void op_qk_rope(struct device *d, float *q_out, void *k_cache, void *v_ca
                        float eps, const float *cos, const float *sin, const int *positions,
                        const int *kv_rows, struct attn_dims dims, int R)
 {
-    CHECK(dims.head_dim <= ROW_BUFFER);
     struct rope_call call = {.ops = cpu_of(d)->ops,
-                             .bf16 = is_bf16(d),
+                             .kv = kv_call_of(d, k_cache, v_cache, dims),
                              .q_out = q_out,
-                             .k_cache = k_cache,
-                             .v_cache = v_cache,
                              .q = q,
                              .k = k,
                              .v = v,
@@ -497,125 +466,24 @@ static void op_qk_rope(struct device *d, float *q_out, void *k_cache, void *v_ca
     run_rows(d, rope_rows, &call, R, (dims.heads + dims.kv_heads) * dims.head_dim);
 }
 
-/* The attention job of one key-value head of some spans, without outputs. */
-static struct attn_job attention_job(const struct cpu *c, const struct attn_span *spans,
-                                     int n_spans, struct attn_dims dims, int kv_head, int thread)
+static void op_kv_write(struct device *d, void *k_cache, void *v_cache, const float *k,
+                        const float *v, const int *kv_rows, struct attn_dims dims, int R)
 {
-    int group = dims.heads / dims.kv_heads;
-    return (struct attn_job){
-        .stride = (size_t)dims.kv_heads * (size_t)dims.head_dim,
-        .bf16 = is_bf16(&c->base),
-        .spans = spans,
-        .n_spans = n_spans,
-        .heads = dims.heads,
-        .group = group,
-        .first_head = kv_head * group,
-        .head_dim = dims.head_dim,
-        .scale = 1.0f / __builtin_sqrtf((float)dims.head_dim),
-        .scores = c->scores + (size_t)thread * 2 * ATTN_ROWS * (size_t)c->score_stride,
-        .score_stride = (size_t)c->score_stride,
-        .panels = c->panels + (size_t)thread * panel_floats(c->max_dim),
-    };
-}
-
-/* A key-value head's first element in the cache. */
-static const void *cache_head(const struct cpu *c, const void *cache, struct attn_dims dims,
-                              int kv_head)
-{
-    size_t element = (size_t)kv_head * (size_t)dims.head_dim;
-    return (const char *)cache + element * op_kv_element_bytes(&c->base);
-}
-
-static void check_attention(const struct cpu *c, const struct attn_span *spans, int n_spans,
-                            struct attn_dims dims, int R)
-{
-    CHECK(R <= c->max_rows && dims.head_dim <= c->max_dim && dims.head_dim <= ROW_BUFFER);
-    int rows = 0;
-    for (int s = 0; s < n_spans; s++) {
-        CHECK(spans[s].n_q > 0);
-        CHECK(spans[s].prefix_len + spans[s].own_pos + spans[s].n_q <= c->max_context);
-        rows += spans[s].n_q;
+    struct kv_call call = kv_call_of(d, k_cache, v_cache, dims);
+    for (int i = 0; i < R * dims.kv_heads; i++) {
+        size_t at = (size_t)i * (size_t)dims.head_dim;
+        cache_head(&call, kv_rows[i / dims.kv_heads], i % dims.kv_heads, k + at, v + at);
     }
-    CHECK(rows == R);
 }
 
-/* Spans [first, …) that fit into one block of `most` rows and share their prefix. */
-static int shared_spans(const struct attn_span *spans, int n_spans, int group, int most)
+static void op_kv_read(struct device *d, float *k, float *v, const void *k_cache,
+                       const void *v_cache, const int *kv_rows, struct attn_dims dims, int R)
 {
-    int n = 0, rows = 0;
-    for (; n < n_spans && spans[n].prefix_row == spans->prefix_row &&
-           spans[n].prefix_len == spans->prefix_len;
-         n++) {
-        rows += spans[n].n_q * group;
-        if (rows > most)
-            break;
-    }
-    return n > 1 && spans->prefix_len ? n : 1;
-}
-
-/* Fills c->tasks; returns their number, and that of blocks. */
-static int plan_attention(struct cpu *c, const struct attn_span *spans, int n_spans,
-                          struct attn_dims dims, int *blocks)
-{
-    int group = dims.heads / dims.kv_heads, n = 0, rows = 0;
-    for (int s = 0; s < n_spans; s++)
-        rows += spans[s].n_q * group;
-    /* Two blocks a thread at least, where there is enough to do. */
-    int most = (int)((long long)rows * dims.kv_heads / (2 * c->base.threads));
-    most = most < ATTN_ROWS ? most : ATTN_ROWS;
-    *blocks = 0;
-    for (int s = 0; s < n_spans; s += c->tasks[n++].n_spans) {
-        int together = shared_spans(spans + s, n_spans - s, group, most);
-        c->tasks[n] = (struct attn_task){s, together, *blocks};
-        *blocks += together > 1 ? 1 : (spans[s].n_q * group + ATTN_ROWS - 1) / ATTN_ROWS;
-    }
-    return n;
-}
-
-/* The last task that starts at or before a block. */
-static const struct attn_task *task_of(const struct cpu *c, int n, int block)
-{
-    int low = 0, high = n;
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        if (c->tasks[middle].first <= block)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &c->tasks[low];
-}
-
-struct attention_call {
-    struct cpu *c;
-    float *out, *lse;
-    const float *q;
-    const void *k_cache, *v_cache;
-    const struct attn_span *spans;
-    struct attn_dims dims;
-    int tasks, blocks;
-};
-
-/* Later blocks see more keys: they come first. */
-static void attention_blocks(void *context, int thread, int first, int end)
-{
-    const struct attention_call *a = context;
-    const struct cpu *c = a->c;
-    for (int item = first; item < end; item++) {
-        int i = a->dims.kv_heads * a->blocks - 1 - item;
-        int kv_head = i % a->dims.kv_heads, block = i / a->dims.kv_heads;
-        const struct attn_task *task = task_of(c, a->tasks, block);
-        const struct attn_span *span = &a->spans[task->span];
-        struct attn_job job = attention_job(c, span, task->n_spans, a->dims, kv_head, thread);
-        int rows = span->n_q * job.group;
-        job.row0 = (block - task->first) * ATTN_ROWS;
-        job.n = rows - job.row0 < ATTN_ROWS ? rows - job.row0 : ATTN_ROWS;
-        job.q = a->q;
-        job.out = a->out;
-        job.lse = a->lse;
-        job.k = cache_head(c, a->k_cache, a->dims, kv_head);
-        job.v = cache_head(c, a->v_cache, a->dims, kv_head);
-        c->ops->attention(&job);
+    struct kv_layout l = kv_layout_of(d->precision, dims);
+    for (int i = 0; i < R * dims.kv_heads; i++) {
+        size_t at = (size_t)i * (size_t)dims.head_dim;
+        kv_get_key(&l, k + at, k_cache, kv_rows[i / dims.kv_heads], i % dims.kv_heads);
+        kv_get_value(&l, v + at, v_cache, kv_rows[i / dims.kv_heads], i % dims.kv_heads);
     }
 }
 
@@ -623,11 +491,8 @@ static void op_attention(struct device *d, float *out, float *lse, const float *
                          const void *k_cache, const void *v_cache, const struct attn_span *spans,
                          int n_spans, struct attn_dims dims, int R)
 {
-    struct cpu *c = cpu_of(d);
-    check_attention(c, spans, n_spans, dims, R);
-    struct attention_call call = {c, out, lse, q, k_cache, v_cache, spans, dims, 0, 0};
-    call.tasks = plan_attention(c, spans, n_spans, dims, &call.blocks);
-    team_run(c->team, attention_blocks, &call, dims.kv_heads * call.blocks, 1);
+    attention_forward(&cpu_of(d)->attention, out, lse, q, k_cache, v_cache, spans, n_spans, dims,
+                      R);
 }
 
 struct swiglu_call {
@@ -885,47 +750,6 @@ static void op_lora_gradient(struct device *d, float *da, float *db, const float
     team_run(cpu_of(d)->team, lora_pieces, &call, items, grain);
 }
 
-struct attention_backward_call {
-    struct cpu *c;
-    float *dq, *dk, *dv;
-    float *const *dk_prefix, *const *dv_prefix;
-    const float *dout, *q;
-    const void *k_cache, *v_cache;
-    const float *out, *lse;
-    const struct attn_span *spans;
-    struct attn_dims dims;
-};
-
-/* Items: spans × key-value heads. */
-static void attention_backward_spans(void *context, int thread, int first, int end)
-{
-    const struct attention_backward_call *a = context;
-    int kv_dim = a->dims.kv_heads * a->dims.head_dim;
-    for (int item = first; item < end; item++) {
-        int s = item / a->dims.kv_heads, kv_head = item % a->dims.kv_heads;
-        const struct attn_span *span = &a->spans[s];
-        CHECK(span->own_pos == 0);
-        size_t column = (size_t)kv_head * (size_t)a->dims.head_dim;
-        size_t own = (size_t)span->q_row * (size_t)kv_dim + column;
-        struct attn_backward_job job = {
-            .f = attention_job(a->c, span, 1, a->dims, kv_head, thread),
-            .dout = a->dout,
-            .dq = a->dq,
-            .dk = a->dk + own,
-            .dv = a->dv + own,
-            .dk_prefix = span->prefix_len ? a->dk_prefix[s] + column : NULL,
-            .dv_prefix = span->prefix_len ? a->dv_prefix[s] + column : NULL,
-            .kv_dim = kv_dim,
-        };
-        job.f.q = a->q;
-        job.f.out = (float *)(uintptr_t)a->out;
-        job.f.lse = (float *)(uintptr_t)a->lse;
-        job.f.k = cache_head(a->c, a->k_cache, a->dims, kv_head);
-        job.f.v = cache_head(a->c, a->v_cache, a->dims, kv_head);
-        a->c->ops->attention_backward(&job);
-    }
-}
-
 static void op_attention_backward(struct device *d, float *dq, float *dk, float *dv,
                                   float *const *dk_prefix, float *const *dv_prefix,
                                   const float *dout, const float *q, const void *k_cache,
@@ -933,23 +757,9 @@ static void op_attention_backward(struct device *d, float *dq, float *dk, float 
                                   const struct attn_span *spans, int n_spans, struct attn_dims dims,
                                   int R)
 {
-    struct cpu *c = cpu_of(d);
-    check_attention(c, spans, n_spans, dims, R);
-    struct attention_backward_call call = {.c = c,
-                                           .dq = dq,
-                                           .dk = dk,
-                                           .dv = dv,
-                                           .dk_prefix = dk_prefix,
-                                           .dv_prefix = dv_prefix,
-                                           .dout = dout,
-                                           .q = q,
-                                           .k_cache = k_cache,
-                                           .v_cache = v_cache,
-                                           .out = out,
-                                           .lse = lse,
-                                           .spans = spans,
-                                           .dims = dims};
-    team_run(c->team, attention_backward_spans, &call, n_spans * dims.kv_heads, 1);
+    struct attention_gradients g = {dq, dk,      dv,      dk_prefix, dv_prefix, dout,
+                                    q,  k_cache, v_cache, out,       lse};
+    attention_backward(&cpu_of(d)->attention, &g, spans, n_spans, dims, R);
 }
 
 struct rope_backward_call {
@@ -1379,7 +1189,9 @@ static const struct backend cpu_backend = {
     .copy = op_copy,
     .reserve = op_reserve,
     .scratch_bytes = op_scratch_bytes,
-    .kv_element_bytes = op_kv_element_bytes,
+    .kv_bytes = op_kv_bytes,
+    .kv_write = op_kv_write,
+    .kv_read = op_kv_read,
     .weight_prepare = op_weight_prepare,
     .weight_create = op_weight_create,
     .weight_update = op_weight_update,
@@ -1433,6 +1245,10 @@ int cpu_open(struct device **out, const struct device_options *options, struct e
     c->base.threads = team_threads(c->team);
     snprintf(c->base.isa, sizeof c->base.isa, "%s", gemm_isa(c->gemm));
     c->ops = isa_find(c->base.isa)->ops;
+    c->attention = (struct attention){.precision = options->precision,
+                                      .kernel = gemm_kernel_of(c->gemm),
+                                      .ops = c->ops,
+                                      .team = c->team};
     *out = &c->base;
     return ERR_NONE;
 }
@@ -1440,13 +1256,11 @@ int cpu_open(struct device **out, const struct device_options *options, struct e
 void cpu_close(struct device *d)
 {
     struct cpu *c = cpu_of(d);
+    attention_close(&c->attention);
     gemm_close(c->gemm);
     mem_free_aligned(c->t);
     mem_free_aligned(c->u);
     mem_free_aligned(c->logits);
-    mem_free_aligned(c->scores);
-    mem_free_aligned(c->panels);
     mem_free_aligned(c->warp);
-    mem_free_aligned(c->tasks);
     mem_free(c);
 }

@@ -194,6 +194,11 @@ const char *gemm_isa(const struct gemm *g)
     return g->kernel->isa;
 }
 
+const struct gemm_kernel *gemm_kernel_of(const struct gemm *g)
+{
+    return g->kernel;
+}
+
 struct team *gemm_team(struct gemm *g)
 {
     return g->team;

@@ -19,7 +19,8 @@
 #include "backend/backend.h"
 #include "backend/cpu/packed.h"
 
-struct gemm; /* kernels chosen, scratch owned: one per opened CPU device */
+struct gemm_kernel; /* gemm_kernel.h */
+struct gemm;        /* kernels chosen, scratch owned: one per opened CPU device */
 
 enum gemm_mode { GEMM_SET, GEMM_ADD }; /* Y = alpha·XWᵀ, Y += alpha·XWᵀ (alpha·acc, then add) */
 
@@ -28,7 +29,9 @@ enum gemm_mode { GEMM_SET, GEMM_ADD }; /* Y = alpha·XWᵀ, Y += alpha·XWᵀ (a
 int gemm_open(struct gemm **out, const char *isa, enum precision precision, int threads,
               struct err *err);
 const char *gemm_isa(const struct gemm *g); /* the one chosen, e.g. "avx2" */
-struct team *gemm_team(struct gemm *g);     /* its threads, for whatever stands beside products */
+/* The microkernels, for products whose operands lie elsewhere (attention). */
+const struct gemm_kernel *gemm_kernel_of(const struct gemm *g);
+struct team *gemm_team(struct gemm *g); /* its threads, for whatever stands beside products */
 void gemm_close(struct gemm *g);
 /* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes
  * into gemm_input); nothing is allocated later. May be called again to grow. */

@@ -174,6 +174,7 @@ const struct gemm_kernel GEMM_NAME(gemm_amx_bf16) = {
     .tile = tile_bf16,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
     .lay_out = lay_out_tiles,
+    .pack = pack_pairs,
     .write_out = write_out,
     .begin = begin,
     .end = end,

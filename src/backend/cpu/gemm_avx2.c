@@ -92,7 +92,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
             row[c] = _mm256_load_ps((const float *)(w + (c / 2) * t->w_stride) + c % 2 * LANES);
         rank_one(&s, x, row, rows, vectors);
         x += rows;
-        if (rows >= ASK_F32)
+        if (rows >= ASK_F32 || t->ahead)
             gemm_ask(ahead, t->w_stride, count);
         ahead += step;
         w += GEMM_PANEL * sizeof(float);
@@ -131,7 +131,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         }
         rank_one(&s, x + rows, row, rows, vectors);
         x += 2 * rows;
-        if (rows >= ASK_BF16)
+        if (rows >= ASK_BF16 || t->ahead)
             gemm_ask(ahead, t->w_stride, count);
         ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
@@ -267,6 +267,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_f32) = {
     .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
     .lay_out = lay_out_f32,
+    .pack = pack_f32,
     .write_out = write_out,
 };
 
@@ -283,5 +284,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx2_bf16) = {
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
     .lay_out = lay_out_rounded,
+    .pack = pack_pairs,
     .write_out = write_out,
 };

@@ -42,7 +42,7 @@ INLINE void tile_f32(const struct gemm_tile *t, int rows, int count)
             row[c] = _mm512_load_ps(w + c * t->w_stride);
         rank_one(&s, x, row, rows, count);
         x += rows;
-        if (rows >= ASK_F32)
+        if (rows >= ASK_F32 || t->ahead)
             gemm_ask(ahead, t->w_stride, count);
         ahead += step;
         w += GEMM_PANEL * sizeof(float);
@@ -69,7 +69,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
         rank_one(&s, x, even, rows, count);
         rank_one(&s, x + rows, odd, rows, count);
         x += 2 * rows;
-        if (rows >= ASK_BF16)
+        if (rows >= ASK_BF16 || t->ahead)
             gemm_ask(ahead, t->w_stride, count);
         ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
@@ -100,6 +100,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512_f32) = {
     .tile = tile_f32_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_f32),
     .lay_out = lay_out_f32,
+    .pack = pack_f32,
     .write_out = write_out,
 };
 
@@ -116,5 +117,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512_bf16) = {
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
     .lay_out = lay_out_rounded,
+    .pack = pack_pairs,
     .write_out = write_out,
 };

@@ -46,7 +46,7 @@ INLINE void tile_bf16(const struct gemm_tile *t, int rows, int count)
             }
         }
         x += rows;
-        if (rows >= ASK_ROWS)
+        if (rows >= ASK_ROWS || t->ahead)
             gemm_ask(ahead, t->w_stride, count);
         ahead += step;
         w += GEMM_PANEL * sizeof(uint32_t);
@@ -72,5 +72,6 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512bf16_bf16) = {
     .tile = tile_bf16_any,
     .transpose = GEMM_NAME(gemm_avx2_transpose_bf16),
     .lay_out = lay_out_pairs,
+    .pack = pack_pairs,
     .write_out = write_out,
 };

@@ -110,6 +110,7 @@ const struct gemm_kernel GEMM_NAME(gemm_c_f32) = {
     .tile = tile_f32,
     .transpose = transpose_f32,
     .lay_out = lay_out_f32,
+    .pack = pack_f32,
     .write_out = write_out,
 };
 
@@ -125,5 +126,6 @@ const struct gemm_kernel GEMM_NAME(gemm_c_bf16) = {
     .tile = tile_bf16,
     .transpose = transpose_bf16,
     .lay_out = lay_out_rounded,
+    .pack = pack_pairs,
     .write_out = write_out,
 };

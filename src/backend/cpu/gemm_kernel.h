@@ -52,6 +52,9 @@ struct gemm_kernel {
     /* Rows of X (rows, k), leading dimension ldx, as one block in the layout above, rounded to bf16
      * in that precision; zeros from k to k_padded. */
     void (*lay_out)(void *block, const float *x, int ldx, int rows, int k, int k_padded);
+    /* X (k, panels · 16), leading dimension ldx, as W: panels end to end, rows as what is reduced;
+     * rounded to bf16 in that precision; zeros from k to k_padded. */
+    void (*pack)(void *w, const float *x, int ldx, int k, int k_padded, int panels);
     /* y = or += alpha · sums, (rows, columns). */
     void (*write_out)(float *y, int ldy, const float *sums, int ld, int rows, int columns,
                       float alpha, bool add);

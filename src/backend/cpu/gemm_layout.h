@@ -139,6 +139,35 @@ static inline void lay_out_tiles(void *block, const float *x, int ldx, int rows,
     }
 }
 
+/* The other way round: X (k, columns), leading dimension ldx, as W, panels of 16 columns with rows
+ * as what is reduced; zeros from k to k_padded. */
+static inline void pack_pairs(void *w, const float *x, int ldx, int k, int k_padded, int panels)
+{
+    uint32_t *out = w;
+    for (int p = 0; p < panels; p++, x += GEMM_PANEL) {
+        for (int r = 0; r < k_padded; r += 2, out += GEMM_PANEL) {
+            const float *restrict low = x + (size_t)r * (size_t)ldx;
+            const float *restrict high = low + ldx;
+            if (r + 1 < k) {
+                for (int c = 0; c < GEMM_PANEL; c++)
+                    out[c] = layout_bf16(low[c]) | (uint32_t)layout_bf16(high[c]) << 16;
+            } else {
+                for (int c = 0; c < GEMM_PANEL; c++)
+                    out[c] = r < k ? layout_bf16(low[c]) : 0;
+            }
+        }
+    }
+}
+
+static inline void pack_f32(void *w, const float *x, int ldx, int k, int k_padded, int panels)
+{
+    float *out = w;
+    (void)k_padded; /* f32 is not padded */
+    for (int p = 0; p < panels; p++, x += GEMM_PANEL)
+        for (int r = 0; r < k; r++, out += GEMM_PANEL)
+            memcpy(out, x + (size_t)r * (size_t)ldx, GEMM_PANEL * sizeof *out);
+}
+
 /* Sums (rows, columns) go to the caller's matrix. No fused multiply-add, so alpha = 1 changes
  * nothing. */
 static inline void write_out(float *y, int ldy, const float *sums, int ld, int rows, int columns,

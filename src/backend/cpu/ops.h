@@ -1,8 +1,7 @@
 /* ops.h: the row kernels behind the CPU backend's operations, one table per instruction set.
  *
- * A kernel works on one row, or on one (span, key-value head) of attention; cpu.c loops over rows
- * and divides them among threads. ops_body.h holds the code; ops_c.c, ops_avx2.c and ops_avx512.c
- * compile it under their instruction set's flags. */
+ * A kernel works on one row; cpu.c loops over rows and divides them among threads. ops_body.h holds
+ * the code; ops_c.c, ops_avx2.c and ops_avx512.c compile it under their instruction set's flags. */
 #ifndef BACKEND_CPU_OPS_H
 #define BACKEND_CPU_OPS_H
 #include <stdbool.h>
@@ -10,39 +9,7 @@
 #include <stdint.h>
 #include "backend/backend.h"
 
-enum {
-    ATTN_ROWS = 64,  /* (query, head) rows of one key-value head worked on together */
-    ATTN_KEYS = 32,  /* keys widened to f32 together: 16 KiB for heads of 128 */
-    ATTN_PANELS = 3, /* of ATTN_ROWS rows each, beside the one of keys */
-    SUM_BLOCK = 4096 /* elements of one leaf of sum_squares' tree */
-};
-
-/* What one block of attention needs: rows of one key-value head. Either rows [row0, row0 + n) of
- * one span, or all rows of n_spans spans that share a prefix (decoding). Row r of a span is (query
- * r / group, head r % group). */
-struct attn_job {
-    const float *q;    /* (R, heads·head_dim) */
-    float *out, *lse;  /* as q; (R, heads), may be NULL */
-    const void *k, *v; /* cache, element (row 0, this kv head) */
-    size_t stride;     /* elements between cache rows */
-    bool bf16;         /* element type of the cache */
-    const struct attn_span *spans;
-    int n_spans, row0, n;
-    int heads, group, first_head, head_dim;
-    float scale;         /* 1/√head_dim */
-    float *scores;       /* scratch: ATTN_ROWS × score_stride (backward: twice that) */
-    size_t score_stride; /* floats, a multiple of 16, ≥ keys */
-    float *panels; /* scratch: (ATTN_PANELS·ATTN_ROWS + ATTN_KEYS) × head_dim in whole vectors */
-};
-
-struct attn_backward_job {
-    struct attn_job f; /* one span (row0 and n unused); q, out, lse as computed; k, v */
-    const float *dout; /* (R, heads·head_dim) */
-    float *dq;
-    float *dk, *dv;               /* first own row, this kv head; row stride kv_dim */
-    float *dk_prefix, *dv_prefix; /* as dk, for the prefix; NULL without one */
-    int kv_dim;
-};
+enum { SUM_BLOCK = 4096 }; /* elements of one leaf of sum_squares' tree */
 
 /* dst (ni, nj) = factor · Σ_r a[r][i]·b[r][j] over rows r in order; resume: the sums start from
  * what dst holds (and factor is 1). */
@@ -78,8 +45,11 @@ struct ops_kernels {
                                float eps, const float *cos, const float *sin, int head_dim);
     void (*round_bf16)(float *x, int n);
     void (*store_bf16)(uint16_t *out, const float *x, int n);
-    void (*attention)(const struct attn_job *job);
-    void (*attention_backward)(const struct attn_backward_job *job);
+    float (*dot)(const float *a, const float *b, int n);
+    /* In place: scores[j] → exp(scores[j]·scale − max); returns the sum and the log-sum-exp. */
+    float (*softmax)(float *scores, float scale, int n, float *lse);
+    /* In place: p = exp(s·scale − lse) from s, ds = p·(dp − delta)·scale from dp. */
+    void (*score_gradient)(float *p, float *ds, float scale, int n, float lse, float delta);
     /* In place: logits become z = logit / temperature; returns log Σ exp z. */
     float (*log_sum_exp)(float *logits, float temperature, int n);
     /* −Σ p·log p with p = exp(z − logz), in nats. */

@@ -2,8 +2,7 @@
  * three ops_*.c files only, each of which defines OPS_TABLE.
  *
  * Every sum has one order that depends on nothing but the row itself: lanes by index modulo 16,
- * ascending within a lane, then v_sum's tree. In attention the index is the key's absolute
- * position. */
+ * ascending within a lane, then v_sum's tree. */
 #include <math.h>
 #include <string.h>
 #include "backend/cpu/ops.h"
@@ -243,7 +242,54 @@ static void outer(const struct outer *o)
         outer_columns(o, j, TILE, 1, o->nj - j);
 }
 
-#include "backend/cpu/ops_attention.h"
+/* --- attention: rows of scores --- */
+
+/* The largest of x[i]·scale. */
+static float scaled_max(const float *x, float scale, int n)
+{
+    v16 s = v_set1(scale), best = v_set1(x[0] * scale);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        best = v_max(v_mul(v_load(x + i), s), best);
+    float result = v_max_lane(best);
+    for (; i < n; i++)
+        result = x[i] * scale > result ? x[i] * scale : result;
+    return result;
+}
+
+/* In place: scores[j] → exp(scores[j]·scale − max); returns the sum and the log-sum-exp. */
+static float softmax(float *scores, float scale, int n, float *lse)
+{
+    float top = scaled_max(scores, scale, n);
+    v16 sum = v_zero(), s = v_set1(scale), shift = v_set1(top);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        v16 e = v_exp_low(v_sub(v_mul(v_load(scores + i), s), shift));
+        v_store(scores + i, e);
+        sum = v_add(sum, e);
+    }
+    if (i < n) {
+        int m = n - i;
+        v_store_n(scores + i, v_exp_low(v_sub(v_mul(v_load_n(scores + i, m), s), shift)), m);
+        sum = v_add(sum, v_load_n(scores + i, m));
+    }
+    float total = v_sum(sum);
+    *lse = top + logf(total);
+    return total;
+}
+
+/* p = exp(s·scale − lse), ds = p·(dp − δ)·scale, in place of s and dp. */
+static void score_gradient(float *p, float *ds, float factor, int n, float lse, float delta)
+{
+    v16 scale = v_set1(factor);
+    FOR_LANES(n)
+    {
+        v16 e = v_exp_low(v_sub(v_mul(load_lanes(p + i, m), scale), v_set1(lse)));
+        v16 g = v_mul(v_mul(e, v_sub(load_lanes(ds + i, m), v_set1(delta))), scale);
+        store_lanes(p + i, e, m);
+        store_lanes(ds + i, g, m);
+    }
+}
 
 /* --- the vocabulary --- */
 
@@ -415,8 +461,9 @@ const struct ops_kernels OPS_TABLE = {
     .head_gain_gradient = head_gain_gradient,
     .round_bf16 = round_bf16,
     .store_bf16 = store_bf16,
-    .attention = attention,
-    .attention_backward = attention_backward,
+    .dot = sum_of_products,
+    .softmax = softmax,
+    .score_gradient = score_gradient,
     .log_sum_exp = log_sum_exp,
     .entropy = entropy,
     .logit_gradient = logit_gradient,

@@ -190,21 +190,56 @@ static REAL log_sum_exp_of_scores(const struct view *v, const REAL *q, const REA
     return top + MATH(log)(sum);
 }
 
-void REF(attention)(REAL *out, REAL *lse, const REAL *q, const REAL *k_cache, const REAL *v_cache,
-                    const struct attn_span *spans, int n_spans, struct attn_dims dims)
+/* What may come of x when it was off by `error` before it was rounded: one unit more or less where
+ * it lies so near to the middle of two bf16, else nothing. */
+static REAL other_rounding(REAL x, REAL error, bool bf16)
+{
+    int exponent;
+    if (!bf16 || x == 0 || !isfinite(x))
+        return 0;
+    (void)MATH(frexp)(x, &exponent);
+    REAL unit = MATH(ldexp)(1, exponent - 8), units = MATH(fabs)(x) / unit;
+    REAL middle = MATH(floor)(units) + (REAL)0.5;
+    return MATH(fabs)(units - middle) <= error / unit ? unit : 0;
+}
+
+/* Relative error of a probability and of what a score's gradient is made of, in f32 arithmetic:
+ * ten times what is seen. */
+#define REF_ROUNDING_ERROR ((REAL)1e-5)
+
+static void attention_row(const struct view *v, REAL *out, REAL *slack, REAL *lse, const REAL *q,
+                          const REAL *k_cache, const REAL *v_cache, bool bf16)
+{
+    int D = v->dims.head_dim;
+    REAL total = log_sum_exp_of_scores(v, q, k_cache), top = score(v, q, k_cache, 0);
+    for (int j = 1; j < v->keys; j++)
+        top = MATH(fmax)(top, score(v, q, k_cache, j));
+    if (lse)
+        lse[v->lse_at] = total;
+    memset(out + v->q_at, 0, (size_t)D * sizeof *out);
+    if (slack)
+        memset(slack + v->q_at, 0, (size_t)D * sizeof *out);
+    REAL sum = MATH(exp)(total - top); /* the largest exponential is 1 */
+    for (int j = 0; j < v->keys; j++) {
+        REAL e = MATH(exp)(score(v, q, k_cache, j) - top), p = round_if(e, bf16) / sum;
+        REAL other = other_rounding(e, e * REF_ROUNDING_ERROR, bf16) / sum;
+        const REAL *value = v_cache + key_at(v, j);
+        for (int i = 0; i < D; i++) {
+            out[v->q_at + i] += p * value[i];
+            if (slack)
+                slack[v->q_at + i] += other * MATH(fabs)(value[i]);
+        }
+    }
+}
+
+void REF(attention)(REAL *out, REAL *lse, REAL *slack, const REAL *q, const REAL *k_cache,
+                    const REAL *v_cache, const struct attn_span *spans, int n_spans,
+                    struct attn_dims dims, bool bf16)
 {
     for (int s = 0; s < n_spans; s++) {
         for (int task = 0; task < spans[s].n_q * dims.heads; task++) {
             struct view v = view_of(&spans[s], dims, task / dims.heads, task % dims.heads);
-            REAL total = log_sum_exp_of_scores(&v, q, k_cache);
-            if (lse)
-                lse[v.lse_at] = total;
-            memset(out + v.q_at, 0, (size_t)dims.head_dim * sizeof *out);
-            for (int j = 0; j < v.keys; j++) {
-                REAL p = MATH(exp)(score(&v, q, k_cache, j) - total);
-                for (int i = 0; i < dims.head_dim; i++)
-                    out[v.q_at + i] += p * v_cache[key_at(&v, j) + i];
-            }
+            attention_row(&v, out, slack, lse, q, k_cache, v_cache, bf16);
         }
     }
 }
@@ -467,52 +502,85 @@ static REAL *key_gradient(const struct view *v, REAL *own, REAL *prefix, int j)
     return base + (row * v->dims.kv_heads + v->kv_head) * v->dims.head_dim;
 }
 
-/* One query and head. With p = softmax(s): dp_j = dout·v_j, ds_j = p_j·(dp_j − Σ p·dp). */
-static void attention_backward_row(const struct view *v, REAL *dq, REAL *const dkv[2],
-                                   REAL *const prefix[2], const REAL *dout, const REAL *q,
-                                   const REAL *k_cache, const REAL *v_cache)
+/* dq += ds·key, dk += ds·q, dv += p·dout for key j of a row. */
+static void add_gradients(const struct view *v, const struct REF(attention_gradients) * g, int s,
+                          int j, REAL p, REAL ds, const REAL *dout, const REAL *q, const REAL *key)
 {
-    int D = v->dims.head_dim;
-    REAL lse = log_sum_exp_of_scores(v, q, k_cache), mean = 0;
-    for (int j = 0; j < v->keys; j++)
-        mean += MATH(exp)(score(v, q, k_cache, j) - lse) *
-                dot(dout + v->q_at, v_cache + key_at(v, j), 1, D, false);
-    for (int j = 0; j < v->keys; j++) {
-        REAL p = MATH(exp)(score(v, q, k_cache, j) - lse);
-        REAL dp = dot(dout + v->q_at, v_cache + key_at(v, j), 1, D, false);
-        REAL ds = p * (dp - mean) / MATH(sqrt)((REAL)D);
-        REAL *dk = key_gradient(v, dkv[0], prefix[0], j),
-             *dv = key_gradient(v, dkv[1], prefix[1], j);
-        for (int i = 0; i < D; i++) {
-            dq[v->q_at + i] += ds * k_cache[key_at(v, j) + i];
-            dk[i] += ds * q[v->q_at + i];
-            dv[i] += p * dout[v->q_at + i];
-        }
+    REAL *prefix[2] = {NULL, NULL};
+    if (v->span->prefix_len) {
+        prefix[0] = g->dk_prefix[s];
+        prefix[1] = g->dv_prefix[s];
+    }
+    REAL *dk = key_gradient(v, g->dk, prefix[0], j), *dv = key_gradient(v, g->dv, prefix[1], j);
+    for (int i = 0; i < v->dims.head_dim; i++) {
+        g->dq[v->q_at + i] += ds * key[i];
+        dk[i] += ds * q[i];
+        dv[i] += p * dout[i];
     }
 }
 
-void REF(attention_backward)(REAL *dq, REAL *dk, REAL *dv, REAL *const *dk_prefix,
-                             REAL *const *dv_prefix, const REAL *dout, const REAL *q,
-                             const REAL *k_cache, const REAL *v_cache,
-                             const struct attn_span *spans, int n_spans, struct attn_dims dims)
+/* One query and head. With p = softmax(s): dp_j = dout·v_j, ds_j = p_j·(dp_j − out·dout). */
+static void attention_backward_row(const struct view *v, const struct REF(attention_gradients) * g,
+                                   const struct REF(attention_gradients) * slack, int s,
+                                   const struct REF(attention_inputs) * in)
+{
+    int D = v->dims.head_dim;
+    REAL scale = 1 / MATH(sqrt)((REAL)D), delta = 0, rounded[4096], magnitude[3][4096];
+    REAL lse = log_sum_exp_of_scores(v, in->q, in->k_cache);
+    CHECK(D <= (int)(sizeof rounded / sizeof *rounded));
+    for (int i = 0; i < D; i++) {
+        REAL d = in->dout[v->q_at + i];
+        delta += in->out[v->q_at + i] * d;
+        rounded[i] = round_if(d, in->bf16);
+        magnitude[0][i] = MATH(fabs)(rounded[i]);
+        magnitude[1][i] = MATH(fabs)(in->q[v->q_at + i]);
+    }
+    for (int j = 0; j < v->keys; j++) {
+        const REAL *key = in->k_cache + key_at(v, j);
+        REAL p = MATH(exp)(score(v, in->q, in->k_cache, j) - lse);
+        REAL dp = dot(rounded, in->v_cache + key_at(v, j), 1, D, false);
+        REAL ds = p * (dp - delta) * scale;
+        add_gradients(v, g, s, j, round_if(p, in->bf16), round_if(ds, in->bf16), rounded,
+                      in->q + v->q_at, key);
+        if (!slack)
+            continue;
+        for (int i = 0; i < D; i++)
+            magnitude[2][i] = MATH(fabs)(key[i]);
+        REAL off = p * scale * (MATH(fabs)(dp) + MATH(fabs)(delta) + 1) * REF_ROUNDING_ERROR;
+        add_gradients(v, slack, s, j, other_rounding(p, p * REF_ROUNDING_ERROR, in->bf16),
+                      other_rounding(ds, off, in->bf16), magnitude[0], magnitude[1], magnitude[2]);
+    }
+}
+
+static void clear_gradients(const struct REF(attention_gradients) * g, const struct attn_span *span,
+                            int s, struct attn_dims dims)
 {
     size_t kv_bytes = (size_t)dims.kv_heads * (size_t)dims.head_dim * sizeof(REAL);
     size_t q_bytes = (size_t)dims.heads * (size_t)dims.head_dim * sizeof(REAL);
+    size_t first = (size_t)span->q_row, count = (size_t)span->n_q;
+    memset((char *)g->dq + first * q_bytes, 0, count * q_bytes);
+    memset((char *)g->dk + first * kv_bytes, 0, count * kv_bytes);
+    memset((char *)g->dv + first * kv_bytes, 0, count * kv_bytes);
+    if (span->prefix_len) {
+        memset(g->dk_prefix[s], 0, (size_t)span->prefix_len * kv_bytes);
+        memset(g->dv_prefix[s], 0, (size_t)span->prefix_len * kv_bytes);
+    }
+}
+
+void REF(attention_backward)(const struct REF(attention_gradients) * g,
+                             const struct REF(attention_gradients) * slack,
+                             const struct REF(attention_inputs) * in, const struct attn_span *spans,
+                             int n_spans, struct attn_dims dims)
+{
     for (int s = 0; s < n_spans; s++) {
         const struct attn_span *span = &spans[s];
         CHECK(span->own_pos == 0);
-        size_t first = (size_t)span->q_row, count = (size_t)span->n_q;
-        memset((char *)dq + first * q_bytes, 0, count * q_bytes);
-        memset((char *)dk + first * kv_bytes, 0, count * kv_bytes);
-        memset((char *)dv + first * kv_bytes, 0, count * kv_bytes);
-        REAL *const dkv[2] = {dk, dv};
-        REAL *const prefix[2] = {span->prefix_len ? dk_prefix[s] : NULL,
-                                 span->prefix_len ? dv_prefix[s] : NULL};
-        for (int i = 0; i < 2 && span->prefix_len; i++)
-            memset(prefix[i], 0, (size_t)span->prefix_len * kv_bytes);
+        clear_gradients(g, span, s, dims);
+        if (slack)
+            clear_gradients(slack, span, s, dims);
         for (int task = 0; task < span->n_q * dims.heads; task++) {
             struct view v = view_of(span, dims, task / dims.heads, task % dims.heads);
-            attention_backward_row(&v, dq, dkv, prefix, dout, q, k_cache, v_cache);
+            attention_backward_row(&v, g, slack, s, in);
         }
     }
 }

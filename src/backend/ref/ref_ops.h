@@ -41,8 +41,12 @@ void REF(qk_rope)(REAL *q_out, REAL *k_cache, REAL *v_cache, const REAL *q, cons
                   const REAL *v, const REAL *q_gain, const REAL *k_gain, REAL eps, const REAL *cos,
                   const REAL *sin, const int *positions, const int *kv_rows, struct attn_dims dims,
                   int R, bool bf16);
-void REF(attention)(REAL *out, REAL *lse, const REAL *q, const REAL *k_cache, const REAL *v_cache,
-                    const struct attn_span *spans, int n_spans, struct attn_dims dims);
+/* bf16: exponentials (of scores minus their maximum) are rounded where they meet the values. slack
+ * (as out, or NULL): how far an element may be from this because an exponential next to the middle
+ * of two bf16 was rounded the other way. */
+void REF(attention)(REAL *out, REAL *lse, REAL *slack, const REAL *q, const REAL *k_cache,
+                    const REAL *v_cache, const struct attn_span *spans, int n_spans,
+                    struct attn_dims dims, bool bf16);
 void REF(swiglu)(REAL *y, const REAL *gate, const REAL *up, size_t n);
 void REF(logits)(REAL *logits, const REAL *hidden, const struct REF(head) * head, int R);
 void REF(logprob)(REAL *logp, REAL *entropy, REAL *logz, const REAL *hidden,
@@ -62,11 +66,18 @@ void REF(linear_backward_outer)(REAL *dx, const REAL *dy, const REAL *du,
                                 const struct REF(linear) * l, int R, bool add);
 void REF(lora_gradient)(REAL *da, REAL *db, const REAL *dy, const REAL *du, const REAL *x,
                         const REAL *u, REAL scale, int N, int K, int rank, int R);
-/* Probabilities are computed anew: out and lse are not wanted. */
-void REF(attention_backward)(REAL *dq, REAL *dk, REAL *dv, REAL *const *dk_prefix,
-                             REAL *const *dv_prefix, const REAL *dout, const REAL *q,
-                             const REAL *k_cache, const REAL *v_cache,
-                             const struct attn_span *spans, int n_spans, struct attn_dims dims);
+struct REF(attention_gradients) {
+    REAL *dq, *dk, *dv, *const *dk_prefix, *const *dv_prefix;
+};
+struct REF(attention_inputs) {
+    const REAL *dout, *out, *q, *k_cache, *v_cache;
+    bool bf16; /* p, ds and dout are rounded where they enter a product */
+};
+/* Probabilities are computed anew: lse is not wanted. slack: as for attention, or NULL. */
+void REF(attention_backward)(const struct REF(attention_gradients) * g,
+                             const struct REF(attention_gradients) * slack,
+                             const struct REF(attention_inputs) * in, const struct attn_span *spans,
+                             int n_spans, struct attn_dims dims);
 void REF(qk_rope_backward)(REAL *dq, REAL *dk, const REAL *q, const REAL *k, const REAL *q_gain,
                            const REAL *k_gain, REAL eps, const REAL *cos, const REAL *sin,
                            const int *positions, struct attn_dims dims, int R);

@@ -205,7 +205,7 @@ static void check_fill(enum precision precision, enum weight_dtype dtype, int n,
     size_t size = (size_t)n * (size_t)k * host_bytes(dtype), bytes = packed_bytes(precision, n, k);
     char *block = malloc(shift + size), *host = block + shift;
     void *data = mem_alloc_aligned(bytes), *want = malloc(bytes);
-    random_bytes(host, size, (uint64_t)(n * 1000 + k));
+    random_bytes(host, size, (uint64_t)n * 1000 + (uint64_t)k);
     struct packed p;
     packed_init(&p, precision, n, k, data);
     memset(data, 0xA5, bytes);

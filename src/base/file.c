@@ -32,25 +32,39 @@ static int write_error(struct err *err, const char *path, const char *doing)
     return ERR_MACHINE;
 }
 
+static int open_regular(int *fd, size_t *size, const char *path, struct err *err)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return io_error(err, path, "open");
+    int status = ERR_NONE;
+    if (fstat(*fd, &st) != 0)
+        status = io_error(err, path, "examine");
+    else if (!S_ISREG(st.st_mode))
+        status = err_set(err, ERR_INPUT, path, "is not a regular file");
+    else
+        *size = (size_t)st.st_size;
+    if (status)
+        close(*fd);
+    return status;
+}
+
 int file_map_open(struct file_map *map, const char *path, struct err *err)
 {
     *map = (struct file_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return io_error(err, path, "open");
-    struct stat st;
-    int status = ERR_NONE;
-    if (fstat(fd, &st) != 0) {
-        status = io_error(err, path, "examine");
-    } else if (!S_ISREG(st.st_mode)) {
-        status = err_set(err, ERR_INPUT, path, "is not a regular file");
-    } else if (st.st_size > 0) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int fd;
+    size_t size = 0;
+    int status = open_regular(&fd, &size, path, err);
+    if (status)
+        return status;
+    if (size > 0) {
+        void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) {
             status = io_error(err, path, "map");
         } else {
             map->data = p;
-            map->size = (size_t)st.st_size;
+            map->size = size;
         }
     }
     close(fd);
@@ -382,24 +396,58 @@ void file_log_close(struct file_log *log)
 
 /* --- SHA-256 --- */
 
+static void hex(char out[65], const unsigned char *digest, unsigned int length)
+{
+    CHECK(length == 32);
+    for (unsigned int i = 0; i < length; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
 void sha256_hex(char out[65], const void *data, size_t size)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
     /* Fails only when libcrypto is without memory or without SHA-256; a wrong hash would be worse.
      */
-    CHECK(EVP_Digest(data, size, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
-    for (unsigned int i = 0; i < length; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    CHECK(EVP_Digest(data, size, digest, &length, EVP_sha256(), NULL) == 1);
+    hex(out, digest, length);
+}
+
+/* Read, not mapped: of a model's gigabyte neither page tables nor resident memory. */
+static int digest_fd(EVP_MD_CTX *digest, int fd, const char *path, struct err *err)
+{
+    char buffer[65536];
+    for (;;) {
+        ssize_t n = read(fd, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return io_error(err, path, "read");
+        if (n == 0)
+            return ERR_NONE;
+        CHECK(EVP_DigestUpdate(digest, buffer, (size_t)n) == 1);
+    }
 }
 
 int sha256_file(char out[65], const char *path, struct err *err)
 {
-    struct file_map map;
-    int status = file_map_open(&map, path, err);
+    unsigned char value[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    int fd;
+    size_t size;
+    int status = open_regular(&fd, &size, path, err);
     if (status)
         return status;
-    sha256_hex(out, map.data ? (const void *)map.data : "", map.size);
-    file_map_close(&map);
-    return ERR_NONE;
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    if (digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1)
+        status = digest_fd(digest, fd, path, err);
+    else
+        status = err_no_memory(err, path, sizeof value);
+    if (!status) {
+        CHECK(EVP_DigestFinal_ex(digest, value, &length) == 1);
+        hex(out, value, length);
+    }
+    EVP_MD_CTX_free(digest);
+    close(fd);
+    return status;
 }

@@ -165,8 +165,7 @@ char *mem_strndup(const char *s, size_t length)
 
 void *mem_alloc_aligned(size_t size)
 {
-    const size_t huge = (size_t)4 << 20;
-    const size_t alignment = size >= huge ? (size_t)2 << 20 : 64;
+    const size_t huge = (size_t)2 << 20, alignment = size >= huge ? huge : 64;
     size_t total;
     if (injected_failure() || !mem_add(&total, size, alignment + TAIL + sizeof(struct header)))
         return no_memory();
@@ -176,7 +175,7 @@ void *mem_alloc_aligned(size_t size)
     uintptr_t start = (uintptr_t)block + sizeof(struct header);
     uintptr_t aligned = (start + alignment - 1) & ~(uintptr_t)(alignment - 1);
     if (size >= huge) /* advice only: without huge pages it is merely slower */
-        (void)madvise((void *)aligned, size & ~(((size_t)2 << 20) - 1), MADV_HUGEPAGE);
+        (void)madvise((void *)aligned, size & ~(huge - 1), MADV_HUGEPAGE);
     if (HOSTILE)
         memset((void *)aligned, 0xA5, size);
     return dress((char *)aligned, size, aligned - (uintptr_t)block);

@@ -15,7 +15,7 @@ void mem_free(void *p);                      /* NULL is fine */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t length);
 
-/* Large numeric blocks: 64-byte aligned, huge pages advised above 4 MiB, contents undefined.
+/* Large numeric blocks: 64-byte aligned, huge pages advised from 2 MiB on, contents undefined.
  * Freed with mem_free_aligned. Counted like the rest. */
 void *mem_alloc_aligned(size_t size);
 /* For a library that cannot bear a failed allocation: an injected failure is counted in

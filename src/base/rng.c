@@ -41,7 +41,12 @@ void rng_philox(uint32_t counter[4], const uint32_t key[2])
     philox(counter, key[0], key[1]);
 }
 
-uint64_t rng_bits(const struct rng_key *key, uint64_t index)
+/* What a key comes down to: Philox's key, and the upper half of its counter. */
+struct stream {
+    uint32_t key[2], counter[2];
+};
+
+static struct stream stream_of(const struct rng_key *key)
 {
     uint64_t k = absorb(absorb(1, key->seed), (uint64_t)key->purpose);
     uint64_t stream = absorb(2, key->step);
@@ -49,15 +54,38 @@ uint64_t rng_bits(const struct rng_key *key, uint64_t index)
     stream = absorb(stream, key->epoch);
     stream = absorb(stream, key->attempt);
     stream = absorb(stream, key->sample);
-    uint32_t c[4] = {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream,
-                     (uint32_t)(stream >> 32)};
-    philox(c, (uint32_t)k, (uint32_t)(k >> 32));
+    return (struct stream){{(uint32_t)k, (uint32_t)(k >> 32)},
+                           {(uint32_t)stream, (uint32_t)(stream >> 32)}};
+}
+
+static uint64_t stream_bits(const struct stream *s, uint64_t index)
+{
+    uint32_t c[4] = {(uint32_t)index, (uint32_t)(index >> 32), s->counter[0], s->counter[1]};
+    philox(c, s->key[0], s->key[1]);
     return (uint64_t)c[1] << 32 | c[0];
+}
+
+static double to_uniform(uint64_t bits)
+{
+    return (double)(bits >> 11) * 0x1p-53;
+}
+
+uint64_t rng_bits(const struct rng_key *key, uint64_t index)
+{
+    struct stream s = stream_of(key);
+    return stream_bits(&s, index);
 }
 
 double rng_uniform(const struct rng_key *key, uint64_t index)
 {
-    return (double)(rng_bits(key, index) >> 11) * 0x1p-53;
+    return to_uniform(rng_bits(key, index));
+}
+
+void rng_uniforms(double *out, const struct rng_key *key, uint64_t first, size_t n)
+{
+    struct stream s = stream_of(key);
+    for (size_t i = 0; i < n; i++)
+        out[i] = to_uniform(stream_bits(&s, first + i));
 }
 
 uint64_t rng_below(const struct rng_key *key, uint64_t index, uint64_t n)

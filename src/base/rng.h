@@ -33,6 +33,8 @@ void rng_philox(uint32_t counter[4], const uint32_t key[2]);
 uint64_t rng_bits(const struct rng_key *key, uint64_t index);
 /* Uniform in [0, 1) with 53 bits. */
 double rng_uniform(const struct rng_key *key, uint64_t index);
+/* The same for the indices first, first + 1, …: some times faster, for millions of them. */
+void rng_uniforms(double *out, const struct rng_key *key, uint64_t first, size_t n);
 /* Uniform integer in [0, n), n > 0, without modulo bias worth speaking of (128-bit multiply). */
 uint64_t rng_below(const struct rng_key *key, uint64_t index, uint64_t n);
 /* Standard normal (Box–Muller on draws 2·index and 2·index+1). */

@@ -4,6 +4,7 @@
  * data_offsets), and the data. Nothing in the header is believed before it is checked against the
  * bytes that are there: every offset, product and sum is compared with the file's size first. */
 #include "formats/safetensors.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -391,6 +392,59 @@ float tensor_element(const struct tensor *t, size_t i)
     }
     memcpy(&half, p, 2);
     return t->dtype == DTYPE_F16 ? f16_to_float(half) : bf16_to_float(half);
+}
+
+/* --- values that are no numbers --- */
+
+/* Of the float types: what clears the signs of all values in a word, the lowest bit of each
+ * exponent, and the signs. A magnitude plus the former reaches the sign's place where the exponent
+ * is all ones (NaN or infinite), and nowhere else; it never goes beyond, so one addition serves all
+ * values of a word. */
+struct exponent_test {
+    uint64_t magnitude, lowest, sign;
+};
+
+static struct exponent_test exponent_test(enum dtype dtype)
+{
+    static const struct exponent_test tests[] = {
+        [DTYPE_F32] = {0x7FFFFFFF7FFFFFFFu, 0x0080000000800000u, 0x8000000080000000u},
+        [DTYPE_F16] = {0x7FFF7FFF7FFF7FFFu, 0x0400040004000400u, 0x8000800080008000u},
+        [DTYPE_BF16] = {0x7FFF7FFF7FFF7FFFu, 0x0080008000800080u, 0x8000800080008000u},
+    };
+    CHECK((size_t)dtype < ARRAY_LENGTH(tests));
+    return tests[dtype];
+}
+
+/* A plain loop without an exit: the compilers vectorise it. */
+static bool all_finite(const struct exponent_test *test, const uint8_t *p, size_t size)
+{
+    uint64_t seen = 0, word, magnitude = test->magnitude, lowest = test->lowest;
+    size_t whole = size & ~(sizeof word - 1);
+    for (size_t i = 0; i < whole; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word); /* may be unaligned */
+        seen |= (word & magnitude) + lowest;
+    }
+    word = 0;
+    memcpy(&word, p + whole, size - whole);
+    seen |= (word & magnitude) + lowest;
+    return (seen & test->sign) == 0;
+}
+
+size_t tensor_not_finite(const struct tensor *t, size_t begin, size_t end, size_t *first)
+{
+    enum { RUN = 4096 }; /* elements: where one is found they are gone through singly */
+    const struct exponent_test test = exponent_test(t->dtype);
+    size_t size = dtype_size(t->dtype), found = 0;
+    for (size_t next; begin < end; begin = next) {
+        next = end - begin < RUN ? end : begin + RUN;
+        const uint8_t *p = (const uint8_t *)t->data + begin * size;
+        if (all_finite(&test, p, (next - begin) * size))
+            continue;
+        for (size_t i = begin; i < next; i++)
+            if (!isfinite(tensor_element(t, i)) && found++ == 0)
+                *first = i;
+    }
+    return found;
 }
 
 /* --- writing --- */

@@ -41,6 +41,9 @@ void tensor_set_close(struct tensor_set *set);
 const struct tensor *tensor_find(const struct tensor_set *set, const char *name);
 uint64_t tensor_count(const struct tensor *t);          /* elements */
 float tensor_element(const struct tensor *t, size_t i); /* f32, f16 or bf16 element as float */
+/* How many of the elements [begin, end) of an f32, f16 or bf16 tensor are NaN or infinite; *first
+ * is the first of these, untouched where there is none. At the rate of reading. */
+size_t tensor_not_finite(const struct tensor *t, size_t begin, size_t end, size_t *first);
 
 /* Writing: the header (sorted by name, metadata {"format":"pt"}, padded with spaces to 8 bytes) and
  * the data go to one string; equal tensors give equal bytes. */

@@ -121,6 +121,21 @@ static int allocate(adapter **out, model *m, const struct peft_config *config, s
     return ERR_NONE;
 }
 
+/* PEFT initialises A with kaiming_uniform_(a = √5), whose bound is 1/√(fan in); B is zero. */
+static void draw(float *host, const struct adapter_tensor *t, uint64_t seed)
+{
+    struct rng_key key = {
+        .seed = seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
+    double bound = 1.0 / sqrt((double)t->cols), uniform[512];
+    size_t n = (size_t)t->rows * (size_t)t->cols;
+    for (size_t first = 0, count; first < n; first += count) {
+        count = n - first < ARRAY_LENGTH(uniform) ? n - first : ARRAY_LENGTH(uniform);
+        rng_uniforms(uniform, &key, first, count);
+        for (size_t j = 0; j < count; j++)
+            host[t->offset + first + j] = (float)((2.0 * uniform[j] - 1.0) * bound);
+    }
+}
+
 int adapter_create(adapter **out, model *m, const struct peft_config *config, uint64_t seed,
                    struct err *err)
 {
@@ -135,18 +150,9 @@ int adapter_create(adapter **out, model *m, const struct peft_config *config, ui
         *out = NULL;
         return ERR_MACHINE;
     }
-    /* PEFT initialises A with kaiming_uniform_(a = √5), whose bound is 1/√(fan in); B is zero. */
-    for (int i = 0; i < a->n_tensors; i++) {
-        const struct adapter_tensor *t = &a->tensors[i];
-        if (t->is_b)
-            continue;
-        struct rng_key key = {
-            .seed = seed, .purpose = RNG_INIT, .row = rng_id(t->name, strlen(t->name))};
-        double bound = 1.0 / sqrt((double)t->cols);
-        size_t n = (size_t)t->rows * (size_t)t->cols;
-        for (size_t j = 0; j < n; j++)
-            host[t->offset + j] = (float)((2.0 * rng_uniform(&key, j) - 1.0) * bound);
-    }
+    for (int i = 0; i < a->n_tensors; i++)
+        if (!a->tensors[i].is_b)
+            draw(host, &a->tensors[i], seed);
     m->d->ops->upload(m->d, a->params, host, a->size * sizeof *host);
     mem_free(host);
     adapter_refresh(a);

@@ -61,22 +61,38 @@ static int wrong_shape(const struct loader *l, const struct tensor *t, int rows,
                    shape_text(found, t), shape_text(wanted, &want));
 }
 
-enum { CHECKED = 65536 }; /* values looked at together */
+enum { CHECKED = 131072 }; /* values looked at together */
 
 struct finite_check {
     const struct tensor *t;
-    atomic_size_t bad;
+    atomic_size_t bad, first;
 };
 
 static void count_not_finite(void *context, int thread, int first, int end)
 {
     struct finite_check *c = context;
-    size_t n = (size_t)tensor_count(c->t), stop = (size_t)end * CHECKED, bad = 0;
+    size_t n = (size_t)tensor_count(c->t), stop = (size_t)end * CHECKED, where = 0;
     (void)thread;
-    for (size_t i = (size_t)first * CHECKED; i < stop && i < n; i++)
-        bad += !isfinite(tensor_element(c->t, i));
-    if (bad)
-        atomic_fetch_add(&c->bad, bad);
+    size_t bad = tensor_not_finite(c->t, (size_t)first * CHECKED, stop < n ? stop : n, &where);
+    if (!bad)
+        return;
+    atomic_fetch_add(&c->bad, bad);
+    size_t least = atomic_load(&c->first);
+    while (where < least && !atomic_compare_exchange_weak(&c->first, &least, where)) {
+    }
+}
+
+static int check_finite(struct loader *l, const struct tensor *t)
+{
+    struct finite_check check = {.t = t, .first = SIZE_MAX};
+    size_t n = (size_t)tensor_count(t);
+    team_run(l->team, count_not_finite, &check, (int)((n - 1) / CHECKED + 1), 1);
+    if (!check.bad)
+        return ERR_NONE;
+    return err_set(l->err, ERR_INPUT, t->name,
+                   "%zu of its %zu values are NaN or infinite, the first at element %zu; expected "
+                   "finite numbers",
+                   (size_t)check.bad, n, (size_t)check.first);
 }
 
 int loader_take(struct loader *l, const struct tensor **out, const char *name, int rows, int cols)
@@ -98,12 +114,9 @@ int loader_take(struct loader *l, const struct tensor **out, const char *name, i
                        "has dtype %s; weights may be F32, F16 or BF16 (quantised "
                        "safetensors are not supported)",
                        dtype_name(t->dtype));
-    struct finite_check check = {.t = t};
-    team_run(l->team, count_not_finite, &check, (int)((tensor_count(t) - 1) / CHECKED + 1), 1);
-    if (check.bad)
-        return err_set(l->err, ERR_INPUT, name,
-                       "%zu of its %zu values are NaN or infinite; expected finite numbers",
-                       (size_t)check.bad, (size_t)tensor_count(t));
+    int status = check_finite(l, t);
+    if (status)
+        return status;
     if (!map_put(&l->seen, name, strlen(name), 1))
         return err_no_memory(l->err, name, strlen(name));
     return ERR_NONE;

@@ -106,6 +106,33 @@ int identity_folder(char out[72], const char *folder, struct err *err)
     return status;
 }
 
+static void *hash_folder(void *work)
+{
+    struct identity_work *w = work;
+    w->status = identity_folder(w->hash, w->folder, &w->err);
+    return NULL;
+}
+
+/* Without a thread to be had it is done at once. */
+void identity_folder_begin(struct identity_work *w, const char *folder)
+{
+    *w = (struct identity_work){.folder = folder};
+    w->has_thread = pthread_create(&w->thread, NULL, hash_folder, w) == 0;
+    if (!w->has_thread)
+        hash_folder(w);
+}
+
+int identity_folder_end(char out[72], struct identity_work *w, struct err *err)
+{
+    if (w->has_thread)
+        pthread_join(w->thread, NULL);
+    w->has_thread = false;
+    if (w->status && err)
+        *err = w->err;
+    memcpy(out, w->hash, sizeof w->hash);
+    return w->status;
+}
+
 int identity_architecture(char out[72], const char *config, const char *tokenizer_folder,
                           const char *weights, struct err *err)
 {

@@ -3,6 +3,8 @@
 #ifndef TRAIN_IDENTITY_H
 #define TRAIN_IDENTITY_H
 #include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include "base/err.h"
 #include "base/str.h"
 
@@ -32,6 +34,18 @@ void identity_free(struct identity *id);
 /* SHA-256 over the files that make a model (or adapter) folder: names and contents, in a fixed
  * order. */
 int identity_folder(char out[72], const char *folder, struct err *err);
+/* The same in a thread of its own, for a gigabyte takes half a second: begun, and its end waited
+ * for. What began must be ended; `folder` must stay until then. */
+struct identity_work {
+    const char *folder;
+    pthread_t thread;
+    bool has_thread;
+    int status;
+    struct err err;
+    char hash[72];
+};
+void identity_folder_begin(struct identity_work *w, const char *folder);
+int identity_folder_end(char out[72], struct identity_work *w, struct err *err);
 /* The same of what pretraining starts from: config.json, the tokenizer's files in their folder, and
  * the folder of initial weights (or NULL). */
 int identity_architecture(char out[72], const char *config, const char *tokenizer_folder,

@@ -51,13 +51,12 @@ static bool stopped_early(const struct trainer *t)
 
 /* --- opening --- */
 
+/* All but the model's part. */
 static int make_identity(struct trainer *t, struct err *err)
 {
     struct identity *id = &t->identity;
-    int status = identity_folder(id->part[IDENTITY_MODEL], t->o->model, err);
-    if (!status && t->o->chat_template && chat_template_is_path(t->o->chat_template))
-        status = identity_add_file(id->part[IDENTITY_MODEL], t->o->chat_template, err);
-    if (!status && t->o->init_adapter)
+    int status = ERR_NONE;
+    if (t->o->init_adapter)
         status = identity_folder(id->part[IDENTITY_INIT_ADAPTER], t->o->init_adapter, err);
     if (!status && t->o->ref_adapter)
         status = identity_folder(id->part[IDENTITY_REF_ADAPTER], t->o->ref_adapter, err);
@@ -78,6 +77,21 @@ static int make_identity(struct trainer *t, struct err *err)
     recipe_resolved(t->spec->recipe, &id->recipe);
     if (!status && id->recipe.failed)
         status = err_no_memory(err, "the resolved recipe", id->recipe.capacity);
+    return status;
+}
+
+/* The engine is made while another thread hashes the model: neither needs the other, and on the way
+ * to the first step they are the longest. */
+static int open_engine(struct trainer *t, struct err *err)
+{
+    struct identity_work hashing;
+    char *hash = t->identity.part[IDENTITY_MODEL];
+    identity_folder_begin(&hashing, t->o->model);
+    int status = setup_engine(&t->grpo, &t->setup, err);
+    int hashed = identity_folder_end(hash, &hashing, status ? NULL : err);
+    status = status ? status : hashed;
+    if (!status && t->o->chat_template && chat_template_is_path(t->o->chat_template))
+        status = identity_add_file(hash, t->o->chat_template, err);
     return status;
 }
 
@@ -593,7 +607,7 @@ static int prepare(struct trainer *t, struct err *err)
     if (!status)
         status = make_identity(t, err);
     if (!status)
-        status = setup_engine(&t->grpo, &t->setup, err);
+        status = open_engine(t, err);
     t->dealing = (struct dealing){&t->grpo.dealer, &t->grpo.cursor, &t->grpo.sampler,
                                   spec->o->prompts_per_step * spec->o->steps_per_generation,
                                   train_generation_steps(spec->o)};

@@ -220,12 +220,34 @@ EACH(sizes)
 EACH(weights)
 EACH(no_allocation)
 
+/* Zeroing shares large blocks among threads: every byte of it, and none beside it. */
+static void test_zero(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20 };
+    static const size_t sizes[] = {0, 1, 63, 4096, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 7 * MIB + 5};
+    struct device *d;
+    struct err err;
+    assert_int_equal(open_device(&d, "cpu", "c", 3, &err), 0);
+    char *block = d->ops->alloc(d, 8 * MIB, &err);
+    assert_non_null(block);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(block, 0x5A, 8 * MIB);
+        d->ops->zero(d, block + 64, sizes[i]);
+        for (size_t b = 0; b < 8 * MIB; b++)
+            if (block[b] != (b >= 64 && b < 64 + sizes[i] ? 0 : 0x5A))
+                fail_msg("%zu bytes: byte %zu", sizes[i], b);
+    }
+    d->ops->free(d, block);
+    device_close(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),          cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_sizes),         cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_open),      cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_weights),   cmocka_unit_test(test_no_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* test_gemm.c: packing, the choice of kernels, and every microkernel this machine can run; which
+/* test_gemm.c: the choice of kernels, and every microkernel this machine can run; which
  * could not be run is printed (test_gemm_emulated.c runs those without the hardware). */
 #include <math.h>
 #include <stdio.h>
@@ -91,130 +91,6 @@ static void test_no_memory(void **state)
     assert_int_equal(mem_stats().live_blocks, live);
 }
 
-/* f16 by its definition, in double; clang 14 has no _Float16 on x86. */
-static double f16_value(uint16_t half)
-{
-    int exponent = half >> 10 & 31, mantissa = half & 1023;
-    double magnitude = exponent == 31 ? (mantissa ? (double)NAN : (double)INFINITY)
-                       : exponent     ? ldexp(1024 + mantissa, exponent - 25)
-                                      : ldexp(mantissa, -24);
-    return half & 0x8000 ? -magnitude : magnitude;
-}
-
-/* Of a value that f16 holds exactly. */
-static uint16_t f16_exact(float value)
-{
-    int exponent = 0;
-    double fraction = frexp(fabs((double)value), &exponent); /* [0.5, 1) */
-    uint32_t bits =
-        value == 0 ? 0
-                   : (uint32_t)(exponent + 14) << 10 | ((uint32_t)(int)ldexp(fraction, 11) & 1023u);
-    return (uint16_t)(bits | (signbit(value) ? 0x8000u : 0));
-}
-
-/* All dtypes come back through packed_row; bf16 bits survive; padding is zero. */
-static void test_packing(void **state)
-{
-    (void)state;
-    enum { N = 19, K = 35 };
-    uint16_t bf16[N * K], f16[N * K];
-    float f32[N * K], row[K];
-    for (int i = 0; i < N * K; i++) {
-        f32[i] = (float)(i - 300) / 8; /* exact in f16; rounded in bf16 beyond 8 bits */
-        uint32_t bits;
-        memcpy(&bits, &f32[i], sizeof bits);
-        bf16[i] = (uint16_t)(bits >> 16);
-        f16[i] = f16_exact(f32[i]);
-    }
-    for (int p = PRECISION_BF16; p <= PRECISION_F32; p++) {
-        size_t bytes = packed_bytes(p, N, K);
-        uint8_t *data = mem_alloc_aligned(bytes);
-        struct packed w;
-        packed_init(&w, p, N, K, data);
-        packed_fill(&w, f32, WEIGHT_F32);
-        float sum = 0; /* every value once, the padding nothing */
-        for (int r = 0; r < N; r++) {
-            packed_row(row, &w, r);
-            for (int k = 0; k < K; k++) {
-                sum += fabsf(row[k]);
-                assert_true(fabsf(row[k] - f32[r * K + k]) <=
-                            (p == PRECISION_F32 ? 0 : fabsf(f32[r * K + k]) / 256));
-            }
-        }
-        float stored = 0;
-        for (size_t i = 0; i < bytes / (p == PRECISION_F32 ? 4 : 2); i++) {
-            uint32_t bits = p == PRECISION_F32 ? ((uint32_t *)(void *)data)[i]
-                                               : (uint32_t)((uint16_t *)(void *)data)[i] << 16;
-            float value;
-            memcpy(&value, &bits, sizeof value);
-            stored += fabsf(value);
-        }
-        assert_true(fabsf(stored - sum) <= 1e-5f * sum);
-        uint8_t *copy = malloc(bytes);
-        memcpy(copy, data, bytes);
-        packed_fill(&w, f16, WEIGHT_F16);
-        assert_memory_equal(copy, data, bytes);
-        /* From a file's mapping: at any address (the sanitizers watch). */
-        static char mapped[sizeof f32 + 1];
-        memcpy(mapped + 1, f16, sizeof f16);
-        packed_fill(&w, mapped + 1, WEIGHT_F16);
-        assert_memory_equal(copy, data, bytes);
-        memcpy(mapped + 1, f32, sizeof f32);
-        packed_fill(&w, mapped + 1, WEIGHT_F32);
-        assert_memory_equal(copy, data, bytes);
-        packed_fill(&w, bf16, WEIGHT_BF16);
-        for (int r = 0; r < N; r++) {
-            packed_row(row, &w, r);
-            for (int k = 0; k < K; k++) {
-                uint32_t bits;
-                memcpy(&bits, &row[k], sizeof bits);
-                assert_int_equal(bits, (uint32_t)bf16[r * K + k] << 16);
-            }
-        }
-        free(copy);
-        mem_free_aligned(data);
-    }
-}
-
-/* Every f16 there is, against its definition; NaN stays NaN and infinity infinity. */
-static void test_f16(void **state)
-{
-    (void)state;
-    enum { N = 256, K = 256 };
-    uint16_t *f16 = malloc(2 * N * K);
-    for (int i = 0; i < N * K; i++)
-        f16[i] = (uint16_t)i;
-    struct packed w;
-    void *data = mem_alloc_aligned(packed_bytes(PRECISION_F32, N, K));
-    packed_init(&w, PRECISION_F32, N, K, data);
-    packed_fill(&w, f16, WEIGHT_F16);
-    float row[K];
-    for (int i = 0; i < N * K; i++) {
-        if (i % K == 0)
-            packed_row(row, &w, i / K);
-        float want = (float)f16_value(f16[i]);
-        assert_true(isnan(want) ? isnan(row[i % K]) : memcmp(&want, &row[i % K], 4) == 0);
-    }
-    mem_free_aligned(data);
-    free(f16);
-}
-
-/* NaN in an f32 weight must not be rounded into infinity or zero. */
-static void test_nan_weight(void **state)
-{
-    (void)state;
-    static const uint32_t bits[] = {0x7f800001u, 0x7fffffffu, 0xffffffffu, 0x7f800000u};
-    float host[4], row[4];
-    memcpy(host, bits, sizeof host);
-    struct packed w;
-    void *data = mem_alloc_aligned(packed_bytes(PRECISION_BF16, 1, 4));
-    packed_init(&w, PRECISION_BF16, 1, 4, data);
-    packed_fill(&w, host, WEIGHT_F32);
-    packed_row(row, &w, 0);
-    assert_true(isnan(row[0]) && isnan(row[1]) && isnan(row[2]) && isinf(row[3]));
-    mem_free_aligned(data);
-}
-
 /* The vocabulary's matrix, best kernel: 49,152 × 1,024, both directions at sampled places, and
  * sizes beyond 2³¹ elements in the arithmetic. */
 static void test_vocabulary(void **state)
@@ -264,12 +140,10 @@ static void test_vocabulary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packing),    cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_nan_weight), cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_c),
-        cmocka_unit_test(test_avx2),       cmocka_unit_test(test_avx512),
-        cmocka_unit_test(test_avx512bf16), cmocka_unit_test(test_amx),
-        cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_c),      cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512), cmocka_unit_test(test_avx512bf16),
+        cmocka_unit_test(test_amx),    cmocka_unit_test(test_vocabulary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,24 @@ static void test_moments(void **state)
         assert_true(fabs(buckets[i] - N / 10.0) < 5 * sqrt(N * 0.1 * 0.9));
 }
 
+/* Many at once are the same as singly, whatever the key and wherever they start. */
+static void test_many(void **state)
+{
+    (void)state;
+    static const uint64_t starts[] = {0, 1, 1000, 0xFFFFFFF0u, UINT64_MAX - 50};
+    const struct rng_key key = {3,          RNG_INIT,     .step = 4,  .row = 5,
+                                .epoch = 6, .attempt = 7, .sample = 8};
+    double many[50];
+    for (size_t s = 0; s < sizeof starts / sizeof *starts; s++) {
+        rng_uniforms(many, &key, starts[s], 50);
+        for (uint64_t i = 0; i < 50; i++)
+            assert_true(many[i] == rng_uniform(&key, starts[s] + i));
+    }
+    many[0] = -1;
+    rng_uniforms(many, &key, 0, 0);
+    assert_true(many[0] == -1);
+}
+
 static void test_below(void **state)
 {
     (void)state;
@@ -138,9 +156,13 @@ static void test_id(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_moments),       cmocka_unit_test(test_below),
-        cmocka_unit_test(test_permutation),   cmocka_unit_test(test_id),
+        cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

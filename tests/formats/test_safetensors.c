@@ -1,5 +1,6 @@
 /* test_safetensors.c: every rule of the format, each broken once; writing and reading back; shards.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -413,6 +414,84 @@ static void test_bad_folders(void **state)
     temp_folder_remove(folder);
 }
 
+/* --- NaN and infinity --- */
+
+struct number { /* bits of a type: the largest finite, then some that are none */
+    enum dtype dtype;
+    size_t size;
+    uint32_t largest, sign, bad[4];
+};
+
+static const struct number numbers[] = {
+    {DTYPE_F32, 4, 0x7F7FFFFFu, 0x80000000u, {0x7F800000u, 0x7F800001u, 0x7FC00000u, 0x7FFFFFFFu}},
+    {DTYPE_F16, 2, 0x7BFFu, 0x8000u, {0x7C00u, 0x7C01u, 0x7E00u, 0x7FFFu}},
+    {DTYPE_BF16, 2, 0x7F7Fu, 0x8000u, {0x7F80u, 0x7F81u, 0x7FC0u, 0x7FFFu}},
+};
+
+static void put(char *data, const struct number *t, size_t i, uint32_t bits)
+{
+    memcpy(data + i * t->size, &bits, t->size); /* little-endian */
+}
+
+/* Every place of tensors up to some words long, with either sign; ranges that end before and begin
+ * after it. All others are as large as finite numbers get. */
+static void check_places(const struct number *type, size_t n, size_t shift)
+{
+    char *block = malloc(shift + n * type->size), *data = block + shift;
+    const struct tensor t = {
+        .dtype = type->dtype, .n_dims = 1, .shape = {n}, .data = data, .size = n * type->size};
+    size_t first = 12345;
+    for (size_t i = 0; i < n; i++)
+        put(data, type, i, type->largest | (i % 3 ? 0 : type->sign));
+    assert_int_equal(tensor_not_finite(&t, 0, n, &first), 0);
+    for (size_t i = 0; i < n; i++) {
+        put(data, type, i, type->bad[i % 4] | (i / 4 % 2 ? type->sign : 0));
+        assert_int_equal(tensor_not_finite(&t, 0, i, &first), 0);
+        assert_int_equal(tensor_not_finite(&t, i + 1, n, &first), 0);
+        assert_int_equal(first, 12345); /* untouched */
+        assert_int_equal(tensor_not_finite(&t, 0, n, &first), 1);
+        assert_int_equal(first, i);
+        assert_int_equal(tensor_not_finite(&t, i, i + 1, &first), 1);
+        put(data, type, i, type->largest);
+        first = 12345;
+    }
+    free(block);
+}
+
+static void test_not_finite(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < sizeof numbers / sizeof *numbers; t++) {
+        for (size_t n = 1; n < 40; n++)
+            check_places(&numbers[t], n, n % 4);
+        check_places(&numbers[t], 515, 1);
+    }
+    /* Every f16 and bf16 there is, alone; and several in runs far apart. */
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        uint16_t half = (uint16_t)bits;
+        size_t first;
+        struct tensor one = {
+            .dtype = DTYPE_BF16, .n_dims = 1, .shape = {1}, .data = &half, .size = 2};
+        assert_int_equal(tensor_not_finite(&one, 0, 1, &first), (bits & 0x7F80) == 0x7F80);
+        one.dtype = DTYPE_F16;
+        assert_int_equal(tensor_not_finite(&one, 0, 1, &first), (bits & 0x7C00) == 0x7C00);
+    }
+    enum { N = 30000 };
+    float *many = calloc(N, sizeof *many);
+    const struct tensor t = {
+        .dtype = DTYPE_F32, .n_dims = 1, .shape = {N}, .data = many, .size = N * sizeof *many};
+    size_t first = 0;
+    many[4096] = many[4095] = many[20000] = INFINITY;
+    many[N - 1] = NAN;
+    assert_int_equal(tensor_not_finite(&t, 0, N, &first), 4);
+    assert_int_equal(first, 4095);
+    assert_int_equal(tensor_not_finite(&t, 4096, N, &first), 3);
+    assert_int_equal(first, 4096);
+    assert_int_equal(tensor_not_finite(&t, 4097, N - 1, &first), 1);
+    assert_int_equal(first, 20000);
+    free(many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,7 +499,8 @@ int main(void)
         cmocka_unit_test(test_header_length), cmocka_unit_test(test_deep_nesting),
         cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_elements),      cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_bad_shards),    cmocka_unit_test(test_bad_folders),
+        cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_bad_shards),
+        cmocka_unit_test(test_bad_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,16 +224,23 @@ static void test_strangers(void **state)
 static void test_bad_values(void **state)
 {
     (void)state;
-    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const struct {
+        float bad;
+        int place;
+        const char *said;
+    } cases[] = {{NAN, 777, "element 777;"},
+                 {INFINITY, 0, "element 0;"},
+                 {-INFINITY, 1535, "element 1535;"}};
     for (int i = 0; i < 3; i++) {
         struct folder f;
         folder_open(&f, "llama_tied");
         struct tensor_out *t = find(&f, "model.layers.1.mlp.down_proj.weight");
         float *values = malloc(32 * 48 * sizeof *values);
         memcpy(values, t->data, 32 * 48 * sizeof *values);
-        values[777] = bad[i];
+        values[cases[i].place] = cases[i].bad;
         t->data = values;
-        refuse(&f, WORDS("model.layers.1.mlp.down_proj.weight", "1 of its 1536 values", "finite"));
+        refuse(&f, WORDS("model.layers.1.mlp.down_proj.weight", "1 of its 1536 values",
+                         cases[i].said, "finite"));
         free(values);
     }
     struct folder f;

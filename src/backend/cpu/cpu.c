@@ -26,6 +26,9 @@ enum {
     ROW_WORK = 8192,      /* elements of row work (2 to 5 µs) that a thread takes at a time */
     LORA_WORK = 65536,    /* the same of multiplications of an adapter's gradient */
     VECTOR_GRAIN = 32768, /* the same of vector operations, which do less with each */
+    FILL_BYTES = 262144,  /* of a packed weight that a thread fills at a time, at most */
+    FILL_PIECES = 4,      /* of a small one a thread */
+    HUGE_PAGE = 2097152,
     LANE_ALIGN = 16,
     ROW_BUFFER = 4096 /* largest head_dim (formats/hf_config.c has the same limit) */
 };
@@ -82,15 +85,35 @@ static void op_copy(struct device *d, void *dst, const void *src, size_t bytes)
     memcpy(dst, src, bytes);
 }
 
+struct zero_call {
+    char *p;
+    size_t bytes;
+};
+
+/* By huge pages: often this is the first that touches them, and each is then one thread's to clear.
+ */
+static void zero_pages(void *context, int thread, int first, int end)
+{
+    const struct zero_call *z = context;
+    size_t from = (size_t)first * HUGE_PAGE, to = (size_t)end * HUGE_PAGE;
+    (void)thread;
+    memset(z->p + from, 0, (to < z->bytes ? to : z->bytes) - from);
+}
+
 static void op_zero(struct device *d, void *p, size_t bytes)
 {
-    (void)d;
-    memset(p, 0, bytes);
+    struct zero_call call = {p, bytes};
+    team_run(cpu_of(d)->team, zero_pages, &call, (int)((bytes + HUGE_PAGE - 1) / HUGE_PAGE), 1);
 }
 
 static int max_int(int a, int b)
 {
     return a > b ? a : b;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
 }
 
 struct scratch_sizes {
@@ -181,23 +204,47 @@ static weight *op_weight_create(struct device *d, int n, int k, struct err *err)
     return w;
 }
 
+/* Fresh memory is cleared when it is first touched, HUGE_PAGE bytes at once where the kernel can.
+ * Of two threads that touch the same page together both clear one, and one in vain. So neighbours
+ * in the order of pieces lie in different pages: piece i is in page i % pages. */
 struct fill_call {
     struct packed *packed;
     const void *host;
     enum weight_dtype dtype;
+    int panels;              /* of the weight */
+    int unit, across, pages; /* panels of a piece, pieces of a page, pages */
 };
 
-static void fill_panels(void *context, int thread, int first, int end)
+static void fill_pieces(void *context, int thread, int first, int end)
 {
     const struct fill_call *f = context;
     (void)thread;
-    packed_fill_panels(f->packed, f->host, f->dtype, first, end);
+    for (int i = first; i < end; i++) {
+        int piece = i % f->pages * f->across + i / f->pages;
+        int from = min_int(piece * f->unit, f->panels);
+        int to = min_int(from + f->unit, f->panels);
+        packed_fill_panels(f->packed, f->host, f->dtype, from, to);
+    }
+}
+
+/* Panels of a piece: as many as are read in one go, but some pieces for each thread. */
+static int fill_unit(const struct device *d, const struct packed *p, int panels)
+{
+    int most = (int)(FILL_BYTES / packed_panel_bytes(p)), least = ROW_WORK / (GEMM_PANEL * p->k);
+    int share = panels / (d->threads * FILL_PIECES);
+    return max_int(min_int(most, max_int(least, share)), 1);
 }
 
 static void fill(struct device *d, weight *w, const void *host, enum weight_dtype dtype)
 {
-    struct fill_call call = {&w->packed, host, dtype};
-    run_rows(d, fill_panels, &call, w->packed.n_padded / GEMM_PANEL, GEMM_PANEL * w->packed.k);
+    struct fill_call f = {.packed = &w->packed,
+                          .host = host,
+                          .dtype = dtype,
+                          .panels = w->packed.n_padded / GEMM_PANEL};
+    f.unit = fill_unit(d, &w->packed, f.panels);
+    f.across = max_int((int)(HUGE_PAGE / (f.unit * packed_panel_bytes(&w->packed))), 1);
+    f.pages = (f.panels - 1) / (f.unit * f.across) + 1;
+    team_run(cpu_of(d)->team, fill_pieces, &f, f.pages * f.across, 1);
 }
 
 /* Whoever fills a panel touches its memory first, so it lies near the threads that read it. */

@@ -1,4 +1,4 @@
-/* gemm.c: packing, the layout of X, blocking and threads around the microkernels.
+/* gemm.c: the layout of X, blocking and threads around the microkernels.
  *
  * Both directions are the same loop over "panels": 16 columns of the result with the reduced
  * dimension running through them. Forward they are the packed panels themselves. Backward a panel
@@ -29,7 +29,6 @@
 #include <string.h>
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_kernel.h"
-#include "backend/cpu/gemm_layout.h"
 #include "backend/cpu/isa.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -88,154 +87,6 @@ static int min_int(int a, int b)
     return a < b ? a : b;
 }
 
-static size_t element_bytes(enum precision precision)
-{
-    return precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
-}
-
-/* --- bf16 and f16 --- */
-
-static uint32_t float_bits(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static float bits_float(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float bf16_widen(uint16_t value)
-{
-    return bits_float((uint32_t)value << 16);
-}
-
-static float f16_widen(uint16_t value)
-{
-    uint32_t sign = (uint32_t)(value & 0x8000u) << 16;
-    uint32_t exponent = value >> 10 & 31u, mantissa = value & 1023u;
-    if (exponent == 0) { /* zero and subnormals: mantissa · 2^-24, exact in f32 */
-        float magnitude = (float)mantissa * 0x1p-24f;
-        return bits_float(float_bits(magnitude) | sign);
-    }
-    if (exponent == 31)
-        return bits_float(sign | 0x7f800000u | mantissa << 13);
-    return bits_float(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
-/* --- packed weights --- */
-
-void packed_init(struct packed *p, enum precision precision, int n, int k, void *data)
-{
-    CHECK(n >= 1 && k >= 1);
-    CHECK(((uintptr_t)data & 63) == 0);
-    int step = precision == PRECISION_BF16 ? GEMM_K_ALIGN : GEMM_PANEL;
-    *p = (struct packed){.data = data,
-                         .precision = precision,
-                         .n = n,
-                         .k = k,
-                         .n_padded = round_up(n, GEMM_PANEL),
-                         .k_padded = round_up(k, step)};
-}
-
-size_t packed_bytes(enum precision precision, int n, int k)
-{
-    struct packed p;
-    packed_init(&p, precision, n, k, NULL);
-    return (size_t)p.n_padded * p.k_padded * element_bytes(precision);
-}
-
-static size_t panel_bytes(const struct packed *p)
-{
-    return (size_t)GEMM_PANEL * p->k_padded * element_bytes(p->precision);
-}
-
-/* Host arrays lie in a mapped file, at whatever address its header leaves them. */
-static uint16_t host_half(const void *host, size_t i)
-{
-    uint16_t bits;
-    memcpy(&bits, (const char *)host + i * sizeof bits, sizeof bits);
-    return bits;
-}
-
-static float host_value(const void *host, enum weight_dtype dtype, size_t i)
-{
-    float value;
-    switch (dtype) {
-    case WEIGHT_F16:
-        return f16_widen(host_half(host, i));
-    case WEIGHT_BF16:
-        return bf16_widen(host_half(host, i));
-    case WEIGHT_F32:
-        break;
-    }
-    memcpy(&value, (const char *)host + i * sizeof value, sizeof value);
-    return value;
-}
-
-/* bf16 that is bf16 already keeps its bits, NaN payloads included. */
-static uint16_t host_bf16(const void *host, enum weight_dtype dtype, size_t i)
-{
-    return dtype == WEIGHT_BF16 ? host_half(host, i) : layout_bf16(host_value(host, dtype, i));
-}
-
-/* One row n of the host matrix goes to column n % 16 of its panel. */
-static void fill_row_bf16(uint16_t *panel, const struct packed *p, const void *host,
-                          enum weight_dtype dtype, int n)
-{
-    uint16_t *out = panel + n % GEMM_PANEL * 2;
-    for (int k = 0; k < p->k_padded; k++) {
-        bool inside = n < p->n && k < p->k;
-        out[k / 2 * (2 * GEMM_PANEL) + k % 2] =
-            inside ? host_bf16(host, dtype, (size_t)n * p->k + k) : 0;
-    }
-}
-
-static void fill_row_f32(float *panel, const struct packed *p, const void *host,
-                         enum weight_dtype dtype, int n)
-{
-    float *out = panel + n % GEMM_PANEL;
-    for (int k = 0; k < p->k_padded; k++) {
-        bool inside = n < p->n && k < p->k;
-        out[(size_t)k * GEMM_PANEL] = inside ? host_value(host, dtype, (size_t)n * p->k + k) : 0;
-    }
-}
-
-void packed_fill_panels(struct packed *p, const void *host, enum weight_dtype dtype, int first,
-                        int end)
-{
-    for (int n = first * GEMM_PANEL; n < end * GEMM_PANEL; n++) {
-        void *panel = (char *)p->data + n / GEMM_PANEL * panel_bytes(p);
-        if (p->precision == PRECISION_BF16)
-            fill_row_bf16(panel, p, host, dtype, n);
-        else
-            fill_row_f32(panel, p, host, dtype, n);
-    }
-}
-
-void packed_fill(struct packed *p, const void *host, enum weight_dtype dtype)
-{
-    packed_fill_panels(p, host, dtype, 0, p->n_padded / GEMM_PANEL);
-}
-
-void packed_row(float *out, const struct packed *p, int row)
-{
-    CHECK(row >= 0 && row < p->n);
-    const char *panel = (const char *)p->data + row / GEMM_PANEL * panel_bytes(p);
-    int column = row % GEMM_PANEL;
-    for (int k = 0; k < p->k; k++) {
-        if (p->precision == PRECISION_BF16)
-            out[k] =
-                bf16_widen(((const uint16_t *)panel)[(k / 2 * GEMM_PANEL + column) * 2 + k % 2]);
-        else
-            out[k] = ((const float *)panel)[k * GEMM_PANEL + column];
-    }
-}
-
 /* --- opening --- */
 
 /* "avx2, c": what this machine can run. */
@@ -264,7 +115,8 @@ static size_t sums_bytes(const struct gemm_kernel *kernel)
 
 static size_t transposed_bytes(const struct gemm_kernel *kernel)
 {
-    return (size_t)kernel->group * GEMM_PANEL * kernel->k_block * element_bytes(kernel->precision);
+    return (size_t)kernel->group * GEMM_PANEL * kernel->k_block *
+           packed_element_bytes(kernel->precision);
 }
 
 /* X's group of panels, a block of Y, and a tile for the last columns (see gradient_tile). */
@@ -466,14 +318,14 @@ struct pass {
 static void transpose_pass(const struct job *job, struct pass *pass, char *buffer)
 {
     const struct gemm_kernel *kernel = job->g->kernel;
-    size_t block = BLOCK * element_bytes(kernel->precision);
+    size_t block = BLOCK * packed_element_bytes(kernel->precision);
     int first = pass->k0 / GEMM_PANEL, end = (pass->k0 + pass->k + GEMM_PANEL - 1) / GEMM_PANEL;
     pass->w_stride = (end - first) * block;
     for (int i = first; i < end; i++) {
         char *out = buffer + (i - first) * block;
         if (i < job->w->n_padded / GEMM_PANEL) {
             const char *in =
-                (const char *)job->w->data + i * panel_bytes(job->w) + pass->panel * block;
+                (const char *)job->w->data + i * packed_panel_bytes(job->w) + pass->panel * block;
             kernel->transpose(out, pass->w_stride, in, block, pass->panels);
         } else { /* N is padded to 16, the reduced dimension to 32 */
             for (int p = 0; p < pass->panels; p++)
@@ -485,8 +337,8 @@ static void transpose_pass(const struct job *job, struct pass *pass, char *buffe
 
 static const char *packed_at(const struct packed *w, int panel, int k)
 {
-    return (const char *)w->data + panel * panel_bytes(w) +
-           (size_t)k * GEMM_PANEL * element_bytes(w->precision);
+    return (const char *)w->data + panel * packed_panel_bytes(w) +
+           (size_t)k * GEMM_PANEL * packed_element_bytes(w->precision);
 }
 
 /* While part `part` of `parts` of the rows meets a pass, the caches ask for that share of the next
@@ -545,7 +397,7 @@ static void aim_pass(const struct job *job, struct pass *pass)
 {
     int after = pass->panel + pass->panels;
     pass->w = packed_at(job->w, pass->panel, pass->k0);
-    pass->w_stride = panel_bytes(job->w);
+    pass->w_stride = packed_panel_bytes(job->w);
     if (pass->k0 + pass->k < job->g->k_padded) {
         pass->next = packed_at(job->w, pass->panel, pass->k0 + pass->k);
         pass->next_panels = pass->panels;
@@ -571,7 +423,7 @@ static int group_width(const struct job *job, int block, int block_end, int k)
     const struct gemm_kernel *kernel = g->kernel;
     if (!job->looks_ahead)
         return kernel->group;
-    int panel = k * GEMM_PANEL * (int)element_bytes(kernel->precision);
+    int panel = k * GEMM_PANEL * (int)packed_element_bytes(kernel->precision);
     int step = kernel->panels(block_start(g, block + 1) - block_start(g, block));
     int panels = divide_up(PASS_BYTES * (block_end - block), panel);
     return min_int(kernel->group, round_up(panels, step));
@@ -593,7 +445,7 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
                                 .panels = min_int(group, panel_end - p),
                                 .k0 = k0,
                                 .k = min_int(k_block, g->k_padded - k0)};
-            pass.run = (size_t)pass.k * GEMM_PANEL * element_bytes(kernel->precision);
+            pass.run = (size_t)pass.k * GEMM_PANEL * packed_element_bytes(kernel->precision);
             if (job->transposed)
                 transpose_pass(job, &pass, buffer);
             else

@@ -3,48 +3,26 @@
  *   forward    Y (M, N) = X (M, K) · Wᵀ          reduces over K
  *   backward   X (M, K) = Y (M, N) · W           reduces over N, from the same packed copy of W
  *
- * One packed layout per precision serves every instruction set and both directions:
- *   bf16: panels of 16 columns n; in a panel, pairs along k: [N/16][K/2][16][2], K padded with
- * zeros to a multiple of 32 and N to a multiple of 16. A 32 × 16 piece is one AMX tile, a pair row
- *         one AVX-512 BF16 register; AVX2 widens it to f32 by shift and mask.
- *   f32:  [N/16][K][16], K and N padded with zeros to multiples of 16.
+ * One packed layout per precision serves every instruction set and both directions (packed.h).
  * The backward direction transposes the weight panel by panel into a thread's buffer (amortised
  * over M) and runs the same microkernel.
  *
  * Row rule: every element of the result is one accumulator that takes its K products in one fixed
  * order; M, tiles and threads only choose which elements are computed together. Threads split N (or
  * K for backward) and M, never the reduced dimension. A microkernel file per instruction set
- * provides a struct gemm_kernel; gemm.c does packing, blocking and threads. */
+ * provides a struct gemm_kernel; gemm.c does blocking and threads. */
 #ifndef BACKEND_CPU_GEMM_H
 #define BACKEND_CPU_GEMM_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "backend/backend.h"
-
-enum { GEMM_PANEL = 16, GEMM_K_ALIGN = 32 };
-
-struct packed { /* a packed weight; data is 64-byte aligned */
-    void *data;
-    enum precision precision;
-    int n, k; /* logical */
-    int n_padded, k_padded;
-};
+#include "backend/cpu/packed.h"
 
 struct gemm_kernel; /* gemm_kernel.h */
 struct gemm;        /* kernels chosen, scratch owned: one per opened CPU device */
 
 enum gemm_mode { GEMM_SET, GEMM_ADD }; /* Y = alpha·XWᵀ, Y += alpha·XWᵀ (alpha·acc, then add) */
-
-size_t packed_bytes(enum precision precision, int n, int k);
-void packed_init(struct packed *p, enum precision precision, int n, int k, void *data);
-/* Fills a packed weight from a host matrix (n, k), row-major, leading dimension k. */
-void packed_fill(struct packed *p, const void *host, enum weight_dtype dtype);
-/* Its panels [first, end) of n_padded / GEMM_PANEL, for threads to divide. */
-void packed_fill_panels(struct packed *p, const void *host, enum weight_dtype dtype, int first,
-                        int end);
-/* Row `row` of the matrix, as f32 (k values): the embedding table is a packed weight too. */
-void packed_row(float *out, const struct packed *p, int row);
 
 /* isa NULL or "auto": the best this machine has. threads 0: all cores. ERR_MACHINE when the machine
  * lacks the instruction set; the message lists what it has. */

@@ -79,6 +79,7 @@ static void check_parts(const char *isa, enum precision precision)
                             .groups = 2,
                             .per_group = 16,
                             .max_prompt_tokens = 200,
+                            .max_trained_prompt = 200,
                             .max_context = 264,
                             .max_steps = 1};
     assert_int_equal(plan_make(&plan, &in, &err), 0);
@@ -160,6 +161,7 @@ static void a_budget_is_kept(void **state)
                             .groups = 4,
                             .per_group = 16,
                             .max_prompt_tokens = 100,
+                            .max_trained_prompt = 100,
                             .max_context = 164,
                             .rows = 10,
                             .max_steps = 25};
@@ -232,6 +234,7 @@ static void budgets_choose_different_plans(void **state)
                             .groups = 1,
                             .per_group = 16,
                             .max_prompt_tokens = 256,
+                            .max_trained_prompt = 256,
                             .max_context = 768,
                             .max_steps = 1,
                             .program_bytes = 40 << 20};

@@ -178,6 +178,13 @@ $(FAULTED): $(BUILD)/faulted/%: $(BUILD)/%.o $(FAULT_OBJECT) $(TEST_SUPPORT_OBJE
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 -include $(FAULT_OBJECT:.o=.d)
 
+# test_allocations stands at the doors between the rooms, to know whose an allocation is.
+ALLOCATION_DOORS := episode_encode episode_run gradient_compute grpo_step optimizer_step \
+                    pretrain_eval_loss pretrain_step rollout_run rollout_score selfcheck_gradient \
+                    selfcheck_sampler selfcheck_update
+$(BUILD)/tests/train/test_allocations: private LINK_FLAGS = \
+    $(ALLOCATION_DOORS:%=-Wl$(comma)--wrap=%)
+
 # Shared objects for the tests of the reward `library`: the example, and odd ones from one source.
 # Without the sanitizers of CONFIG: they are a user's.
 LIBRARIES := $(BUILD)/tests/reward/libraries

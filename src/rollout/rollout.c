@@ -33,7 +33,8 @@ struct rollout {
     model *m;
     struct kv_cache kv;
     workspace *w;
-    float *hidden; /* (pass_rows, H) device */
+    float *hidden;               /* (pass_rows, H) device */
+    float *logits, *logits_host; /* (vocabulary) device, host: of rollout_logits */
     int max_sequences, max_prompt_tokens, max_new_tokens, pass_rows;
     /* host tables of a pass, (pass_rows) */
     int *ids, *positions, *kv_rows, *targets;
@@ -62,7 +63,7 @@ const char *stop_reason_name(enum stop_reason reason)
     return names[reason];
 }
 
-static int pass_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tokens)
+int rollout_pass_rows(int max_sequences, int max_prompt_tokens, int max_new_tokens)
 {
     int rows = max_prompt_tokens > max_new_tokens ? max_prompt_tokens : max_new_tokens;
     rows = rows < PASS_ROWS ? rows : PASS_ROWS;
@@ -101,11 +102,12 @@ size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens)
 {
-    int rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
+    int rows = rollout_pass_rows(max_sequences, max_prompt_tokens, max_new_tokens);
     return kv_cache_bytes(d, config,
                           kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens)) +
            workspace_bytes(d, config, lora, rows) +
            (size_t)rows * (size_t)config->hidden_size * sizeof(float) +
+           2 * (size_t)config->vocab_size * sizeof(float) +
            drafter_bytes(tokens_to_learn(max_sequences, max_new_tokens)) +
            (size_t)max_sequences * sizeof(struct speculated);
 }
@@ -114,6 +116,7 @@ size_t rollout_bytes(const struct device *d, const struct hf_config *config,
 static bool make_tables(rollout *r)
 {
     size_t n = (size_t)r->pass_rows, sequences = (size_t)r->max_sequences;
+    r->logits_host = mem_alloc((size_t)model_config(r->m)->vocab_size * sizeof *r->logits_host);
     r->ids = mem_alloc(n * sizeof *r->ids);
     r->positions = mem_alloc(n * sizeof *r->positions);
     r->kv_rows = mem_alloc(n * sizeof *r->kv_rows);
@@ -128,9 +131,19 @@ static bool make_tables(rollout *r)
     r->speculated = mem_calloc(sequences, sizeof *r->speculated);
     r->guesses_of = mem_alloc(sequences * sizeof *r->guesses_of);
     r->guess_room = mem_alloc(sequences * sizeof *r->guess_room);
-    return r->ids && r->positions && r->kv_rows && r->targets && r->spans && r->logp &&
-           r->entropy && r->uniforms && r->live && r->sampling_logp && r->seen_of &&
+    return r->logits_host && r->ids && r->positions && r->kv_rows && r->targets && r->spans &&
+           r->logp && r->entropy && r->uniforms && r->live && r->sampling_logp && r->seen_of &&
            r->speculated && r->guesses_of && r->guess_room;
+}
+
+static int make_rows(rollout *r, struct err *err)
+{
+    struct device *d = model_device(r->m);
+    const struct hf_config *c = model_config(r->m);
+    size_t stream = (size_t)r->pass_rows * (size_t)c->hidden_size * sizeof(float);
+    r->hidden = d->ops->alloc(d, stream, err);
+    r->logits = r->hidden ? d->ops->alloc(d, (size_t)c->vocab_size * sizeof(float), err) : NULL;
+    return r->logits ? ERR_NONE : ERR_MACHINE;
 }
 
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
@@ -145,7 +158,7 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
     r->max_sequences = max_sequences;
     r->max_prompt_tokens = max_prompt_tokens;
     r->max_new_tokens = max_new_tokens;
-    r->pass_rows = pass_rows_for(max_sequences, max_prompt_tokens, max_new_tokens);
+    r->pass_rows = rollout_pass_rows(max_sequences, max_prompt_tokens, max_new_tokens);
     int status =
         make_tables(r) ? ERR_NONE : err_no_memory(err, "the rollout", (size_t)r->pass_rows);
     if (!status)
@@ -155,12 +168,8 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
             &r->kv, m, kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens), err);
     if (!status)
         status = workspace_create(&r->w, m, lora, r->pass_rows, err);
-    if (!status) {
-        struct device *d = model_device(m);
-        r->hidden = d->ops->alloc(
-            d, (size_t)r->pass_rows * (size_t)model_config(m)->hidden_size * sizeof(float), err);
-        status = r->hidden ? ERR_NONE : ERR_MACHINE;
-    }
+    if (!status)
+        status = make_rows(r, err);
     if (status)
         rollout_free(r);
     else
@@ -174,6 +183,8 @@ void rollout_free(rollout *r)
         return;
     struct device *d = model_device(r->m);
     d->ops->free(d, r->hidden);
+    d->ops->free(d, r->logits);
+    mem_free(r->logits_host);
     workspace_free(r->w);
     kv_cache_free(&r->kv);
     mem_free(r->ids);
@@ -647,7 +658,6 @@ int rollout_logits(rollout *r, const adapter *a, const int *prompt_ids, int prom
 {
     struct device *d = model_device(r->m);
     const struct hf_config *config = model_config(r->m);
-    size_t bytes = (size_t)config->vocab_size * sizeof(float);
     struct score_request q = {.prompt_ids = prompt_ids,
                               .prompt_len = prompt_len,
                               .completion_ids = &ids,
@@ -657,25 +667,16 @@ int rollout_logits(rollout *r, const adapter *a, const int *prompt_ids, int prom
     int status = check_request(r, &q, err);
     if (status)
         return status;
-    float *host = mem_alloc(bytes), *logits = host ? d->ops->alloc(d, bytes, err) : NULL;
-    if (!host)
-        status = err_no_memory(err, "a row of logits", bytes);
-    else if (!logits)
-        status = ERR_MACHINE;
-    else {
-        struct gathered g = {0};
-        prefill(r, a, prompt_ids, prompt_len - 1, 0);
-        gather(r, &g, &q, 0, 0, n, prompt_len - 1);
-        struct batch batch = {g.rows, r->ids, r->positions, r->kv_rows, r->spans, g.spans};
-        model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
-    }
-    for (int t = 0; t < n && !status; t++) {
-        d->ops->logits(d, logits, r->hidden + (size_t)t * (size_t)config->hidden_size,
+    struct gathered g = {0};
+    prefill(r, a, prompt_ids, prompt_len - 1, 0);
+    gather(r, &g, &q, 0, 0, n, prompt_len - 1);
+    struct batch batch = {g.rows, r->ids, r->positions, r->kv_rows, r->spans, g.spans};
+    model_forward(r->m, a, &r->kv, r->w, r->hidden, &batch);
+    for (int t = 0; t < n; t++) {
+        d->ops->logits(d, r->logits, r->hidden + (size_t)t * (size_t)config->hidden_size,
                        model_head(r->m), 1);
-        d->ops->download(d, host, logits, bytes);
-        visit(user, t, host);
+        d->ops->download(d, r->logits_host, r->logits, (size_t)config->vocab_size * sizeof(float));
+        visit(user, t, r->logits_host);
     }
-    d->ops->free(d, logits);
-    mem_free(host);
-    return status;
+    return ERR_NONE;
 }

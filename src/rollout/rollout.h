@@ -61,6 +61,8 @@ void rollout_free(rollout *r);
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens);
+/* Rows of its widest pass: what it reserves the device's scratch for. */
+int rollout_pass_rows(int max_sequences, int max_prompt_tokens, int max_new_tokens);
 /* Lossless speculation (speculate.h): several tokens of a sequence in one pass where that pays.
  * Nothing else depends on it: every token, log-probability and stop reason is the same to the last
  * bit. ALWAYS guesses as much as there is room for, whatever it costs: for tests and measurements.
@@ -99,8 +101,7 @@ int rollout_score(rollout *r, const adapter *a, double temperature, const struct
                   struct err *err);
 
 /* For checks: calls visit with the logits (host, vocabulary) that each of a completion's first n
- * tokens was chosen from, t = 0 … n−1; n at most a pass. Takes room for two rows of logits while it
- * works. Limits and errors as rollout_score. */
+ * tokens was chosen from, t = 0 … n−1; n at most a pass. Limits and errors as rollout_score. */
 typedef void rollout_visit(void *user, int t, const float *logits);
 int rollout_logits(rollout *r, const adapter *a, const int *prompt_ids, int prompt_len,
                    const int *ids, int n, rollout_visit *visit, void *user, struct err *err);

@@ -52,8 +52,10 @@ static void add_up(struct plan *p, const struct plan_input *in)
     const struct device *d = in->d;
     const struct hf_config *c = in->config;
     int rows = p->gradient.micro_batch * p->gradient.max_completion_length;
-    rows = rows > p->max_sequences ? rows : p->max_sequences;
-    rows = rows > in->max_prompt_tokens ? rows : in->max_prompt_tokens;
+    int decoding =
+        rollout_pass_rows(p->max_sequences, p->prompt_room, in->o->max_completion_length);
+    rows = rows > decoding ? rows : decoding;
+    rows = rows > in->max_trained_prompt ? rows : in->max_trained_prompt;
     p->n_parts = 0;
     p->total = 0;
     add_part(p, "program, texts", in->program_bytes);
@@ -112,7 +114,7 @@ int plan_make(struct plan *p, const struct plan_input *in, struct err *err)
     p->warmup_steps = optim_warmup_steps(&o->optim, in->max_steps);
     p->gradient = (struct gradient_size){.micro_batch = first_micro_batch(in),
                                          .max_completion_length = o->max_completion_length,
-                                         .max_prompt_length = in->max_prompt_tokens,
+                                         .max_prompt_length = in->max_trained_prompt,
                                          .groups = in->groups,
                                          .per_group = in->per_group};
     p->checkpoint_bytes = 3 * adapter_floats(in->config, in->lora) * sizeof(float);

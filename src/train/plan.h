@@ -30,8 +30,10 @@ struct plan_input {
     const struct hf_config *config;
     const struct peft_config *lora;
     const struct train_options *o;
-    int groups, per_group, max_prompt_tokens; /* of a generation; over all rows */
-    bool evaluates; /* with one completion a prompt many prompts decode side by side */
+    int groups, per_group;  /* of a generation */
+    int max_prompt_tokens;  /* over all rows that are sampled from */
+    int max_trained_prompt; /* over those that are trained on */
+    bool evaluates;         /* with one completion a prompt many prompts decode side by side */
     int max_context;
     size_t rows; /* of the data, 0: none */
     int max_steps;

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <string.h>
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/rng.h"
 #include "train/grpo.h"
 
@@ -209,20 +208,21 @@ static int check_reference(struct grpo *g, int i, float *after, size_t bytes, st
                    "log-probabilities must stay. Please report this");
 }
 
-/* Whether the log-probabilities of completion i moved with the update, and at once. */
+/* Whether the log-probabilities of completion i moved with the update, and at once. They are put
+ * where its entropies and derivatives are: the step is through with both, the next makes its own.
+ */
 static int check_moved(struct grpo *g, int i, struct err *err)
 {
-    size_t n = (size_t)generation_sample(&g->gen, i)->completion.length, bytes = n * sizeof(float);
-    float *now = mem_alloc(2 * bytes);
-    if (!now)
-        return err_no_memory(err, "selfcheck", 2 * bytes);
+    size_t at = generation_token(&g->gen, i),
+           bytes = (size_t)generation_sample(&g->gen, i)->completion.length * sizeof(float);
+    float *now = g->gen.entropy + at, *other = g->gen.dlogp + at;
     int status = score_one(g, g->a, i, now, err);
-    bool moved = memcmp(now, g->gen.logp + generation_token(&g->gen, i), bytes) != 0;
-    if (!status)
-        status = moved ? check_reference(g, i, now + n, bytes, err)
-                       : check_stale(g, i, now, now + n, bytes, err);
+    if (status)
+        return status;
+    bool moved = memcmp(now, g->gen.logp + at, bytes) != 0;
+    status = moved ? check_reference(g, i, other, bytes, err)
+                   : check_stale(g, i, now, other, bytes, err);
     g->selfcheck.update = !status && moved;
-    mem_free(now);
     return status;
 }
 

@@ -204,18 +204,19 @@ int setup_open(struct setup *s, const struct setup_spec *spec, struct err *err)
 
 /* --- the plan --- */
 
-/* Longest prompt over everything that will be sampled from, checked against the recipe's limit. */
-static int longest_prompt(const struct setup *s, int *longest, struct err *err)
+/* Longest prompts, over everything that will be sampled from and over what is trained on, checked
+ * against the recipe's limit. */
+static int longest_prompts(const struct setup *s, struct plan_input *in, struct err *err)
 {
     const struct dataset *sets[2] = {s->has_data ? &s->data : NULL,
                                      s->has_eval ? &s->eval_data : NULL};
     int limit = s->o->max_prompt_length;
-    *longest = 1;
+    in->max_prompt_tokens = in->max_trained_prompt = 1;
     for (int i = 0; i < 2; i++) {
         /* Under replay the rows may be there for their names only. */
         if (!sets[i] || (s->has_replay && !s->codec.tokenizer))
             continue;
-        int tokens;
+        int tokens, *longest = &in->max_prompt_tokens;
         const struct row *row;
         int status = episode_longest_prompt(&s->codec, sets[i], &tokens, &row, err);
         if (status)
@@ -227,36 +228,40 @@ static int longest_prompt(const struct setup *s, int *longest, struct err *err)
                 "shorten it, drop it or raise the limit; prompts are never cut",
                 row->id, row->line, tokens, limit);
         *longest = tokens > *longest ? tokens : *longest;
+        if (sets[i] == &s->data)
+            in->max_trained_prompt = *longest;
     }
     return ERR_NONE;
 }
 
 /* Sizes of a generation: the recipe's, or under replay the file's where the recipe is silent. */
-static int generation_sizes(struct setup *s, int *groups, int *per_group, int *prompt,
-                            int *max_steps, struct err *err)
+static int generation_sizes(struct setup *s, struct plan_input *in, struct err *err)
 {
     const struct train_options *o = s->o;
-    *groups = o->prompts_per_step * o->steps_per_generation;
-    *per_group = o->num_generations;
-    *max_steps = o->optim.max_steps;
-    int status = longest_prompt(s, prompt, err);
+    in->groups = o->prompts_per_step * o->steps_per_generation;
+    in->per_group = o->num_generations;
+    in->max_steps = o->optim.max_steps;
+    int status = longest_prompts(s, in, err);
     if (!status && s->has_replay) {
         struct replay_size size;
         replay_measure(&s->replay, &size);
         if (!recipe_given(s->spec.recipe, NULL, "num_generations", NULL))
-            *per_group = size.per_group;
+            in->per_group = size.per_group;
         if (!recipe_given(s->spec.recipe, NULL, "prompts_per_step", NULL))
-            *groups = size.groups;
-        *prompt = size.prompt > *prompt ? size.prompt : *prompt;
-        if (!*max_steps)
-            *max_steps = (int)size.last_step + train_generation_steps(o) - 1;
-    } else if (!status && !*max_steps) {
-        double generations = ceil(o->optim.num_train_epochs * (double)s->data.count / *groups);
+            in->groups = size.groups;
+        if (size.prompt > in->max_trained_prompt)
+            in->max_trained_prompt = size.prompt;
+        if (size.prompt > in->max_prompt_tokens)
+            in->max_prompt_tokens = size.prompt;
+        if (!in->max_steps)
+            in->max_steps = (int)size.last_step + train_generation_steps(o) - 1;
+    } else if (!status && !in->max_steps) {
+        double generations = ceil(o->optim.num_train_epochs * (double)s->data.count / in->groups);
         if (generations * train_generation_steps(o) > INT32_MAX)
             status =
                 err_set(err, ERR_USAGE, "num_train_epochs", "makes more steps than can be counted");
         else
-            *max_steps = (int)(generations * train_generation_steps(o));
+            in->max_steps = (int)(generations * train_generation_steps(o));
     }
     return status;
 }
@@ -346,8 +351,7 @@ static int make_plan(struct setup *s, struct plan_input *in, struct err *err)
 int setup_plan(struct setup *s, struct err *err)
 {
     struct plan_input in = {.d = s->spec.device, .config = &s->config, .lora = &s->lora, .o = s->o};
-    int status =
-        generation_sizes(s, &in.groups, &in.per_group, &in.max_prompt_tokens, &in.max_steps, err);
+    int status = generation_sizes(s, &in, err);
     s->longest_prompt = in.max_prompt_tokens;
     return status ? status : make_plan(s, &in, err);
 }

@@ -59,14 +59,14 @@ static void expect_part(const struct plan *p, const char *name, size_t got)
         fail_msg("%s: %zu bytes are allocated, %.0f are planned", name, got, want);
 }
 
-static void check_parts(const char *isa, enum precision precision)
+static void check_parts(const char *isa, enum precision precision, int micro_batch)
 {
     struct device *d;
     struct hf_config config;
     struct err err;
     struct plan plan;
     struct peft_config lora = lora_of(32);
-    struct train_options o = options_of(0, 0);
+    struct train_options o = options_of(micro_batch, 0);
     assert_int_equal(hf_config_open(&config, MODEL, NULL, 0, &err), 0);
     struct device_options options = {.isa = isa, .precision = precision, .threads = 2};
     size_t before = mem_stats().live_bytes, start = before;
@@ -79,6 +79,7 @@ static void check_parts(const char *isa, enum precision precision)
                             .groups = 2,
                             .per_group = 16,
                             .max_prompt_tokens = 200,
+                            .max_trained_prompt = 200,
                             .max_context = 264,
                             .max_steps = 1};
     assert_int_equal(plan_make(&plan, &in, &err), 0);
@@ -93,6 +94,8 @@ static void check_parts(const char *isa, enum precision precision)
     /* The first to reserve gets the scratch; reserving the whole first tells it apart. */
     workspace *w;
     int rows = plan.gradient.micro_batch * plan.gradient.max_completion_length;
+    int decoding = rollout_pass_rows(plan.max_sequences, plan.prompt_room, o.max_completion_length);
+    rows = rows > decoding ? rows : decoding;
     assert_int_equal(workspace_create(&w, m, &lora, rows, &err), 0);
     scratch += allocated(&before) - workspace_bytes(d, &config, &lora, rows);
     workspace_free(w);
@@ -136,8 +139,10 @@ static void parts_are_what_is_allocated(void **state)
             print_message("not run here: %s\n", *isa);
             continue;
         }
-        check_parts(*isa, PRECISION_BF16);
-        check_parts(*isa, PRECISION_F32);
+        for (int micro_batch = 0; micro_batch < 2; micro_batch++) { /* gradient, rollout wider */
+            check_parts(*isa, PRECISION_BF16, micro_batch);
+            check_parts(*isa, PRECISION_F32, micro_batch);
+        }
     }
 }
 
@@ -160,6 +165,7 @@ static void a_budget_is_kept(void **state)
                             .groups = 4,
                             .per_group = 16,
                             .max_prompt_tokens = 100,
+                            .max_trained_prompt = 100,
                             .max_context = 164,
                             .rows = 10,
                             .max_steps = 25};
@@ -232,6 +238,7 @@ static void budgets_choose_different_plans(void **state)
                             .groups = 1,
                             .per_group = 16,
                             .max_prompt_tokens = 256,
+                            .max_trained_prompt = 256,
                             .max_context = 768,
                             .max_steps = 1,
                             .program_bytes = 40 << 20};
@@ -308,6 +315,55 @@ static void a_small_budget_gives_the_same_bytes(void **state)
     expect_error(
         train_run(&(struct train_run){.recipe = path, .run = small, .set = {set}}, NULL, &err),
         ERR_MACHINE, &err, "smallest plan takes", "0.00 GiB", NULL);
+    temp_folder_remove(folder);
+}
+
+static double planned(const char *run, const char *part)
+{
+    json_t *about = json_line(in_folder(run, "run.json"), 0);
+    double bytes = json_number_value(json_object_get(json_object_get(about, "plan"), part));
+    json_decref(about);
+    return bytes;
+}
+
+/* Prompts that are only evaluated take room in the rollout, none in the gradient; a replay's own
+ * prompts do. */
+static void what_is_not_trained_has_no_gradient(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600], runs[3][600], text[2000], samples[640];
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    for (int i = 0; i < 3; i++)
+        snprintf(runs[i], sizeof runs[i], "%s/run-%d", folder, i);
+    write_text(in_folder(folder, "eval.jsonl"),
+               "{\"prompt\": [{\"role\": \"user\", \"content\": \"Um texto que ninguém treina, mas "
+               "que é bem mais longo do que todos os outros: um, dois, três, quatro, cinco, seis, "
+               "sete, oito, nove, dez, onze, doze, treze, quatorze, quinze, dezesseis, dezessete, "
+               "dezoito, dezenove, vinte, vinte e um, vinte e dois, vinte e três, vinte e quatro, "
+               "vinte e cinco, vinte e seis, vinte e sete, vinte e oito, vinte e nove.\"}]}\n");
+    write_text(path, TRAIN_RECIPE "max_steps: 1\n");
+    train_ok(&(struct train_run){.recipe = path, .run = runs[0]});
+    snprintf(text, sizeof text, TRAIN_RECIPE "max_steps: 1\neval_data: %s/eval.jsonl\n", folder);
+    write_text(path, text);
+    train_ok(&(struct train_run){.recipe = path, .run = runs[1]});
+    assert_true(planned(runs[0], "gradient") > 0);
+    assert_true(planned(runs[0], "gradient") == planned(runs[1], "gradient"));
+    assert_true(planned(runs[0], "rollout") < planned(runs[1], "rollout"));
+    struct str line = {0};
+    str_puts(&line, "{\"step\": 1, \"prompt_id\": \"p\", \"prompt_ids\": [1");
+    for (int i = 0; i < 300; i++)
+        str_printf(&line, ", %d", 30 + i);
+    snprintf(samples, sizeof samples, "%s/samples.jsonl", folder);
+    struct str both = {0};
+    for (int i = 0; i < 2; i++)
+        str_printf(&both, "%s], \"ids\": [%d], \"reward\": %d}\n", str_text(&line), 40 + i, i);
+    write_text(samples, str_text(&both));
+    str_free(&line);
+    str_free(&both);
+    write_text(path, "model: tests/demo/model\nlora: {r: 4, lora_alpha: 8}\nprecision: f32\n"
+                     "max_completion_length: 5\n");
+    train_ok(&(struct train_run){.recipe = path, .run = runs[2], .replay = samples});
+    assert_true(metric_at(runs[2], 1, "grad_norm") > 0);
     temp_folder_remove(folder);
 }
 
@@ -411,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_budget_is_kept),
         cmocka_unit_test(budgets_choose_different_plans),
         cmocka_unit_test(a_small_budget_gives_the_same_bytes),
+        cmocka_unit_test(what_is_not_trained_has_no_gradient),
         cmocka_unit_test(nothing_is_allocated_after_the_first_step),
         cmocka_unit_test(without_eval_steps_first_and_last),
     };

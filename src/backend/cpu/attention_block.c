@@ -43,9 +43,9 @@ static void tile_apart(const struct gemm_kernel *kernel, const struct gemm_tile 
         t.acc_ld = k ? columns : tile->acc_ld;
         t.next = t.ahead = k ? NULL : tile->next;
         kernel->tile(&t);
-        for (int r = 0; k && r < tile->rows; r++)
-            for (int c = 0; c < columns; c++)
-                tile->acc[(size_t)r * (size_t)tile->acc_ld + (size_t)c] += apart[r * columns + c];
+                if (k)
+            kernel->write_out(tile->acc, tile->acc_ld, apart, columns, tile->rows, columns, 1.0f,
+                              true);
     }
 }
 

@@ -4,9 +4,14 @@
  * cache, it goes through all blocks of A, each of which stays in the first-level cache meanwhile.
  * Which sizes fit best is the machine's matter, so several are tried and the best counts.
  *
+ * The work is cut into as many parts as the team has threads. A part takes a hundred microseconds
+ * and more, and a team that has just worked is there within one, so each thread does its own; a
+ * round in which one came late and found its part taken is a slow one, and the best counts.
+ *
  * All elements of A are one number and all of B another, powers of two, so that how they are laid
  * out does not matter here and every sum is known exactly. */
 #include "bench/probe.h"
+#include <stdatomic.h>
 #include <string.h>
 #include "base/check.h"
 #include "base/log.h"
@@ -33,23 +38,48 @@ const struct probe_kernel *probe_find(const char *isa, enum precision precision)
     return NULL;
 }
 
-/* 1/2 and 1/4 in f32 and, as the upper halves of these, in bf16. */
-static void fill(void *to, size_t bytes, enum precision precision, float value)
+static int threads_of(const struct team *team)
 {
-    uint32_t word;
-    memcpy(&word, &value, sizeof word);
+    return team ? team_threads(team) : 1;
+}
+
+/* Where part `part` of `parts` of n items begins; part `parts` begins at n. */
+static size_t part_start(size_t n, int part, int parts)
+{
+    return (size_t)((unsigned __int128)n * (unsigned)part / (unsigned)parts);
+}
+
+struct filling {
+    uint32_t *to, word;
+    size_t words;
+    int parts;
+};
+
+static void fill_parts(void *context, int thread, int first, int end)
+{
+    const struct filling *f = context;
+    (void)thread;
+    size_t stop = part_start(f->words, end, f->parts);
+    for (size_t i = part_start(f->words, first, f->parts); i < stop; i++)
+        f->to[i] = f->word;
+}
+
+/* 1/2 and 1/4 in f32 and, as the upper halves of these, in bf16. */
+static void fill(struct team *team, void *to, size_t bytes, enum precision precision, float value)
+{
+    struct filling f = {.to = to, .words = bytes / sizeof f.word, .parts = threads_of(team)};
+    memcpy(&f.word, &value, sizeof f.word);
     if (precision == PRECISION_BF16)
-        word |= word >> 16;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < bytes / sizeof word; i++)
-        ((uint32_t *)to)[i] = word;
+        f.word |= f.word >> 16;
+    team_run(team, fill_parts, &f, f.parts, 1);
 }
 
 struct product {
     const struct probe_kernel *p;
     struct probe_shape s; /* whole tiles */
     size_t element;       /* bytes */
-    int copies, threads;
+    int copies;
+    struct team *team;
     char *a, *b; /* blocks of A; copies × panels of B */
     float *c;
 };
@@ -76,8 +106,8 @@ static int open_product(struct product *x, struct err *err)
     x->c = mem_alloc_aligned(c);
     if (!x->a || !x->b || !x->c)
         return err_no_memory(err, "a probe's matrices", a + b + c);
-    fill(x->a, a, p->precision, 0.5f);
-    fill(x->b, b, p->precision, 0.25f);
+    fill(x->team, x->a, a, p->precision, 0.5f);
+    fill(x->team, x->b, b, p->precision, 0.25f);
     memset(x->c, 0, c);
     return ERR_NONE;
 }
@@ -89,8 +119,8 @@ static void close_product(struct product *x)
     mem_free_aligned(x->c);
 }
 
-/* One thread's columns of one matrix. */
-static void multiply_part(const struct product *x, const char *b, int from, int end)
+/* Some columns of one matrix. */
+static void multiply_columns(const struct product *x, const char *b, int from, int end)
 {
     const struct probe_shape *s = &x->s;
     const struct probe_kernel *p = x->p;
@@ -104,22 +134,21 @@ static void multiply_part(const struct product *x, const char *b, int from, int 
     }
 }
 
-static void multiply(const struct product *x)
+/* A thread's columns of one matrix after another. */
+static void multiply_parts(void *context, int thread, int first, int end)
 {
+    const struct product *x = context;
     const struct probe_kernel *p = x->p;
-    size_t matrix = (size_t)x->s.n * x->s.k * x->element;
-    int panels = x->s.n / p->columns;
-#pragma omp parallel for num_threads(x->threads) schedule(static, 1)
-    for (int t = 0; t < x->threads; t++) {
-        int from = (int)((long long)panels * t / x->threads) * p->columns;
-        int end = (int)((long long)panels * (t + 1) / x->threads) * p->columns;
-        if (p->begin)
-            p->begin();
-        for (int i = 0; i < x->copies; i++)
-            multiply_part(x, x->b + i * matrix, from, end);
-        if (p->end)
-            p->end();
-    }
+    size_t matrix = (size_t)x->s.n * x->s.k * x->element, panels = (size_t)(x->s.n / p->columns);
+    int from = (int)part_start(panels, first, threads_of(x->team)) * p->columns;
+    int stop = (int)part_start(panels, end, threads_of(x->team)) * p->columns;
+    (void)thread;
+    if (p->begin)
+        p->begin();
+    for (int i = 0; i < x->copies; i++)
+        multiply_columns(x, x->b + i * matrix, from, stop);
+    if (p->end)
+        p->end();
 }
 
 static int check_sums(const struct product *x, struct err *err)
@@ -135,14 +164,14 @@ static int check_sums(const struct product *x, struct err *err)
 }
 
 int probe_product(double *seconds, const struct probe_kernel *p, struct probe_shape shape,
-                  int copies, int threads, int repeat, struct err *err)
+                  int copies, struct team *team, int repeat, struct err *err)
 {
-    struct product x = {.p = p, .s = shape, .copies = copies, .threads = threads};
+    struct product x = {.p = p, .s = shape, .copies = copies, .team = team};
     int status = open_product(&x, err);
     *seconds = 1e30;
     for (int i = 0; i <= repeat && !status; i++) { /* the first one warms up */
         double started = clock_seconds();
-        multiply(&x);
+        team_run(team, multiply_parts, &x, threads_of(team), 1);
         double took = clock_seconds() - started;
         if (i && took < *seconds)
             *seconds = took;
@@ -160,10 +189,11 @@ static const struct {
 } tries[] = {{512, 1024, 128, 4},  {128, 1024, 128, 16}, {512, 512, 256, 4},
              {128, 1024, 256, 16}, {512, 1024, 64, 4},   {128, 512, 64, 16}};
 
-int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, double enough,
+int probe_matrix_rate(double *rate, const struct probe_kernel *p, struct team *team, double enough,
                       struct err *err)
 {
     double started = clock_seconds();
+    int threads = threads_of(team);
     *rate = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(tries); i++) {
         struct probe_shape s = {.m = p->isa[0] == 'c' ? 64 : tries[i].m,
@@ -171,7 +201,7 @@ int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, d
                                 .k = tries[i].k,
                                 .group = tries[i].group};
         double seconds;
-        int status = probe_product(&seconds, p, s, 1, threads, tries[i].repeat, err);
+        int status = probe_product(&seconds, p, s, 1, team, tries[i].repeat, err);
         if (status)
             return status;
         /* Rounded up to whole tiles: what was done counts. */
@@ -188,7 +218,7 @@ int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, d
 enum { LINE = 64, STRIDE = 4 * LINE };
 typedef uint64_t words __attribute__((vector_size(16)));
 
-static uint64_t read_part(const char *p, const char *end, size_t ahead)
+static uint64_t read_bytes(const char *p, const char *end, size_t ahead)
 {
     words sum[4] = {{0}};
     for (; p < end; p += STRIDE) {
@@ -201,38 +231,46 @@ static uint64_t read_part(const char *p, const char *end, size_t ahead)
     return sum[0][0] ^ sum[0][1];
 }
 
-double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads, int repeat)
+struct reading {
+    const char *data;
+    size_t strides, ahead;
+    int parts;
+    atomic_uint_fast64_t keep; /* a use of what was read, or nothing would be */
+};
+
+static void read_parts(void *context, int thread, int first, int end)
 {
-    const char *start = data;
-    size_t strides = bytes / STRIDE;
+    struct reading *r = context;
+    (void)thread;
+    uint64_t sum = read_bytes(r->data + part_start(r->strides, first, r->parts) * STRIDE,
+                              r->data + part_start(r->strides, end, r->parts) * STRIDE, r->ahead);
+    atomic_fetch_xor_explicit(&r->keep, sum, memory_order_relaxed);
+}
+
+double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat)
+{
+    struct reading r = {
+        .data = data, .strides = bytes / STRIDE, .ahead = ahead, .parts = threads_of(team)};
     double best = 0;
     for (int i = 0; i < repeat; i++) {
-        volatile uint64_t keep = 0;
         double started = clock_seconds();
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-        for (int t = 0; t < threads; t++) {
-            uint64_t sum =
-                read_part(start + strides * (size_t)t / (size_t)threads * STRIDE,
-                          start + strides * (size_t)(t + 1) / (size_t)threads * STRIDE, ahead);
-#pragma omp atomic
-            keep ^= sum;
-        }
-        double rate = (double)(strides * STRIDE) / (clock_seconds() - started);
+        team_run(team, read_parts, &r, r.parts, 1);
+        double rate = (double)(r.strides * STRIDE) / (clock_seconds() - started);
         best = rate > best ? rate : best;
     }
     return best;
 }
 
-int probe_best_read_rate(double *rate, size_t bytes, int threads, int repeat, struct err *err)
+int probe_best_read_rate(double *rate, size_t bytes, struct team *team, int repeat, struct err *err)
 {
     static const size_t distances[] = {0, 512, 1024, 2048, 4096};
     char *data = mem_alloc_aligned(bytes);
     if (!data)
         return err_no_memory(err, "a block to read", bytes);
-    fill(data, bytes, PRECISION_F32, 1.0f);
+    fill(team, data, bytes, PRECISION_F32, 1.0f);
     *rate = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(distances); i++) {
-        double got = probe_read_rate(data, bytes, distances[i], threads, repeat);
+        double got = probe_read_rate(data, bytes, distances[i], team, repeat);
         *rate = got > *rate ? got : *rate;
     }
     mem_free_aligned(data);

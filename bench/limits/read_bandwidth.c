@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     memset(data, 1, bytes);
     printf("reads of 1 GiB, %d threads\n", team_threads(team));
     for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
-        double rate = probe_read_rate(data, bytes, distances[i], team, 6);
+        double rate = probe_read_rate(data, bytes, distances[i], team, 6, NULL);
         printf("  prefetch %4zu bytes ahead %8.1f GB/s\n", distances[i], rate * 1e-9);
     }
     mem_free_aligned(data);

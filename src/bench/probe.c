@@ -11,6 +11,7 @@
  * All elements of A are one number and all of B another, powers of two, so that how they are laid
  * out does not matter here and every sum is known exactly. */
 #include "bench/probe.h"
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 #include "base/check.h"
@@ -218,6 +219,7 @@ int probe_matrix_rate(double *rate, const struct probe_kernel *p, struct team *t
 enum { LINE = 64, STRIDE = 4 * LINE };
 typedef uint64_t words __attribute__((vector_size(16)));
 
+/* The sum of the words: a use of what was read, or nothing would be. */
 static uint64_t read_bytes(const char *p, const char *end, size_t ahead)
 {
     words sum[4] = {{0}};
@@ -225,17 +227,17 @@ static uint64_t read_bytes(const char *p, const char *end, size_t ahead)
         for (int line = 0; ahead && line < STRIDE; line += LINE)
             __builtin_prefetch(p + ahead + line, 0, 2);
         for (int i = 0; i < STRIDE / (int)sizeof(words); i++)
-            sum[i % 4] ^= ((const words *)(const void *)p)[i];
+            sum[i % 4] += ((const words *)(const void *)p)[i];
     }
-    sum[0] ^= sum[1] ^ sum[2] ^ sum[3];
-    return sum[0][0] ^ sum[0][1];
+    sum[0] += sum[1] + sum[2] + sum[3];
+    return sum[0][0] + sum[0][1];
 }
 
 struct reading {
     const char *data;
     size_t strides, ahead;
     int parts;
-    atomic_uint_fast64_t keep; /* a use of what was read, or nothing would be */
+    atomic_uint_fast64_t sum;
 };
 
 static void read_parts(void *context, int thread, int first, int end)
@@ -244,21 +246,37 @@ static void read_parts(void *context, int thread, int first, int end)
     (void)thread;
     uint64_t sum = read_bytes(r->data + part_start(r->strides, first, r->parts) * STRIDE,
                               r->data + part_start(r->strides, end, r->parts) * STRIDE, r->ahead);
-    atomic_fetch_xor_explicit(&r->keep, sum, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->sum, sum, memory_order_relaxed);
 }
 
-double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat)
+double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat,
+                       uint64_t *sum)
 {
     struct reading r = {
         .data = data, .strides = bytes / STRIDE, .ahead = ahead, .parts = threads_of(team)};
     double best = 0;
     for (int i = 0; i < repeat; i++) {
+        atomic_store(&r.sum, 0);
         double started = clock_seconds();
         team_run(team, read_parts, &r, r.parts, 1);
         double rate = (double)(r.strides * STRIDE) / (clock_seconds() - started);
         best = rate > best ? rate : best;
     }
+    if (sum)
+        *sum = atomic_load(&r.sum);
     return best;
+}
+
+/* What the words of memory full of 1.0f add up to. */
+static int check_reading(uint64_t sum, size_t bytes, struct err *err)
+{
+    uint64_t want = bytes / STRIDE * (STRIDE / sizeof want) * UINT64_C(0x3f8000003f800000);
+    if (sum == want)
+        return ERR_NONE;
+    return err_set(err, ERR_MACHINE, "probe",
+                   "the words of %zu bytes add up to %#" PRIx64 " and not %#" PRIx64
+                   ": this machine, or the program, reads wrongly",
+                   bytes, sum, want);
 }
 
 int probe_best_read_rate(double *rate, size_t bytes, struct team *team, int repeat, struct err *err)
@@ -269,10 +287,13 @@ int probe_best_read_rate(double *rate, size_t bytes, struct team *team, int repe
         return err_no_memory(err, "a block to read", bytes);
     fill(team, data, bytes, PRECISION_F32, 1.0f);
     *rate = 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(distances); i++) {
-        double got = probe_read_rate(data, bytes, distances[i], team, repeat);
+    int status = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(distances) && !status; i++) {
+        uint64_t sum;
+        double got = probe_read_rate(data, bytes, distances[i], team, repeat, &sum);
         *rate = got > *rate ? got : *rate;
+        status = check_reading(sum, bytes, err);
     }
     mem_free_aligned(data);
-    return ERR_NONE;
+    return status;
 }

@@ -48,9 +48,12 @@ int probe_product(double *seconds, const struct probe_kernel *p, struct probe_sh
 int probe_matrix_rate(double *rate, const struct probe_kernel *p, struct team *team, double seconds,
                       struct err *err);
 
-/* Bytes a second of reading `bytes` in threads' consecutive parts, once: the best of `repeat`. */
-double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat);
-/* The best over prefetch distances, of a fresh block of so many bytes in huge pages. */
+/* Bytes a second of reading `bytes` in threads' consecutive parts, once: the best of `repeat`.
+ * `sum` (may be NULL): of the last time's 64-bit words, in whole pieces of 256 bytes. */
+double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat,
+                       uint64_t *sum);
+/* The best over prefetch distances, of a fresh block of so many bytes in huge pages. ERR_MACHINE
+ * when memory is out, or when what was read is not what was written. */
 int probe_best_read_rate(double *rate, size_t bytes, struct team *team, int repeat,
                          struct err *err);
 

@@ -4,9 +4,11 @@
  * cache, it goes through all blocks of A, each of which stays in the first-level cache meanwhile.
  * Which sizes fit best is the machine's matter, so several are tried and the best counts.
  *
- * The work is cut into as many parts as the team has threads. A part takes a hundred microseconds
- * and more, and a team that has just worked is there within one, so each thread does its own; a
- * round in which one came late and found its part taken is a slow one, and the best counts.
+ * The work is cut into as many parts as the team has threads. A team gives the part of a thread
+ * that comes late to one that is there, and what is measured is then not what all threads can do
+ * together. So they meet first: each waits in its part until the others are in theirs, and the time
+ * counts from there. Where one does not come, the wait ends and its part is done all the same; that
+ * round is a slow one, and the best of all counts.
  *
  * All elements of A are one number and all of B another, powers of two, so that how they are laid
  * out does not matter here and every sum is known exactly. */
@@ -50,29 +52,68 @@ static size_t part_start(size_t n, int part, int parts)
     return (size_t)((unsigned __int128)n * (unsigned)part / (unsigned)parts);
 }
 
+enum { WAITING, MET, GAVE_UP };
+struct together {
+    void (*work)(void *context, int part, int parts);
+    void *context;
+    int parts;
+    atomic_int here, state;
+    double started; /* when the last one came, or when they were called */
+};
+
+static void meet(struct together *t)
+{
+    int waiting = WAITING;
+    double now = clock_seconds(), end = now + 0.1;
+    if (atomic_fetch_add(&t->here, 1) + 1 == t->parts &&
+        atomic_compare_exchange_strong(&t->state, &waiting, MET))
+        t->started = now;
+    for (waiting = WAITING; atomic_load(&t->state) == WAITING; waiting = WAITING)
+        if (clock_seconds() > end)
+            atomic_compare_exchange_strong(&t->state, &waiting, GAVE_UP);
+}
+
+static void work_together(void *context, int thread, int first, int end)
+{
+    struct together *t = context;
+    (void)thread;
+    for (int part = first; part < end; part++) {
+        meet(t);
+        t->work(t->context, part, t->parts);
+    }
+}
+
+/* A part for each thread; seconds. */
+static double run_together(struct team *team, void (*work)(void *context, int part, int parts),
+                           void *context)
+{
+    struct together t = {.work = work, .context = context, .parts = threads_of(team)};
+    t.started = clock_seconds();
+    team_run(team, work_together, &t, t.parts, 1);
+    return clock_seconds() - t.started;
+}
+
 struct filling {
     uint32_t *to, word;
     size_t words;
-    int parts;
 };
 
-static void fill_parts(void *context, int thread, int first, int end)
+static void fill_part(void *context, int part, int parts)
 {
     const struct filling *f = context;
-    (void)thread;
-    size_t stop = part_start(f->words, end, f->parts);
-    for (size_t i = part_start(f->words, first, f->parts); i < stop; i++)
+    size_t end = part_start(f->words, part + 1, parts);
+    for (size_t i = part_start(f->words, part, parts); i < end; i++)
         f->to[i] = f->word;
 }
 
 /* 1/2 and 1/4 in f32 and, as the upper halves of these, in bf16. */
 static void fill(struct team *team, void *to, size_t bytes, enum precision precision, float value)
 {
-    struct filling f = {.to = to, .words = bytes / sizeof f.word, .parts = threads_of(team)};
+    struct filling f = {.to = to, .words = bytes / sizeof f.word};
     memcpy(&f.word, &value, sizeof f.word);
     if (precision == PRECISION_BF16)
         f.word |= f.word >> 16;
-    team_run(team, fill_parts, &f, f.parts, 1);
+    run_together(team, fill_part, &f);
 }
 
 struct product {
@@ -136,18 +177,17 @@ static void multiply_columns(const struct product *x, const char *b, int from, i
 }
 
 /* A thread's columns of one matrix after another. */
-static void multiply_parts(void *context, int thread, int first, int end)
+static void multiply_part(void *context, int part, int parts)
 {
     const struct product *x = context;
     const struct probe_kernel *p = x->p;
     size_t matrix = (size_t)x->s.n * x->s.k * x->element, panels = (size_t)(x->s.n / p->columns);
-    int from = (int)part_start(panels, first, threads_of(x->team)) * p->columns;
-    int stop = (int)part_start(panels, end, threads_of(x->team)) * p->columns;
-    (void)thread;
+    int from = (int)part_start(panels, part, parts) * p->columns;
+    int end = (int)part_start(panels, part + 1, parts) * p->columns;
     if (p->begin)
         p->begin();
     for (int i = 0; i < x->copies; i++)
-        multiply_columns(x, x->b + i * matrix, from, stop);
+        multiply_columns(x, x->b + i * matrix, from, end);
     if (p->end)
         p->end();
 }
@@ -171,9 +211,7 @@ int probe_product(double *seconds, const struct probe_kernel *p, struct probe_sh
     int status = open_product(&x, err);
     *seconds = 1e30;
     for (int i = 0; i <= repeat && !status; i++) { /* the first one warms up */
-        double started = clock_seconds();
-        team_run(team, multiply_parts, &x, threads_of(team), 1);
-        double took = clock_seconds() - started;
+        double took = run_together(team, multiply_part, &x);
         if (i && took < *seconds)
             *seconds = took;
     }
@@ -236,30 +274,25 @@ static uint64_t read_bytes(const char *p, const char *end, size_t ahead)
 struct reading {
     const char *data;
     size_t strides, ahead;
-    int parts;
     atomic_uint_fast64_t sum;
 };
 
-static void read_parts(void *context, int thread, int first, int end)
+static void read_part(void *context, int part, int parts)
 {
     struct reading *r = context;
-    (void)thread;
-    uint64_t sum = read_bytes(r->data + part_start(r->strides, first, r->parts) * STRIDE,
-                              r->data + part_start(r->strides, end, r->parts) * STRIDE, r->ahead);
+    uint64_t sum = read_bytes(r->data + part_start(r->strides, part, parts) * STRIDE,
+                              r->data + part_start(r->strides, part + 1, parts) * STRIDE, r->ahead);
     atomic_fetch_add_explicit(&r->sum, sum, memory_order_relaxed);
 }
 
 double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat,
                        uint64_t *sum)
 {
-    struct reading r = {
-        .data = data, .strides = bytes / STRIDE, .ahead = ahead, .parts = threads_of(team)};
+    struct reading r = {.data = data, .strides = bytes / STRIDE, .ahead = ahead};
     double best = 0;
     for (int i = 0; i < repeat; i++) {
         atomic_store(&r.sum, 0);
-        double started = clock_seconds();
-        team_run(team, read_parts, &r, r.parts, 1);
-        double rate = (double)(r.strides * STRIDE) / (clock_seconds() - started);
+        double rate = (double)(r.strides * STRIDE) / run_together(team, read_part, &r);
         best = rate > best ? rate : best;
     }
     if (sum)

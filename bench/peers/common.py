@@ -17,8 +17,17 @@ def options(doc, repeats=3):
     p.add_argument("--generations", type=int, default=16, help="completions of a prompt [16]")
     p.add_argument("--repeats", type=int, default=repeats, help=f"measured, after a warm-up [{repeats}]")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="[every core]")
+    p.add_argument("--passive", action="store_true", help="OpenMP's threads sleep while they wait: for a busy machine")
     p.add_argument("--out", help="append the figures to this file as one line of JSON")
     return p
+
+
+def parse(p):
+    """The options; what OpenMP is to do, before anything that uses it is loaded."""
+    o = p.parse_args()
+    if o.passive:
+        os.environ.update({"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"})
+    return o
 
 
 def prompt_ids(row, n):
@@ -60,7 +69,7 @@ def line(r):
 
 def report(o, name, **figures):
     r = {"name": name, "model": os.path.basename(os.path.abspath(o.model)), "prompt": o.prompt, "tokens": o.tokens,
-         "generations": o.generations, "threads": o.threads, "repeats": o.repeats, **figures}
+         "generations": o.generations, "threads": o.threads, "repeats": o.repeats, "passive": o.passive, **figures}
     print(HEAD)
     print(line(r))
     text = json.dumps(r)

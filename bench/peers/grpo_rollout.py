@@ -18,7 +18,7 @@ def main():
     p.add_argument("--grpo", default="build/release/grpo")
     p.add_argument("--temperature", type=float, default=1.0)
     p.add_argument("--speculation", choices=("auto", "off", "always"), default="auto")
-    o = p.parse_args()
+    o = common.parse(p)
     command = [o.grpo, "generate", "--model", o.model, "--n", o.generations, "--max-tokens", o.tokens, "--temperature",
                o.temperature, "--speculation", o.speculation, "--threads", o.threads]
     took, said, peak = [], "", 0

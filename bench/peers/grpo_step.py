@@ -11,7 +11,7 @@ def main():
     p = common.options(__doc__)
     p.add_argument("--grpo", default="build/release/grpo")
     p.add_argument("--name", default="grpo", help="in the table")
-    o = p.parse_args()
+    o = common.parse(p)
     text, _, peak = common.run([
         o.grpo, "bench", "--json", "--quiet", "--part", "step", "--model", o.model, "--prompt-tokens", o.prompt,
         "--completion-tokens", o.tokens, "--generations", o.generations, "--repeats", o.repeats, "--threads", o.threads])

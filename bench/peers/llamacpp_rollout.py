@@ -76,7 +76,7 @@ def convert(model, to):
 
 def main():
     p = common.options(__doc__)
-    o = p.parse_args()
+    o = common.parse(p)
     model = os.path.abspath(o.model)
     file = os.path.join(sys.prefix, "models", os.path.basename(model) + ".gguf")
     if not os.path.exists(file) or os.path.getmtime(file) < os.path.getmtime(os.path.join(model, "model.safetensors")):

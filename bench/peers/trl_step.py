@@ -95,7 +95,7 @@ def watch(o, trainer):
 def main():
     p = common.options(__doc__)
     p.add_argument("--micro-batch", type=int, default=2, help="completions of a backward pass [2]")
-    o = p.parse_args()
+    o = common.parse(p)
     if o.generations % o.micro_batch:
         p.error("--generations must be a multiple of --micro-batch")
     os.environ["HF_HUB_OFFLINE"] = "1"

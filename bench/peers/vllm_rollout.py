@@ -18,7 +18,7 @@ def main():
     p.add_argument("--temperature", type=float, default=1.0)
     p.add_argument("--ngram", type=int, default=0)
     p.add_argument("--eager", action="store_true", help="without compilation")
-    o = p.parse_args()
+    o = common.parse(p)
     cores = sorted(os.sched_getaffinity(0))[:o.threads]
     os.environ.update({"VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)),
                        "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"})

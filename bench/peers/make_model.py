@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A model folder with random bf16 weights in the shape of Tucano2-0.5B, for timing only.
 
-    python3 bench/peers/make_model.py FOLDER TOKENIZER.JSON
+    DIR/llamacpp/bin/python bench/peers/make_model.py FOLDER TOKENIZER.JSON
 
-Wants numpy. TOKENIZER.JSON: any byte-level BPE tokenizer of at most 49,152 tokens; the peers get token ids and do
+Any Python with numpy will do. TOKENIZER.JSON: any byte-level BPE tokenizer of at most 49,152 tokens; the peers get token ids and do
 without it, `grpo bench --model` makes its prompts with it."""
 import json
 import os

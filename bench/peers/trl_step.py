@@ -65,7 +65,7 @@ def make_trainer(o, folder):
 
 def watch(o, trainer):
     """Fills lists of seconds, of rollouts and of steps, while the trainer works."""
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
     rollouts, steps = [], []
     generate = trainer._generate_and_score_completions
 
@@ -88,6 +88,7 @@ def watch(o, trainer):
                   f"{steps[-1]:.1f} s", file=sys.stderr, flush=True)
 
     trainer._generate_and_score_completions = timed
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Clock())
     return rollouts, steps
 

@@ -13,12 +13,37 @@ import time
 import common
 
 
+def start_again(threads):
+    """vLLM wants Intel's OpenMP, which its wheel requires, loaded before anything else, and its threads told outside."""
+    library = os.path.join(sys.prefix, "lib", "libiomp5.so")
+    if library not in os.environ.get("LD_PRELOAD", ""):
+        environment = {**os.environ, "LD_PRELOAD": library, "OMP_NUM_THREADS": str(threads)}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+
+
+def sample(llm, vllm, o, row, tokens):
+    """Seconds of completions of prompt `row`, each of so many tokens. (Greedy ones are asked for as prompts of their
+    own, the same one each: vLLM refuses n > 1 there. The prefix is shared all the same.)"""
+    n = o.generations if o.temperature > 0 else 1
+    sampling = vllm.SamplingParams(temperature=o.temperature, max_tokens=tokens, ignore_eos=True, n=n, logprobs=0,
+                                   detokenize=False)
+    prompts = [{"prompt_token_ids": common.prompt_ids(row, o.prompt)}] * (o.generations // n)
+    started = time.monotonic()
+    out = llm.generate(prompts, sampling, use_tqdm=False)
+    seconds = time.monotonic() - started
+    counts = [len(completion.token_ids) for answer in out for completion in answer.outputs]
+    if counts != [tokens] * o.generations:
+        sys.exit(f"vllm_rollout.py: completions have {counts} tokens, expected {o.generations} of {tokens}")
+    return seconds
+
+
 def main():
     p = common.options(__doc__)
     p.add_argument("--temperature", type=float, default=1.0)
     p.add_argument("--ngram", type=int, default=0)
     p.add_argument("--eager", action="store_true", help="without compilation")
     o = common.parse(p)
+    start_again(o.threads)
     cores = sorted(os.sched_getaffinity(0))[:o.threads]
     os.environ.update({"VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)),
                        "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"})
@@ -27,19 +52,8 @@ def main():
     llm = vllm.LLM(o.model, dtype="bfloat16", max_model_len=-(-(o.prompt + o.tokens) // 128) * 128,
                    enforce_eager=o.eager, enable_prefix_caching=True, max_num_seqs=o.generations,
                    skip_tokenizer_init=True, seed=0, **({"speculative_config": guesses} if o.ngram else {}))
-    took = []
-    for row in range(o.repeats + 1):
-        wanted = o.tokens if row else min(o.tokens, 16)  # the first one warms up
-        sampling = vllm.SamplingParams(temperature=o.temperature, max_tokens=wanted, ignore_eos=True, n=o.generations,
-                                       logprobs=0, detokenize=False)
-        started = time.monotonic()
-        out = llm.generate([{"prompt_token_ids": common.prompt_ids(row, o.prompt)}], sampling, use_tqdm=False)
-        seconds = time.monotonic() - started
-        counts = [len(completion.token_ids) for completion in out[0].outputs]
-        if counts != [wanted] * o.generations:
-            sys.exit(f"vllm_rollout.py: completions have {counts} tokens, expected {o.generations} of {wanted}")
-        if row:
-            took.append(seconds)
+    sample(llm, vllm, o, 0, min(o.tokens, 16))
+    took = [sample(llm, vllm, o, row, o.tokens) for row in range(1, o.repeats + 1)]
     name = f"vLLM T={o.temperature:g}" + (f" ngram={o.ngram}" if o.ngram else "") + (" eager" if o.eager else "")
     common.report(o, name, version=vllm.__version__, rollout=common.median(took), all=took, temperature=o.temperature,
                   ngram=o.ngram, peak_gib=common.peak_gib())

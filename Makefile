@@ -8,7 +8,7 @@
 #
 # Variables, all optional:
 #   CONFIG=release   or debug, asan, ubsan, tsan, hostile (guard bytes, both sanitizers)
-#   CC=clang         the other compiler; its OpenMP comes with `sh tools/deps.sh --dev`
+#   CC=clang         the other compiler (sh tools/deps.sh --dev)
 #   CROSS=aarch64    for that machine, tests under qemu-user (first: sh tools/deps.sh --cross)
 #   -j1              one job at a time (default: as many as there are cores)
 #   V=1              print whole command lines
@@ -55,7 +55,7 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
             -Wconversion -Wno-sign-conversion
-CFLAGS_COMMON := -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -ffp-contract=off -fno-math-errno -fopenmp \
+CFLAGS_COMMON := -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -ffp-contract=off -fno-math-errno -pthread \
                  -fno-strict-aliasing -g $(WARNINGS) $(PKG_CFLAGS)
 LDLIBS := $(PKG_LIBS) -lm -ldl
 
@@ -227,7 +227,7 @@ LIMIT_SOURCES := $(if $(HAS_DNNL),$(LIMIT_SOURCES),$(filter-out %/onednn_rate.c,
 BENCH_SOURCES := $(LIMIT_SOURCES) $(sort $(wildcard bench/bench_*.c))
 BENCH_BINS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 BENCH_SHAPES := all
-$(BUILD)/bench/limits/onednn_rate: private LDLIBS += -ldnnl
+$(BUILD)/bench/limits/onednn_rate: private LDLIBS += -ldnnl -lgomp
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(LIB)
 	$(call say,LINK) $(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 bench-bins: $(BENCH_BINS)

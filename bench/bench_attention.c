@@ -28,22 +28,6 @@ enum {
     REPEAT = 5
 };
 
-static double read_rate(const void *data, size_t bytes, int threads)
-{
-    double best = 0;
-    for (int i = 0; i < REPEAT; i++) {
-        double start = probe_seconds(threads);
-        uint64_t total = 0;
-#pragma omp parallel for num_threads(threads) reduction(+ : total) schedule(static)
-        for (size_t j = 0; j < bytes / 8; j++)
-            total += ((const uint64_t *)data)[j];
-        double rate = (double)bytes / (probe_seconds(threads) - start);
-        if (total != 42)
-            best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 struct bench {
     struct device *d;
     struct attn_dims dims;
@@ -224,8 +208,10 @@ int main(int argc, char **argv)
     b.db = room(&b, (size_t)RANK * INNER);
     size_t big = (size_t)64 << 20;
     float *stream = room(&b, big / 4 * 4);
-    b.flops = probe_fma_peak(b.d->threads, REPEAT);
-    b.bytes = read_rate(stream, big * 4, b.d->threads);
+    struct team *team = probe_team(b.d->threads);
+    b.flops = probe_fma_peak(team, REPEAT);
+    b.bytes = probe_plain_reads(stream, big * 4, team, REPEAT);
+    team_close(team);
     printf("%s, %s, %d thread%s: %.0f GFLOP/s, %.1f GB/s\n", b.d->isa,
            options.precision == PRECISION_F32 ? "f32" : "bf16", b.d->threads,
            b.d->threads == 1 ? "" : "s", b.flops * 1e-9, b.bytes * 1e-9);

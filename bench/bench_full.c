@@ -95,7 +95,9 @@ int main(int argc, char **argv)
     struct run r;
     must(device_open(&d, &options, &err));
     run_open(&r, d, &c, sequences);
-    double peak = probe_fma_peak(d->threads, REPEAT), best = 1e9, refresh = 1e9;
+    struct team *team = probe_team(d->threads);
+    double peak = probe_fma_peak(team, REPEAT), best = 1e9, refresh = 1e9;
+    team_close(team);
     for (int i = 0; i < REPEAT; i++) {
         double start = probe_seconds(d->threads);
         full_gradient(r.f, &r.kv, r.acts, r.hidden, &r.batch, r.targets, r.dlogp, r.logp, r.grad);

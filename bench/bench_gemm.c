@@ -25,23 +25,6 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* GB/s of reading `bytes` once. */
-static double read_rate(const char *data, size_t bytes, int threads)
-{
-    double best = 0;
-    for (int i = 0; i < 4; i++) {
-        double start = seconds();
-        uint64_t total = 0;
-#pragma omp parallel for num_threads(threads) reduction(+ : total) schedule(static)
-        for (size_t j = 0; j < bytes / 8; j++)
-            total += ((const uint64_t *)(const void *)data)[j];
-        double rate = (double)bytes / (seconds() - start) * 1e-9;
-        if (total != 42)
-            best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 struct machine {
     double gflops, gbytes;
 };
@@ -134,7 +117,7 @@ int main(int argc, char **argv)
 {
     const char *isa = argc > 1 ? argv[1] : "auto";
     const char *precision = argc > 2 ? argv[2] : "both";
-    int threads = argc > 3 ? atoi(argv[3]) : omp_get_num_procs();
+    int threads = argc > 3 ? atoi(argv[3]) : team_cores();
     size_t bytes =
         (size_t)1 << 28; /* 256 MiB: above every cache, holds the f32 vocabulary matrix */
     char *data = mem_alloc_aligned(bytes);
@@ -143,7 +126,10 @@ int main(int argc, char **argv)
         return ERR_MACHINE;
     }
     memset(data, 0x3c, bytes); /* 0x3c3c: about 0.0115 in bf16 and in f32 */
-    struct machine machine = {probe_fma_peak(threads, 5) * 1e-9, read_rate(data, bytes, threads)};
+    struct team *team = probe_team(threads);
+    struct machine machine = {probe_fma_peak(team, 5) * 1e-9,
+                              probe_plain_reads(data, bytes, team, 4) * 1e-9};
+    team_close(team);
     printf("register-only FMA peak (AVX2) %.0f GFLOP/s, plain reads %.1f GB/s, %d threads\n",
            machine.gflops, machine.gbytes, threads);
     if (strcmp(precision, "f32") != 0)

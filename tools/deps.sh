@@ -12,10 +12,10 @@ set -eu
 
 BUILD="gcc libc6-dev make pkg-config libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
        libsqlite3-dev libssl-dev libcmocka-dev libsimde-dev"
-# libclang-rt-dev: sanitizers and libFuzzer; libomp-dev: OpenMP for clang; llvm: readable reports.
-DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev libomp-dev llvm"
+# libclang-rt-dev: sanitizers and libFuzzer; llvm: readable reports.
+DEV="clang clang-format clang-tidy cppcheck libclang-rt-dev llvm"
 BENCH="libdnnl-dev"
-CROSS="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libgomp1:arm64
+CROSS="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
        $(printf '%s\n' $BUILD | sed -n '/^lib.*-dev$/{/libc6-dev/d; /libsimde-dev/d; s/$/:arm64/p}')"
 
 say()

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+void omp_set_num_threads(int threads); /* of libgomp, whose threads Debian's oneDNN uses */
+
 static void must(dnnl_status_t status, const char *what)
 {
     if (status == dnnl_success)

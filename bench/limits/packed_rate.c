@@ -12,7 +12,7 @@ static const int shapes[][2] = {{3072, 1024}, {1024, 3072}, {2048, 1024}, {32768
 #define LENGTH(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 /* The best blocking for one shape. */
-static double best_rate(const struct probe_kernel *p, int m, const int *shape, int threads,
+static double best_rate(const struct probe_kernel *p, int m, const int *shape, struct team *team,
                         int *best_group)
 {
     double best = 0;
@@ -20,7 +20,7 @@ static double best_rate(const struct probe_kernel *p, int m, const int *shape, i
         struct err err = {0};
         double seconds;
         struct probe_shape s = {m, shape[0], shape[1], groups[g], 0};
-        limit_must(probe_product(&seconds, p, s, 1, threads, 3, &err), &err);
+        limit_must(probe_product(&seconds, p, s, 1, team, 3, &err), &err);
         int whole = (m + p->rows - 1) / p->rows * p->rows;
         double rate = 2.0 * whole * shape[0] * shape[1] / seconds;
         if (rate > best) {
@@ -31,14 +31,15 @@ static double best_rate(const struct probe_kernel *p, int m, const int *shape, i
     return best;
 }
 
-static void measure(const struct probe_kernel *p, int threads)
+static void measure(const struct probe_kernel *p, struct team *team)
 {
     double all = 0;
-    printf("%s %s, %d threads\n", p->isa, p->precision == PRECISION_BF16 ? "bf16" : "f32", threads);
+    printf("%s %s, %d threads\n", p->isa, p->precision == PRECISION_BF16 ? "bf16" : "f32",
+           team_threads(team));
     for (int i = 0; i < LENGTH(shapes); i++) {
         for (int r = 0; r < LENGTH(rows); r++) {
             int group = 0;
-            double rate = best_rate(p, rows[r], shapes[i], threads, &group);
+            double rate = best_rate(p, rows[r], shapes[i], team, &group);
             printf("  M %-5d N %-6d K %-5d %8.0f GFLOP/s  (columns at a time %d)\n", rows[r],
                    shapes[i][0], shapes[i][1], rate * 1e-9, group);
             fflush(stdout);
@@ -50,7 +51,7 @@ static void measure(const struct probe_kernel *p, int threads)
 
 int main(int argc, char **argv)
 {
-    int threads = limit_threads(argc, argv);
+    struct team *team = limit_team(limit_threads(argc, argv));
     const struct probe_kernel *done[16];
     int n = 0;
     for (const char *const *isa = device_isa_names(); *isa; isa++) {
@@ -62,8 +63,9 @@ int main(int argc, char **argv)
             if (seen || n == LENGTH(done))
                 continue;
             done[n++] = p;
-            measure(p, threads);
+            measure(p, team);
         }
     }
+    team_close(team);
     return 0;
 }

@@ -12,7 +12,7 @@
 int main(int argc, char **argv)
 {
     static const size_t distances[] = {0, 512, 1024, 2048, 4096};
-    int threads = limit_threads(argc, argv);
+    struct team *team = limit_team(limit_threads(argc, argv));
     size_t bytes = (size_t)1 << 30;
     char *data = mem_alloc_aligned(bytes);
     if (!data) {
@@ -20,11 +20,12 @@ int main(int argc, char **argv)
         return ERR_MACHINE;
     }
     memset(data, 1, bytes);
-    printf("reads of 1 GiB, %d threads\n", threads);
+    printf("reads of 1 GiB, %d threads\n", team_threads(team));
     for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
-        double rate = probe_read_rate(data, bytes, distances[i], threads, 6);
+        double rate = probe_read_rate(data, bytes, distances[i], team, 6, NULL);
         printf("  prefetch %4zu bytes ahead %8.1f GB/s\n", distances[i], rate * 1e-9);
     }
     mem_free_aligned(data);
+    team_close(team);
     return 0;
 }

@@ -64,18 +64,31 @@ __attribute__((target("amx-tile,amx-bf16"))) static void amx_tiles(long rounds)
     _tile_release();
 }
 
-/* The best of five. `each`: operations of one round. */
-static double peak(void (*loop)(long rounds), double each, long rounds, int threads)
+struct loops {
+    void (*loop)(long rounds);
+    long rounds;
+};
+
+static void run_loops(void *context, int thread, int first, int end)
 {
+    const struct loops *l = context;
+    (void)thread;
+    for (int i = first; i < end; i++) {
+        if (l->loop == bf16_pairs)
+            clear_registers();
+        l->loop(l->rounds);
+    }
+}
+
+/* The best of five. `each`: operations of one round. */
+static double peak(void (*loop)(long rounds), double each, long rounds, struct team *team)
+{
+    int threads = team_threads(team);
+    struct loops l = {loop, rounds};
     double best = 0;
     for (int i = 0; i < 5; i++) {
         double started = probe_seconds(threads);
-#pragma omp parallel num_threads(threads)
-        {
-            if (loop == bf16_pairs)
-                clear_registers();
-            loop(rounds);
-        }
+        team_run(team, run_loops, &l, threads, 1);
         double rate = each * (double)rounds * threads / (probe_seconds(threads) - started);
         best = rate > best ? rate : best;
     }
@@ -85,17 +98,20 @@ static double peak(void (*loop)(long rounds), double each, long rounds, int thre
 int main(int argc, char **argv)
 {
     int threads = limit_threads(argc, argv);
+    struct team *team = limit_team(threads);
     printf("registers only, %d threads\n", threads);
     if (!device_isa_available("avx2")) {
         printf("  this machine has no AVX2: nothing to measure\n");
+        team_close(team);
         return 0;
     }
-    printf("  f32 multiply-adds   %8.0f GFLOP/s\n", probe_fma_peak(threads, 5) * 1e-9);
+    printf("  f32 multiply-adds   %8.0f GFLOP/s\n", probe_fma_peak(team, 5) * 1e-9);
     if (device_isa_available("avx512bf16"))
         printf("  AVX-512 bf16 pairs  %8.0f GFLOP/s\n",
-               peak(bf16_pairs, 2.0 * 2 * 16 * 12, 2000000, threads) * 1e-9);
+               peak(bf16_pairs, 2.0 * 2 * 16 * 12, 2000000, team) * 1e-9);
     if (device_isa_available("amx"))
         printf("  AMX bf16 tiles      %8.0f GFLOP/s\n",
-               peak(amx_tiles, 2.0 * 16 * 16 * 32 * 4, 500000, threads) * 1e-9);
+               peak(amx_tiles, 2.0 * 16 * 16 * 32 * 4, 500000, team) * 1e-9);
+    team_close(team);
     return 0;
 }

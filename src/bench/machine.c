@@ -43,26 +43,32 @@ static void name_machine(struct machine *m, const struct device *d)
     snprintf(m->kind, sizeof m->kind, "%s-%d-%s-%d", m->vendor, m->family, m->isa, m->threads);
 }
 
-static int matrix_rate(double *rate, const struct machine *m, enum precision precision, bool quick,
-                       struct err *err)
+static int matrix_rate(double *rate, const struct machine *m, enum precision precision,
+                       struct team *team, bool quick, struct err *err)
 {
     const struct probe_kernel *p = probe_find(m->isa, precision);
     if (!p)
         return err_set(err, ERR_MACHINE, "probe", "there is none for instruction set \"%s\"",
                        m->isa);
-    return probe_matrix_rate(rate, p, m->threads, quick ? 0.2 : 2, err);
+    return probe_matrix_rate(rate, p, team, quick ? 0.2 : 2, err);
 }
 
 int machine_measure(struct machine *m, const struct device *d, bool quick, struct err *err)
 {
     size_t block = (size_t)(quick ? 1 : 4) << 28; /* above every cache */
+    struct team *team;
     name_machine(m, d);
-    int status = matrix_rate(&m->f32, m, PRECISION_F32, quick, err);
+    int status = team_open(&team, m->threads, err);
+    if (!status)
+        status = matrix_rate(&m->f32, m, PRECISION_F32, team, quick, err);
     if (!status && probe_find(m->isa, PRECISION_BF16)->precision == PRECISION_F32)
         m->bf16 = m->f32; /* no bf16 products: they are widened and done in f32 */
     else if (!status)
-        status = matrix_rate(&m->bf16, m, PRECISION_BF16, quick, err);
-    return status ? status : probe_best_read_rate(&m->read, block, m->threads, quick ? 2 : 6, err);
+        status = matrix_rate(&m->bf16, m, PRECISION_BF16, team, quick, err);
+    if (!status)
+        status = probe_best_read_rate(&m->read, block, team, quick ? 2 : 6, err);
+    team_close(team);
+    return status;
 }
 
 /* *best becomes the better of the two. */

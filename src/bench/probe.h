@@ -5,10 +5,13 @@
  * A probe's product is C (M, N) f32 = A (M, K) · B (K, N) over operands that already lie as the
  * instruction wants them. Every result is stored once; nothing else is done. So its rate is that of
  * a packed product with nothing around it: below the peak that never leaves the registers, which no
- * product of matrices reaches, and the most that a product can be expected to reach. */
+ * product of matrices reaches, and the most that a product can be expected to reach.
+ *
+ * `team`: the threads that work side by side, a part of the work each; NULL: the caller alone. */
 #ifndef BENCH_PROBE_H
 #define BENCH_PROBE_H
 #include "backend/backend.h"
+#include "base/team.h"
 
 /* One instruction set's tile: rows × columns sums over k products each. A block of A (rows, k) lies
  * [k / pack][rows][pack], a panel of B (k, columns) [k / pack][columns][pack]; pack is 1 in f32 and
@@ -38,17 +41,21 @@ struct probe_shape {
  * any cache together; the seconds are of all of them. ERR_MACHINE when memory is out, or when a sum
  * is not what it must be. */
 int probe_product(double *seconds, const struct probe_kernel *p, struct probe_shape shape,
-                  int copies, int threads, int repeat, struct err *err);
+                  int copies, struct team *team, int repeat, struct err *err);
 
 /* Operations a second: the best over shapes and blockings that fit different caches, as many as
  * begin within so many seconds, and two at least. */
-int probe_matrix_rate(double *rate, const struct probe_kernel *p, int threads, double seconds,
+int probe_matrix_rate(double *rate, const struct probe_kernel *p, struct team *team, double seconds,
                       struct err *err);
 
-/* Bytes a second of reading `bytes` in threads' consecutive parts, once: the best of `repeat`. */
-double probe_read_rate(const void *data, size_t bytes, size_t ahead, int threads, int repeat);
-/* The best over prefetch distances, of a fresh block of so many bytes in huge pages. */
-int probe_best_read_rate(double *rate, size_t bytes, int threads, int repeat, struct err *err);
+/* Bytes a second of reading `bytes` in threads' consecutive parts, once: the best of `repeat`.
+ * `sum` (may be NULL): of the last time's 64-bit words, in whole pieces of 256 bytes. */
+double probe_read_rate(const void *data, size_t bytes, size_t ahead, struct team *team, int repeat,
+                       uint64_t *sum);
+/* The best over prefetch distances, of a fresh block of so many bytes in huge pages. ERR_MACHINE
+ * when memory is out, or when what was read is not what was written. */
+int probe_best_read_rate(double *rate, size_t bytes, struct team *team, int repeat,
+                         struct err *err);
 
 /* The emulated build (tests) holds the AMX tile once more under another name. */
 #ifdef GRPO_EMULATE_ISA

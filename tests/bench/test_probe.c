@@ -106,15 +106,18 @@ static void products(void **state)
     (void)state;
     struct err err = {0};
     double seconds = 0;
+    struct team *team;
+    assert_int_equal(team_open(&team, 3, &err), 0);
     static const struct probe_shape shapes[] = {
         {1, 1, 32, 1, 0}, {31, 100, 64, 40, 0}, {64, 65, 96, 256, 512}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         int status = probe_product(&seconds, probe_find("c", PRECISION_F32), shapes[i], 1 + (int)i,
-                                   3, 1, &err);
+                                   team, 1, &err);
         if (status)
             fail_msg("%s", err.message);
         assert_true(seconds > 0 && isfinite(seconds));
     }
+    team_close(team);
 }
 
 static void wrong(float *c, int ldc, const void *a, const void *b, int k, size_t ahead)
@@ -132,7 +135,7 @@ static void wrong_sums(void **state)
     struct probe_kernel p = *probe_find("c", PRECISION_F32);
     p.tile = wrong;
     struct probe_shape shape = {8, 32, 32, 32, 0};
-    assert_int_equal(probe_product(&seconds, &p, shape, 1, 1, 1, &err), ERR_MACHINE);
+    assert_int_equal(probe_product(&seconds, &p, shape, 1, NULL, 1, &err), ERR_MACHINE);
     assert_non_null(strstr(err.message, "computes wrongly"));
 }
 
@@ -141,8 +144,11 @@ static void reading(void **state)
     (void)state;
     struct err err = {0};
     double rate = 0;
-    assert_int_equal(probe_best_read_rate(&rate, 1 << 22, 2, 1, &err), 0);
+    struct team *team;
+    assert_int_equal(team_open(&team, 2, &err), 0);
+    assert_int_equal(probe_best_read_rate(&rate, 1 << 22, team, 1, &err), 0);
     assert_true(rate > 1e6 && isfinite(rate));
+    team_close(team);
 }
 
 int main(void)

@@ -206,11 +206,11 @@ static struct attn_call call_of(struct attention *a, const float *q, const void 
 
 /* --- forward --- */
 
-/* Rows [first, first + n) of the sums, positions [from, to) of a span: += probabilities · values.
+/* The sums of rows [first, first + n), positions [from, to) of a span: += probabilities · values.
  * Probabilities end at `to`, rounded up to whole KV_ALIGN. `after`: the span whose own values come
  * next, or NULL. */
-static void weigh(const struct attn_block *b, const struct attn_span *span, int first, int n,
-                  int from, int to, const struct attn_span *after)
+static void weigh(const struct attn_block *b, float *sums, const struct attn_span *span, int first,
+                  int n, int from, int to, const struct attn_span *after)
 {
     const struct gemm_kernel *kernel = b->call->a->kernel;
     const struct attn_room *room = b->room;
@@ -226,7 +226,7 @@ static void weigh(const struct attn_block *b, const struct attn_span *span, int 
         attn_take_values(b, span, room->values, stride, at, count, to);
         attn_lay_out(kernel, room->x, p + at, room->score_stride, n, count, count);
         attn_multiply(kernel,
-                      &(struct attn_product){.acc = room->sums + (size_t)first * width,
+                      &(struct attn_product){.acc = sums,
                                              .acc_ld = width,
                                              .resume = at > 0,
                                              .x = room->x,
@@ -240,18 +240,29 @@ static void weigh(const struct attn_block *b, const struct attn_span *span, int 
 }
 
 /* Several spans: the whole pieces of the prefix for all rows at once, then what is left of it with
- * each span's own keys. */
+ * each span's own keys. These sums are made apart (in dout's room, which this direction does not
+ * use): behind the last row a kernel may write rows more, and what a tile adds to them is no 0 but
+ * NaN where a value is no number; here they would be the next span's. */
 static void weigh_all(const struct attn_block *b)
 {
-    int common = 0;
-    if (b->n_spans > 1) {
-        common = b->spans->prefix_len / KV_ALIGN * KV_ALIGN;
-        weigh(b, b->spans, 0, b->n, 0, common, b->spans);
+    const struct attn_span *spans = b->spans;
+    size_t width = (size_t)b->call->kv.width;
+    float *sums = b->room->sums, *apart = b->room->dout;
+    if (b->n_spans == 1) {
+        weigh(b, sums, spans, 0, b->n, 0, b->limit[b->n - 1], NULL);
+        return;
     }
+    int common = spans->prefix_len / KV_ALIGN * KV_ALIGN;
+    weigh(b, sums, spans, 0, b->n, 0, common, spans);
     for (int s = 0, first = 0; s < b->n_spans; s++) {
-        int n = b->n_spans == 1 ? b->n : b->spans[s].n_q * b->call->group;
-        weigh(b, &b->spans[s], first, n, common, b->limit[first + n - 1],
-              s + 1 < b->n_spans ? &b->spans[s + 1] : NULL);
+        int n = spans[s].n_q * b->call->group;
+        size_t bytes = (size_t)n * width * sizeof *sums;
+        if (common)
+            memcpy(apart, sums, bytes);
+        weigh(b, apart, &spans[s], first, n, common, b->limit[first + n - 1],
+              s + 1 < b->n_spans ? &spans[s + 1] : NULL);
+        memcpy(sums, apart, bytes);
+        sums += (size_t)n * width;
         first += n;
     }
 }

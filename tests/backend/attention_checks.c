@@ -20,12 +20,12 @@ static void *nan_cache(struct rig *g, struct attn_dims dims)
     return cache;
 }
 
-/* Both directions with NaN in and NaN out, whose blocks are as large as blocks get. Which thread
- * takes which span is open: there are more of them than threads. */
-static void soil_scratch(struct rig *g)
+/* Both directions with NaN in and NaN out, in blocks of as many rows and keys as any below: one for
+ * each thread, if each takes one. */
+static void soil_scratch(struct rig *g, int head_dim)
 {
-    enum { COUNT = 4, QUERIES = 20, ROWS = COUNT * QUERIES, PREFIX = 236, CACHE = 512 };
-    struct attn_dims dims = {4, 1, g->emulated ? 32 : 128, CACHE};
+    enum { COUNT = 2, QUERIES = 16, ROWS = COUNT * QUERIES, PREFIX = 204, CACHE = 352 };
+    struct attn_dims dims = {4, 1, head_dim, CACHE};
     struct rig_mark mark = rig_mark(g);
     struct attn_span spans[COUNT];
     size_t q_dim = (size_t)(dims.heads * dims.head_dim), kv_dim = (size_t)dims.head_dim;
@@ -34,7 +34,7 @@ static void soil_scratch(struct rig *g)
         spans[c] = (struct attn_span){.q_row = c * QUERIES,
                                       .n_q = QUERIES,
                                       .prefix_len = PREFIX,
-                                      .own_row = kv_own_row(256 + c * 2 * KV_ALIGN, PREFIX)};
+                                      .own_row = kv_own_row(224 + c * 2 * KV_ALIGN, PREFIX)};
         dk_prefix[c] = rig_room(g, PREFIX * kv_dim);
         dv_prefix[c] = rig_room(g, PREFIX * kv_dim);
     }
@@ -86,7 +86,7 @@ static void compare_forward(struct rig *g, struct attn_dims dims, const struct s
     float *out = rig_room(g, nq), *lse = rig_room(g, nl), *again = rig_room(g, nq);
     float *q_device = rig_put(g, q, nq);
     void *kc = rig_keys(g, k, dims), *vc = rig_values(g, v, dims);
-    soil_scratch(g);
+    soil_scratch(g, dims.head_dim);
     g->ops->attention(g->d, out, lse, q_device, kc, vc, spans, n, dims, rows);
     g->ops->attention(g->d, again, NULL, q_device, kc, vc, spans, n, dims, rows);
     double *want = rig_zeros(g, nq), *slack = rig_zeros(g, nq), *lse_want = rig_zeros(g, nl);
@@ -128,7 +128,7 @@ void attention_check_forward(struct rig *g)
  * the next blocks. */
 void attention_check_sharing(struct rig *g)
 {
-    static const int prefixes[] = {1, 5, 31, 32, 33, 47, 64, 77, 95, 128, 142, 159, 160};
+    static const int prefixes[] = {1, 5, 31, 32, 33, 47, 64, 77, 95, 142, 128, 159, 160};
     enum { PREFIXES = sizeof prefixes / sizeof *prefixes, COUNT = 16, APART = 96, OWN = 256 };
     for (int i = 0; i < PREFIXES; i++) {
         struct attn_dims dims = attention_heads[i % ATTENTION_HEADS];
@@ -195,7 +195,7 @@ static void compare_backward(struct rig *g, struct attn_dims dims, const struct 
         for (int w = 0; w < 4; w++)
             want_prefix[w][s] = rig_zeros(g, n);
     }
-    soil_scratch(g);
+    soil_scratch(g, dims.head_dim);
     g->ops->attention(g->d, out, lse, q_device, kc, vc, spans, n_spans, dims, rows);
     g->ops->attention_backward(g->d, dq, dk, dv, dk_prefix, dv_prefix, rig_put(g, dout, nq),
                                q_device, kc, vc, out, lse, spans, n_spans, dims, rows);
@@ -367,7 +367,7 @@ void attention_check_prefix_cuts(struct rig *g)
 {
     for (int i = 0; i < ATTENTION_SHAPES; i++) {
         struct sequence s = sequence_of(g, attention_shapes[i].dims, attention_shapes[i].length, 1);
-        soil_scratch(g);
+        soil_scratch(g, attention_shapes[i].dims.head_dim);
         float *whole = whole_of(g, &s);
         struct rig_mark mark = rig_mark(g);
         g->label = "prefix";
@@ -395,7 +395,7 @@ void attention_check_call_cuts(struct rig *g)
 {
     for (int i = 0; i < ATTENTION_SHAPES; i++) {
         struct sequence s = sequence_of(g, attention_shapes[i].dims, attention_shapes[i].length, 4);
-        soil_scratch(g);
+        soil_scratch(g, attention_shapes[i].dims.head_dim);
         float *whole = whole_of(g, &s);
         struct rig_mark mark = rig_mark(g);
         for (int at = 0; at < s.length; at += attention_step(g)) {
@@ -453,7 +453,7 @@ void attention_check_neighbours(struct rig *g)
         }
         size_t nq = (size_t)rows * q_dim;
         float *together = rig_room(g, nq);
-        soil_scratch(g);
+        soil_scratch(g, attention_shapes[i].dims.head_dim);
         g->ops->attention(g->d, together, NULL, rig_put(g, q, nq), rig_keys(g, k, dims),
                           rig_values(g, v, dims), spans, COUNT, dims, rows);
         float *got = rig_get(g, together, nq);
@@ -533,7 +533,7 @@ void attention_check_shared_prefix(struct rig *g)
 {
     for (int i = 0; i < ATTENTION_SHAPES; i++) {
         struct attn_dims dims = attention_shapes[i].dims;
-        soil_scratch(g);
+        soil_scratch(g, attention_shapes[i].dims.head_dim);
         for (int prefix = 1 + 2 * i; prefix < 150; prefix += rare_step(g, i)) {
             char more[40];
             snprintf(more, sizeof more, ", shared prefix of %d", prefix);
@@ -648,7 +648,7 @@ void attention_check_backward_alone(struct rig *g)
     for (int i = 0; i < ATTENTION_SHAPES; i++) {
         struct attn_dims dims = attention_shapes[i].dims;
         int first = 21 + i;
-        soil_scratch(g);
+        soil_scratch(g, attention_shapes[i].dims.head_dim);
         for (int prefix = first; prefix < 145; prefix += rare_step(g, i)) {
             char more[60];
             snprintf(more, sizeof more, ", gradients, prefix of %d", prefix);

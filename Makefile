@@ -150,8 +150,9 @@ test-bins: $(TEST_BINS)
 test: $(BIN) test-bins ## build and run all tests; ends with "N passed, N failed, N skipped"
 	@GRPO_BIN=$(BIN) GRPO_EMULATOR=$(EMULATOR) GRPO_SWEEP=$(SWEEP) tests/run -j $(JOBS) $(if $(STRICT),-s) $(TEST_BINS)
 
-# The checks of the matrix kernels serve two test programs; the second runs the kernels of every
-# instruction set, compiled once more over emulated intrinsics. (Optimised always: -O0 takes minutes.)
+# The checks of the matrix kernels, and those of attention, which works on them, serve several test
+# programs; test_…_emulated run the kernels of every instruction set, compiled once more over emulated
+# intrinsics. (Optimised always: -O0 takes minutes.)
 EMULATED := $(foreach isa,avx2 avx512 avx512bf16 amx,$(BUILD)/emulated/gemm_$(isa).o)
 $(BUILD)/emulated/%.o: src/backend/cpu/%.c Makefile
 	@mkdir -p $(@D)
@@ -162,7 +163,10 @@ $(BUILD)/emulated/%.o: src/bench/%.c Makefile
 $(BUILD)/tests/bench/test_probe: $(BUILD)/emulated/probe_amx.o
 $(BUILD)/tests/backend/test_gemm: $(BUILD)/tests/backend/gemm_checks.o
 $(BUILD)/tests/backend/test_gemm_emulated: $(BUILD)/tests/backend/gemm_checks.o $(EMULATED)
--include $(EMULATED:.o=.d) $(BUILD)/emulated/probe_amx.d
+$(addprefix $(BUILD)/tests/backend/,test_ops test_ops_backward test_row_rule_attention \
+    test_attention_emulated): $(BUILD)/tests/backend/attention_checks.o
+$(BUILD)/tests/backend/test_attention_emulated: $(EMULATED)
+-include $(EMULATED:.o=.d) $(BUILD)/emulated/probe_amx.d $(BUILD)/tests/backend/attention_checks.d
 
 # Planted faults: programs in which the functions of tests/faults/wrapped are those of faults.c. Test
 # programs that must turn red are linked a second time with them.

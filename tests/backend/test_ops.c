@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../support/rig.h"
+#include "attention_checks.h"
 
 static void check_embedding(struct rig *g)
 {
@@ -116,20 +116,6 @@ static void check_linear(struct rig *g)
 
 /* --- heads --- */
 
-enum { CACHE_ROWS = 226 };
-static const struct attn_dims head_cases[] = {
-    {2, 2, 16, CACHE_ROWS}, {4, 2, 64, CACHE_ROWS}, {3, 1, 80, CACHE_ROWS}, {6, 2, 128, CACHE_ROWS},
-    {3, 3, 6, CACHE_ROWS},  {2, 1, 20, CACHE_ROWS}, {4, 1, 64, CACHE_ROWS}};
-enum { HEAD_CASES = sizeof head_cases / sizeof *head_cases };
-
-static const char *dims_label(struct attn_dims d, const char *more)
-{
-    static char label[100];
-    snprintf(label, sizeof label, "%d heads on %d, dimension %d%s", d.heads, d.kv_heads, d.head_dim,
-             more);
-    return label;
-}
-
 /* got is a bf16 rounding of a value within tolerance of want: half a unit of bf16 is allowed on top
  * of it, no more. */
 static void expect_rounded(struct rig *g, enum tolerance_of tolerance, const char *what, float *got,
@@ -162,7 +148,7 @@ static void check_qk_rope_case(struct rig *g, struct attn_dims dims, bool gains)
     int D = dims.head_dim, half = D / 2;
     size_t nq = (size_t)(R * dims.heads * D), nk = (size_t)(R * dims.kv_heads * D);
     size_t cache = (size_t)(ROWS * dims.kv_heads * D), angles = (size_t)(POSITIONS * half);
-    g->label = dims_label(dims, gains ? ", norm" : "");
+    g->label = attention_label(dims, gains ? ", norm" : "");
     float *q = rig_random(g, nq, 1, 1), *k = rig_random(g, nk, 2, 1), *v = rig_random(g, nk, 3, 1);
     float *q_gain = rig_random(g, (size_t)D, 4, 1), *k_gain = rig_random(g, (size_t)D, 5, 1);
     float *cosine = rig_random(g, angles, 6, 1), *sine = rig_random(g, angles, 7, 1);
@@ -196,70 +182,9 @@ static void check_qk_rope_case(struct rig *g, struct attn_dims dims, bool gains)
 
 static void check_qk_rope(struct rig *g)
 {
-    for (int i = 0; i < HEAD_CASES; i++)
+    for (int i = 0; i < ATTENTION_HEADS; i++)
         for (int gains = 0; gains < 2; gains++)
-            check_qk_rope_case(g, head_cases[i], gains);
-}
-
-/* Ragged: a prompt, two completions that share it, one that shares a piece of it that straddles a
- * block, decoding steps of other sequences, and an odd one without a prefix. */
-static const struct attn_span spans[] = {
-    {.q_row = 0, .n_q = 21, .own_row = 32},
-    {.q_row = 21, .n_q = 9, .prefix_row = 32, .prefix_len = 20, .own_row = 84},
-    {.q_row = 30, .n_q = 1, .prefix_row = 32, .prefix_len = 17, .own_row = 113},
-    {.q_row = 31, .n_q = 5, .prefix_row = 32, .prefix_len = 15, .own_row = 143, .own_pos = 6},
-    {.q_row = 36, .n_q = 1, .own_row = 160, .own_pos = 32},
-    {.q_row = 37, .n_q = 2, .own_row = 224},
-};
-enum { SPANS = sizeof spans / sizeof *spans, SPAN_ROWS = 39 };
-
-static void check_attention(struct rig *g)
-{
-    for (int i = 0; i < HEAD_CASES; i++) {
-        struct attn_dims dims = head_cases[i];
-        g->label = dims_label(dims, "");
-        size_t nq = (size_t)(SPAN_ROWS * dims.heads * dims.head_dim);
-        size_t nl = (size_t)(SPAN_ROWS * dims.heads);
-        size_t cache = (size_t)(CACHE_ROWS * dims.kv_heads * dims.head_dim);
-        float *q = rig_round(g, rig_random(g, nq, 1, 1.5f), nq);
-        float *k = rig_round(g, rig_random(g, cache, 2, 1), cache);
-        float *v = rig_round(g, rig_random(g, cache, 3, 1), cache);
-        float *out = rig_room(g, nq), *lse = rig_room(g, nl), *again = rig_room(g, nq);
-        float *q_device = rig_put(g, q, nq);
-        void *kc = rig_keys(g, k, dims), *vc = rig_values(g, v, dims);
-        g->ops->attention(g->d, out, lse, q_device, kc, vc, spans, SPANS, dims, SPAN_ROWS);
-        g->ops->attention(g->d, again, NULL, q_device, kc, vc, spans, SPANS, dims, SPAN_ROWS);
-        double *want = rig_zeros(g, nq), *slack = rig_zeros(g, nq), *lse_want = rig_zeros(g, nl);
-        ref_f64_attention(want, lse_want, slack, rig_wide(g, q, nq), rig_wide(g, k, cache),
-                          rig_wide(g, v, cache), spans, SPANS, dims, g->bf16);
-        rig_expect_near(g, TOL_ATTENTION, "out", rig_get(g, out, nq), want, slack, nq);
-        rig_expect(g, TOL_LSE, "lse", rig_get(g, lse, nl), lse_want, nl);
-        rig_same(g, "out without lse", rig_get(g, again, nq), rig_get(g, out, nq), nq * 4);
-        rig_clear(g);
-    }
-}
-
-/* Scores far apart: the softmax's maximum is subtracted, so nothing overflows. */
-static void check_attention_extreme(struct rig *g)
-{
-    enum { L = 19, D = 16 };
-    struct attn_dims dims = {1, 1, D, L};
-    struct attn_span span = {.n_q = L};
-    float *q = rig_round(g, rig_random(g, L * D, 1, 40), L * D);
-    float *k = rig_round(g, rig_random(g, L * D, 2, 40), L * D);
-    float *v = rig_round(g, rig_random(g, L * D, 3, 1), L * D);
-    float *out = rig_room(g, L * D), *lse = rig_room(g, L);
-    g->ops->attention(g->d, out, lse, rig_put(g, q, L * D), rig_keys(g, k, dims),
-                      rig_values(g, v, dims), &span, 1, dims, L);
-    double want[L * D], lse_want[L];
-    ref_f64_attention(want, lse_want, NULL, rig_wide(g, q, L * D), rig_wide(g, k, L * D),
-                      rig_wide(g, v, L * D), &span, 1, dims, g->bf16);
-    /* A score of 2,000 is known to 2000·2⁻²⁴ only: probabilities to 10⁻³ where two are close. */
-    float *got = rig_get(g, out, L * D);
-    for (int i = 0; i < L * D; i++)
-        assert_true(fabs((double)got[i] - want[i]) < 5e-3);
-    rig_expect(g, TOL_LSE, "lse", rig_get(g, lse, L), lse_want, L);
-    rig_clear(g);
+            check_qk_rope_case(g, attention_heads[i], gains);
 }
 
 /* --- SwiGLU --- */
@@ -454,35 +379,43 @@ static void check_adamw(struct rig *g)
     }
 }
 
-#define EACH(name)                                                                                 \
+#define EACH(name, check)                                                                          \
     static void test_##name(void **state)                                                          \
     {                                                                                              \
         (void)state;                                                                               \
-        rig_each(check_##name, 2);                                                                 \
+        rig_each(check, 2);                                                                        \
     }
-EACH(embedding)
-EACH(rmsnorm)
-EACH(linear)
-EACH(qk_rope)
-EACH(attention)
-EACH(attention_extreme)
-EACH(swiglu)
-EACH(swiglu_range)
-EACH(logprob)
-EACH(logits)
-EACH(low_logits)
-EACH(vectors)
-EACH(adamw)
+EACH(embedding, check_embedding)
+EACH(rmsnorm, check_rmsnorm)
+EACH(linear, check_linear)
+EACH(qk_rope, check_qk_rope)
+EACH(attention, attention_check_forward)
+EACH(attention_sharing, attention_check_sharing)
+EACH(attention_extreme, attention_check_extreme)
+EACH(swiglu, check_swiglu)
+EACH(swiglu_range, check_swiglu_range)
+EACH(logprob, check_logprob)
+EACH(logits, check_logits)
+EACH(low_logits, check_low_logits)
+EACH(vectors, check_vectors)
+EACH(adamw, check_adamw)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embedding),  cmocka_unit_test(test_rmsnorm),
-        cmocka_unit_test(test_linear),     cmocka_unit_test(test_qk_rope),
-        cmocka_unit_test(test_attention),  cmocka_unit_test(test_attention_extreme),
-        cmocka_unit_test(test_swiglu),     cmocka_unit_test(test_swiglu_range),
-        cmocka_unit_test(test_logprob),    cmocka_unit_test(test_logits),
-        cmocka_unit_test(test_low_logits), cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_embedding),
+        cmocka_unit_test(test_rmsnorm),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_qk_rope),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_sharing),
+        cmocka_unit_test(test_attention_extreme),
+        cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_swiglu_range),
+        cmocka_unit_test(test_logprob),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_low_logits),
+        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_adamw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

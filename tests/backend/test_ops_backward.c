@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../support/rig.h"
+#include "attention_checks.h"
 
 static void check_rmsnorm_backward(struct rig *g)
 {
@@ -121,80 +121,6 @@ static void check_lora_gradient(struct rig *g)
 
 /* --- heads --- */
 
-enum { CACHE_ROWS = 178 };
-static const struct attn_dims head_cases[] = {
-    {2, 2, 16, CACHE_ROWS}, {4, 2, 64, CACHE_ROWS}, {3, 1, 80, CACHE_ROWS}, {6, 2, 128, CACHE_ROWS},
-    {3, 3, 6, CACHE_ROWS},  {2, 1, 20, CACHE_ROWS}, {4, 1, 64, CACHE_ROWS}};
-enum { HEAD_CASES = sizeof head_cases / sizeof *head_cases };
-
-/* A prompt and completions that see all of it, a piece that ends inside of a block of keys, one
- * block exactly and nothing. */
-static const struct attn_span spans[] = {
-    {.q_row = 0, .n_q = 21, .own_row = 32},
-    {.q_row = 21, .n_q = 9, .prefix_row = 32, .prefix_len = 20, .own_row = 84},
-    {.q_row = 30, .n_q = 1, .prefix_row = 32, .prefix_len = 17, .own_row = 113},
-    {.q_row = 31, .n_q = 5, .prefix_row = 32, .prefix_len = 16, .own_row = 144},
-    {.q_row = 36, .n_q = 18, .own_row = 160},
-};
-enum { SPANS = sizeof spans / sizeof *spans, SPAN_ROWS = 54 };
-
-static void check_attention_backward(struct rig *g)
-{
-    for (int i = 0; i < HEAD_CASES; i++) {
-        struct attn_dims dims = head_cases[i];
-        char label[100];
-        snprintf(label, sizeof label, "%d heads on %d, dimension %d", dims.heads, dims.kv_heads,
-                 dims.head_dim);
-        g->label = label;
-        size_t kv_dim = (size_t)(dims.kv_heads * dims.head_dim);
-        size_t nq = (size_t)(SPAN_ROWS * dims.heads * dims.head_dim);
-        size_t nl = (size_t)(SPAN_ROWS * dims.heads), nk = SPAN_ROWS * kv_dim;
-        size_t cache = CACHE_ROWS * kv_dim;
-        float *q = rig_round(g, rig_random(g, nq, 1, 1.5f), nq), *q_device = rig_put(g, q, nq);
-        float *k = rig_round(g, rig_random(g, cache, 2, 1), cache);
-        float *v = rig_round(g, rig_random(g, cache, 3, 1), cache);
-        float *dout = rig_random(g, nq, 4, 1), *out = rig_room(g, nq), *lse = rig_room(g, nl);
-        void *kc = rig_keys(g, k, dims), *vc = rig_values(g, v, dims);
-        float *dq = rig_room(g, nq), *dk = rig_room(g, nk), *dv = rig_room(g, nk);
-        float *dk_prefix[SPANS] = {NULL}, *dv_prefix[SPANS] = {NULL};
-        double *want_prefix[4][SPANS]; /* dk, dv, and how far these may be off */
-        for (int s = 0; s < SPANS; s++) {
-            size_t n = (size_t)spans[s].prefix_len * kv_dim;
-            dk_prefix[s] = n ? rig_room(g, n) : NULL;
-            dv_prefix[s] = n ? rig_room(g, n) : NULL;
-            for (int w = 0; w < 4; w++)
-                want_prefix[w][s] = rig_zeros(g, n);
-        }
-        g->ops->attention(g->d, out, lse, q_device, kc, vc, spans, SPANS, dims, SPAN_ROWS);
-        g->ops->attention_backward(g->d, dq, dk, dv, dk_prefix, dv_prefix, rig_put(g, dout, nq),
-                                   q_device, kc, vc, out, lse, spans, SPANS, dims, SPAN_ROWS);
-        struct ref_f64_attention_gradients want = {
-            rig_zeros(g, nq), rig_zeros(g, nk), rig_zeros(g, nk), want_prefix[0], want_prefix[1]};
-        struct ref_f64_attention_gradients slack = {
-            rig_zeros(g, nq), rig_zeros(g, nk), rig_zeros(g, nk), want_prefix[2], want_prefix[3]};
-        struct ref_f64_attention_inputs in = {.dout = rig_wide(g, dout, nq),
-                                              .out = rig_wide(g, rig_get(g, out, nq), nq),
-                                              .q = rig_wide(g, q, nq),
-                                              .k_cache = rig_wide(g, k, cache),
-                                              .v_cache = rig_wide(g, v, cache),
-                                              .bf16 = g->bf16};
-        ref_f64_attention_backward(&want, &slack, &in, spans, SPANS, dims);
-        rig_expect_near(g, TOL_ATTENTION_BACKWARD, "dq", rig_get(g, dq, nq), want.dq, slack.dq, nq);
-        rig_expect_near(g, TOL_ATTENTION_BACKWARD, "dk", rig_get(g, dk, nk), want.dk, slack.dk, nk);
-        rig_expect_near(g, TOL_ATTENTION_BACKWARD, "dv", rig_get(g, dv, nk), want.dv, slack.dv, nk);
-        for (int s = 0; s < SPANS; s++) {
-            size_t n = (size_t)spans[s].prefix_len * kv_dim;
-            if (!n)
-                continue;
-            rig_expect_near(g, TOL_ATTENTION_BACKWARD, "prefix dk", rig_get(g, dk_prefix[s], n),
-                            want_prefix[0][s], want_prefix[2][s], n);
-            rig_expect_near(g, TOL_ATTENTION_BACKWARD, "prefix dv", rig_get(g, dv_prefix[s], n),
-                            want_prefix[1][s], want_prefix[3][s], n);
-        }
-        rig_clear(g);
-    }
-}
-
 static void check_qk_rope_case(struct rig *g, struct attn_dims dims, bool gains)
 {
     enum { R = 9, POSITIONS = 40 };
@@ -225,9 +151,9 @@ static void check_qk_rope_case(struct rig *g, struct attn_dims dims, bool gains)
 
 static void check_qk_rope_backward(struct rig *g)
 {
-    for (int i = 0; i < HEAD_CASES; i++)
+    for (int i = 0; i < ATTENTION_HEADS; i++)
         for (int gains = 0; gains < 2; gains++)
-            check_qk_rope_case(g, head_cases[i], gains);
+            check_qk_rope_case(g, attention_heads[i], gains);
 }
 
 /* --- SwiGLU and the vocabulary --- */
@@ -284,19 +210,19 @@ static void check_logprob_backward(struct rig *g)
     }
 }
 
-#define EACH(name)                                                                                 \
+#define EACH(name, check)                                                                          \
     static void test_##name(void **state)                                                          \
     {                                                                                              \
         (void)state;                                                                               \
-        rig_each(check_##name, 2);                                                                 \
+        rig_each(check, 2);                                                                        \
     }
-EACH(rmsnorm_backward)
-EACH(linear_backward)
-EACH(lora_gradient)
-EACH(attention_backward)
-EACH(qk_rope_backward)
-EACH(swiglu_backward)
-EACH(logprob_backward)
+EACH(rmsnorm_backward, check_rmsnorm_backward)
+EACH(linear_backward, check_linear_backward)
+EACH(lora_gradient, check_lora_gradient)
+EACH(attention_backward, attention_check_backward)
+EACH(qk_rope_backward, check_qk_rope_backward)
+EACH(swiglu_backward, check_swiglu_backward)
+EACH(logprob_backward, check_logprob_backward)
 
 int main(void)
 {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backend/cpu/cpu.h"
 
 enum {
     GUARD = 16,
@@ -15,6 +16,17 @@ enum {
 };
 static const float guard_value = -77.25f;
 
+static void prepare(struct rig *g)
+{
+    struct err err = {0};
+    g->ops = g->d->ops;
+    g->bf16 = g->d->precision == PRECISION_BF16;
+    g->label = "";
+    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
+    if (g->ops->reserve(g->d, &need, &err))
+        fail_msg("%s: %s", err.where, err.message);
+}
+
 void rig_open(struct rig *g, const char *isa, enum precision precision, int threads)
 {
     memset(g, 0, sizeof *g);
@@ -23,12 +35,18 @@ void rig_open(struct rig *g, const char *isa, enum precision precision, int thre
         .device = "cpu", .isa = isa, .precision = precision, .threads = threads};
     if (device_open(&g->d, &options, &err))
         fail_msg("%s: %s", err.where, err.message);
-    g->ops = g->d->ops;
-    g->bf16 = precision == PRECISION_BF16;
-    g->label = "";
-    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
-    if (g->ops->reserve(g->d, &need, &err))
+    prepare(g);
+}
+
+void rig_open_kernel(struct rig *g, const struct gemm_kernel *kernel, int threads)
+{
+    memset(g, 0, sizeof *g);
+    struct err err = {0};
+    struct device_options options = {.precision = kernel->precision, .threads = threads};
+    if (cpu_open_kernel(&g->d, &options, kernel, &err))
         fail_msg("%s: %s", err.where, err.message);
+    g->emulated = true;
+    prepare(g);
 }
 
 struct rig_mark rig_mark(const struct rig *g)
@@ -73,6 +91,16 @@ static void print_worst(double worst[2][TOL_COUNT])
     }
 }
 
+static void run_check(struct rig *g, void (*check)(struct rig *g), double worst[2][TOL_COUNT])
+{
+    check(g);
+    for (int i = 0; i < TOL_COUNT; i++)
+        worst[g->d->precision][i] = fmax(worst[g->d->precision][i], g->worst[i]);
+    rig_close(g);
+}
+
+static struct rig each_rig;
+
 void rig_each(void (*check)(struct rig *g), int threads)
 {
     double worst[2][TOL_COUNT] = {{0}};
@@ -82,13 +110,20 @@ void rig_each(void (*check)(struct rig *g), int threads)
             continue;
         }
         for (int p = PRECISION_BF16; p <= PRECISION_F32; p++) {
-            static struct rig g;
-            rig_open(&g, *isa, p, threads);
-            check(&g);
-            for (int i = 0; i < TOL_COUNT; i++)
-                worst[p][i] = fmax(worst[p][i], g.worst[i]);
-            rig_close(&g);
+            rig_open(&each_rig, *isa, p, threads);
+            run_check(&each_rig, check, worst);
         }
+    }
+    print_worst(worst);
+}
+
+void rig_each_kernel(const struct gemm_kernel *const *kernels, void (*check)(struct rig *g),
+                     int threads)
+{
+    double worst[2][TOL_COUNT] = {{0}};
+    for (; *kernels; kernels++) {
+        rig_open_kernel(&each_rig, *kernels, threads);
+        run_check(&each_rig, check, worst);
     }
     print_worst(worst);
 }
@@ -101,16 +136,30 @@ static struct record {
 static int n_records, next_record;
 static bool recording;
 
-void rig_each_threads(void (*check)(struct rig *g))
+/* kernels NULL: the machine's. */
+static void each_threads(const struct gemm_kernel *const *kernels, void (*check)(struct rig *g))
 {
     n_records = next_record = 0;
-    recording = true;
-    rig_each(check, 2);
-    recording = false;
-    rig_each(check, 1);
+    for (int threads = 2; threads; threads--) {
+        recording = threads == 2;
+        if (kernels)
+            rig_each_kernel(kernels, check, threads);
+        else
+            rig_each(check, threads);
+    }
     assert_int_equal(next_record, n_records);
     for (int i = 0; i < n_records; i++)
         free(records[i].data);
+}
+
+void rig_each_threads(void (*check)(struct rig *g))
+{
+    each_threads(NULL, check);
+}
+
+void rig_each_kernel_threads(const struct gemm_kernel *const *kernels, void (*check)(struct rig *g))
+{
+    each_threads(kernels, check);
 }
 
 void rig_same_on_threads(struct rig *g, const char *what, const void *data, size_t bytes)

@@ -6,6 +6,7 @@
 #define TESTS_RIG_H
 #include "support.h"
 #include "backend/backend.h"
+#include "backend/cpu/gemm_kernel.h"
 #include "backend/ref/ref.h"
 #include "../tolerance.h"
 
@@ -15,6 +16,7 @@ struct rig {
     struct device *d;
     const struct backend *ops;
     bool bf16;
+    bool emulated;     /* some 100 times slower: checks take fewer cases */
     const char *label; /* of the check that runs, for messages */
     int n_device, n_host, n_weights;
     struct rig_buffer {
@@ -27,6 +29,8 @@ struct rig {
 };
 
 void rig_open(struct rig *g, const char *isa, enum precision precision, int threads);
+/* With an emulated matrix kernel. */
+void rig_open_kernel(struct rig *g, const struct gemm_kernel *kernel, int threads);
 void rig_clear(struct rig *g);
 void rig_close(struct rig *g);
 /* rig_release frees what was made since the mark. */
@@ -43,6 +47,12 @@ void rig_each(void (*check)(struct rig *g), int threads);
  * check gives with what the first gave, call by call. */
 void rig_each_threads(void (*check)(struct rig *g));
 void rig_same_on_threads(struct rig *g, const char *what, const void *data, size_t bytes);
+
+/* rig_each and rig_each_threads with emulated kernels, NULL behind the last. */
+void rig_each_kernel(const struct gemm_kernel *const *kernels, void (*check)(struct rig *g),
+                     int threads);
+void rig_each_kernel_threads(const struct gemm_kernel *const *kernels,
+                             void (*check)(struct rig *g));
 
 /* --- host arrays --- */
 void *rig_host(struct rig *g, size_t bytes);                            /* uninitialised */

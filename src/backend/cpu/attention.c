@@ -208,9 +208,10 @@ static struct attn_call call_of(struct attention *a, const float *q, const void 
 
 /* --- forward --- */
 
-/* Rows [first, first + n) of the sums += probabilities · values, positions [from, to) of a span.
+/* The sums of rows [first, first + n) += probabilities · values, positions [from, to) of a span.
  * Probabilities end at `to`, rounded up to whole KV_ALIGN. */
 struct weighing {
+    float *sums;                          /* (n, width) */
     const struct attn_span *span, *after; /* the span whose own values come next, or NULL */
     int first, n;
     int from, to;
@@ -229,7 +230,7 @@ static struct attn_product weighing_product(const struct attn_block *b, const st
                                             int count)
 {
     const struct kv_layout *l = &b->call->kv;
-    return (struct attn_product){.acc = b->room->sums + (size_t)w->first * (size_t)l->width,
+    return (struct attn_product){.acc = w->sums,
                                  .acc_ld = (size_t)l->width,
                                  .x = b->room->x,
                                  .x_depth = count,
@@ -285,22 +286,30 @@ static void weigh(const struct attn_block *b, const struct weighing *w)
 }
 
 /* Several spans: the whole pieces of the prefix for all rows at once, then what is left of it with
- * each span's own keys. */
+ * each span's own keys. These sums are made apart (in dout's room, which this direction does not
+ * use): behind the last row a kernel may write rows more, and what a tile adds to them is no 0 but
+ * NaN where a value is no number; here they would be the next span's. */
 static void weigh_all(const struct attn_block *b)
 {
-    int common = 0;
-    if (b->n_spans > 1) {
-        common = b->spans->prefix_len / KV_ALIGN * KV_ALIGN;
-        weigh(b, &(struct weighing){b->spans, b->spans, 0, b->n, 0, common});
+    const struct attn_span *spans = b->spans;
+    size_t width = (size_t)b->call->kv.width;
+    float *sums = b->room->sums, *apart = b->room->dout;
+    if (b->n_spans == 1) {
+        weigh(b, &(struct weighing){sums, spans, NULL, 0, b->n, 0, b->limit[b->n - 1]});
+        return;
     }
+    int common = spans->prefix_len / KV_ALIGN * KV_ALIGN;
+    weigh(b, &(struct weighing){sums, spans, spans, 0, b->n, 0, common});
     for (int s = 0, first = 0; s < b->n_spans; s++) {
-        int n = b->n_spans == 1 ? b->n : b->spans[s].n_q * b->call->group;
-        weigh(b, &(struct weighing){.span = &b->spans[s],
-                                    .after = s + 1 < b->n_spans ? &b->spans[s + 1] : NULL,
-                                    .first = first,
-                                    .n = n,
-                                    .from = common,
-                                    .to = b->limit[first + n - 1]});
+        int n = spans[s].n_q * b->call->group;
+        const struct attn_span *after = s + 1 < b->n_spans ? &spans[s + 1] : NULL;
+        size_t bytes = (size_t)n * width * sizeof *sums;
+        if (common)
+            memcpy(apart, sums, bytes);
+        weigh(b, &(struct weighing){apart, &spans[s], after, first, n, common,
+                                    b->limit[first + n - 1]});
+        memcpy(sums, apart, bytes);
+        sums += (size_t)n * width;
         first += n;
     }
 }

@@ -1225,16 +1225,27 @@ static const struct backend cpu_backend = {
     .adamw = op_adamw,
 };
 
-int cpu_open(struct device **out, const struct device_options *options, struct err *err)
+/* kernel NULL: that of options->isa. */
+static int open_gemm(struct gemm **out, const struct device_options *options,
+                     const struct gemm_kernel *kernel, struct err *err)
+{
+    if (kernel)
+        return gemm_open_kernel(out, kernel, options->threads, err);
+    return gemm_open(out, options->isa, options->precision, options->threads, err);
+}
+
+int cpu_open_kernel(struct device **out, const struct device_options *options,
+                    const struct gemm_kernel *kernel, struct err *err)
 {
     *out = NULL;
     if (options->threads < 0 || options->threads > 1024)
         return err_set(err, ERR_USAGE, "--threads", "%d threads: expected 0 (all cores) to 1024",
                        options->threads);
+    CHECK(!kernel || kernel->precision == options->precision);
     struct cpu *c = mem_calloc(1, sizeof *c);
     if (!c)
         return err_no_memory(err, "the CPU device", sizeof *c);
-    int status = gemm_open(&c->gemm, options->isa, options->precision, options->threads, err);
+    int status = open_gemm(&c->gemm, options, kernel, err);
     if (status) {
         mem_free(c);
         return status;
@@ -1244,13 +1255,18 @@ int cpu_open(struct device **out, const struct device_options *options, struct e
     c->base.precision = options->precision;
     c->base.threads = team_threads(c->team);
     snprintf(c->base.isa, sizeof c->base.isa, "%s", gemm_isa(c->gemm));
-    c->ops = isa_find(c->base.isa)->ops;
+    c->ops = isa_find(kernel ? isa_best() : c->base.isa)->ops;
     c->attention = (struct attention){.precision = options->precision,
                                       .kernel = gemm_kernel_of(c->gemm),
                                       .ops = c->ops,
                                       .team = c->team};
     *out = &c->base;
     return ERR_NONE;
+}
+
+int cpu_open(struct device **out, const struct device_options *options, struct err *err)
+{
+    return cpu_open_kernel(out, options, NULL, err);
 }
 
 void cpu_close(struct device *d)

@@ -466,7 +466,7 @@ void attention_check_neighbours(struct rig *g)
 /* Decoding: sequences that share a prefix, one query each (or two), give together what each gives
  * alone; a stranger with another prefix in between, and one whose values are no numbers. Nothing
  * behind a prefix and a sequence's last key. */
-enum { SHARING = 21, STRANGER = 11, BROKEN = 5, OWN_ROW = 320, STRANGERS_ROW = 160 };
+enum { SHARING = 34, STRANGER = 11, BROKEN = 5, OWN_ROW = 320, STRANGERS_ROW = 160 };
 enum { SHARED_ROWS = OWN_ROW + (SHARING + 1) * KV_ALIGN };
 
 static int sharing_spans(struct attn_span *spans, int prefix)

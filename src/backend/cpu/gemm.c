@@ -146,7 +146,8 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
         gemm_close(g);
         return status;
     }
-    g->f32 = isa_find(kernel->isa)->f32;
+    /* An emulated kernel's set need not be here, nor known to this build. */
+    g->f32 = isa_find(device_isa_available(kernel->isa) ? kernel->isa : isa_best())->f32;
     g->scratch_bytes =
         max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
     size_t wanted = team_threads(g->team) * g->scratch_bytes;

@@ -318,7 +318,7 @@ static void forward_block(const struct attn_block *b)
 {
     const struct attn_call *c = b->call;
     const struct attn_room *room = b->room;
-    float factor[ATTN_ROWS];
+    float factor[ATTN_ROWS] = {0};
     size_t dim = (size_t)c->kv.dim;
     attn_gather(b, room->q, c->q);
     attn_scores(b, room->scores, room->q);

@@ -93,35 +93,6 @@ static inline float v_sum(v16 a)
     __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
 }
-/* out[r · stride + k] = v_sum(a[r][k]): the same tree for sixteen at once. Each stage adds two
- * halves of one vector beside two halves of another: one operand of the addition is a blend, which
- * any port does, the other a shuffle. Rows end up in the four 128-bit quarters, keys within. */
-static inline void v_sum16(float *out, size_t stride, v16 (*a)[4])
-{
-    __m512 quarter[4];
-    for (int k = 0; k < 4; k++) {
-        __m512 r01 = _mm512_add_ps(_mm512_mask_blend_ps(0xFF00, a[0][k], a[1][k]),
-                                   _mm512_shuffle_f32x4(a[0][k], a[1][k], 0x4E));
-        __m512 r23 = _mm512_add_ps(_mm512_mask_blend_ps(0xFF00, a[2][k], a[3][k]),
-                                   _mm512_shuffle_f32x4(a[2][k], a[3][k], 0x4E));
-        /* r01: row 0's quarters 0, 1, row 1's 0, 1 */
-        __m512 other = _mm512_mask_blend_ps(0x0F0F, r01, r23);
-        quarter[k] = _mm512_add_ps(_mm512_mask_blend_ps(0xF0F0, r01, r23),
-                                   _mm512_shuffle_f32x4(other, other, 0xB1));
-    }
-    __m512 half[2]; /* two sums a key, of keys 0 and 1, and of 2 and 3 */
-    for (int k = 0; k < 2; k++) {
-        __m512d x = _mm512_castps_pd(quarter[2 * k]), y = _mm512_castps_pd(quarter[2 * k + 1]);
-        half[k] = _mm512_add_ps(_mm512_castpd_ps(_mm512_mask_blend_pd(0xAA, x, y)),
-                                _mm512_castpd_ps(_mm512_shuffle_pd(x, y, 0x55)));
-    }
-    __m512 sums = _mm512_add_ps(_mm512_shuffle_ps(half[0], half[1], 0x88),
-                                _mm512_shuffle_ps(half[0], half[1], 0xDD));
-    _mm_storeu_ps(out, _mm512_castps512_ps128(sums));
-    _mm_storeu_ps(out + 2 * stride, _mm512_extractf32x4_ps(sums, 1));
-    _mm_storeu_ps(out + stride, _mm512_extractf32x4_ps(sums, 2));
-    _mm_storeu_ps(out + 3 * stride, _mm512_extractf32x4_ps(sums, 3));
-}
 /* 2^n by exponent bits: `biased` holds 0x4B400000 + n as integer bits (see v_exp). */
 static inline v16 v_exp2_bits(v16 biased)
 {
@@ -370,11 +341,6 @@ static inline v16 v_select_less(v16 x, v16 limit, v16 a, v16 b)
 enum { TILE = 4 };
 #else
 enum { TILE = 2 };
-static inline void v_sum16(float *out, size_t stride, v16 (*a)[4])
-{
-    for (int i = 0; i < 16; i++)
-        out[(size_t)(i / 4) * stride + i % 4] = v_sum(a[i / 4][i % 4]);
-}
 #endif
 
 static inline v16 v_zero(void)

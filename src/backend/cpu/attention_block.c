@@ -43,7 +43,7 @@ static void tile_apart(const struct gemm_kernel *kernel, const struct gemm_tile 
         t.acc_ld = k ? columns : tile->acc_ld;
         t.next = t.ahead = k ? NULL : tile->next;
         kernel->tile(&t);
-                if (k)
+        if (k)
             kernel->write_out(tile->acc, tile->acc_ld, apart, columns, tile->rows, columns, 1.0f,
                               true);
     }
@@ -52,6 +52,14 @@ static void tile_apart(const struct gemm_kernel *kernel, const struct gemm_tile 
 float *attn_apart(const struct attn_block *b)
 {
     return b->call->kv.precision == PRECISION_F32 ? b->room->apart : NULL;
+}
+
+/* What the caches are to ask for while panels [panel, panel + step) are multiplied. */
+static const char *wanted_next(const struct attn_product *p, int panel, int step)
+{
+    if (!p->from_memory)
+        return p->ahead ? p->ahead + (size_t)panel * p->w_stride : NULL;
+    return panel + step < p->panels ? p->w + (size_t)(panel + step) * p->w_stride : p->ahead;
 }
 
 void attn_multiply(const struct gemm_kernel *kernel, const struct attn_product *p)
@@ -64,18 +72,13 @@ void attn_multiply(const struct gemm_kernel *kernel, const struct attn_product *
                           .w_stride = p->w_stride,
                           .ahead_step = LINE};
     for (int panel = 0; panel < p->panels; panel += step) {
-        size_t at = (size_t)panel * p->w_stride, next = at + (size_t)step * p->w_stride;
         t.panels = attn_min(step, p->panels - panel);
-        t.w = p->w + at;
+        t.w = p->w + (size_t)panel * p->w_stride;
         for (int r = 0; r < p->n; r += kernel->rows) {
             t.rows = attn_min(kernel->rows, p->n - r);
             t.x = p->x + x_bytes(kernel, r, depth) + x_offset(kernel, t.rows, p->x_from);
             t.acc = p->acc + (size_t)r * p->acc_ld + panel * GEMM_PANEL;
-            t.next = r > 0                      ? NULL
-                     : !p->from_memory          ? (p->ahead ? p->ahead + at : NULL)
-                     : panel + step < p->panels ? p->w + next
-                                                : p->ahead;
-            t.ahead = t.next;
+            t.next = t.ahead = r == 0 ? wanted_next(p, panel, step) : NULL;
             if (p->apart)
                 tile_apart(kernel, &t, p->apart);
             else

@@ -315,7 +315,7 @@ static const uint32_t *seen_by(rollout *r, const struct sequence *s, int at, int
 {
     if (at == s->row)
         return seen_set(r, s->slot);
-    CHECK(*set < seen_sets(r));
+    CHECK(at > 0 && r->seen_of[at - 1] && *set < seen_sets(r));
     uint32_t *mine = seen_set(r, (*set)++);
     memcpy(mine, r->seen_of[at - 1], r->seen_words * sizeof *mine);
     see(mine, r->ids[at]);

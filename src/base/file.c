@@ -32,6 +32,16 @@ static int write_error(struct err *err, const char *path, const char *doing)
     return ERR_MACHINE;
 }
 
+/* read, begun again where a signal interrupts it. */
+static ssize_t read_some(int fd, void *buffer, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(fd, buffer, size);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 static int open_regular(int *fd, size_t *size, const char *path, struct err *err)
 {
     struct stat st;
@@ -87,9 +97,7 @@ int file_read(struct str *out, const char *path, struct err *err)
     int status = ERR_NONE;
     char buffer[65536];
     for (;;) {
-        ssize_t n = read(fd, buffer, sizeof buffer);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_some(fd, buffer, sizeof buffer);
         if (n < 0)
             status = io_error(err, path, "read");
         if (n <= 0)
@@ -418,9 +426,7 @@ static int digest_fd(EVP_MD_CTX *digest, int fd, const char *path, struct err *e
 {
     char buffer[65536];
     for (;;) {
-        ssize_t n = read(fd, buffer, sizeof buffer);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_some(fd, buffer, sizeof buffer);
         if (n < 0)
             return io_error(err, path, "read");
         if (n == 0)

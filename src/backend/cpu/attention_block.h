@@ -11,7 +11,7 @@
  *    weights end in zeros, which leave a sum as it is, up to the end of KV_ALIGN positions.
  *
  * Position j of a span lies in row base + j of the cache, where both bases, the prefix's and the
- * own keys', are multiples of KV_ALIGN (backend.h): so the order does not depend on where the
+ * own keys', are multiples of KV_ALIGN (backend/spans.h): so the order does not depend on where the
  * sequence was cut. The piece of KV_ALIGN positions in which prefix and own keys meet is put
  * together in scratch, and so is the last one, whose rest may hold anything. */
 #ifndef BACKEND_CPU_ATTENTION_BLOCK_H
@@ -21,8 +21,8 @@
 enum {
     ATTN_ROWS = 64,   /* rows worked on together */
     ATTN_CHUNK = 128, /* positions of a weighted sum at a time: P and V stay in the caches */
-    ATTN_APART = 16,
-    ATTN_SPARE = 32 /* rows behind the last that a microkernel may write (AMX: whole tiles) */
+    ATTN_APART = 16,  /* products of a partial sum over the dimensions in f32 */
+    ATTN_SPARE = 32   /* rows behind the last that a microkernel may write (AMX: whole tiles) */
 };
 
 /* A thread's scratch; sizes in attention.c. */
@@ -37,7 +37,7 @@ struct attn_room {
     char *x, *x2;     /* X: (ATTN_ROWS or width) rows × (width, ATTN_CHUNK or ATTN_ROWS) */
     char *values;     /* ATTN_CHUNK positions; as kv.h's panels of dimensions, end to end */
     char *panel;      /* one panel of keys */
-    char *all_values; /* backward: all positions, as `values`; */
+    char *all_values; /* backward: all positions, as `values` */
     char *all_keys;   /* all keys with positions as what is reduced */
     char *value_rows; /* all values with dimensions as what is reduced */
     char *packed;     /* ATTN_CHUNK positions × ATTN_ROWS rows as W */

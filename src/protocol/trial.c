@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "protocol/parts.h"
 #include "protocol/smoke_replay.h"
 #include "train/sampling.h"
@@ -88,22 +89,6 @@ static double peak_bytes(void)
     return kib * 1024;
 }
 
-/* Sanitizers keep what is freed and put shadows beside what is not: nothing to compare then. */
-static bool memory_is_ours(void)
-{
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    return false;
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return false;
-#else
-    return true;
-#endif
-#else
-    return true;
-#endif
-}
-
 /* --- smoke --- */
 
 struct smoke {
@@ -157,7 +142,7 @@ static int judge_memory(struct gate_record *g, double peak, double planned, stru
     const double slack = 16 * 0x1p20;
     gate_put(g, g->measured, "peak_bytes", number(peak));
     gate_put(g, g->measured, "planned_bytes", number(planned));
-    if (!memory_is_ours() || isnan(peak) || peak <= 1.05 * planned + slack)
+    if (SANITIZED || isnan(peak) || peak <= 1.05 * planned + slack)
         return ERR_NONE;
     return err_set(err, ERR_MACHINE, "smoke",
                    "expected a step to take at most the planned %.1f MiB, found %.1f MiB: the plan "

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "../support/support.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 
 static void test_counts(void **state)
 {
@@ -151,7 +152,7 @@ static void test_trim(void **state)
     mem_trim();
     print_message("given back: %.1f MiB of %.1f\n", (before - resident()) / 0x1p20,
                   (double)BLOCKS * BYTES / 0x1p20);
-#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if defined __GLIBC__ && !SANITIZED
     assert_true(before - resident() > 0.7 * BLOCKS * BYTES);
 #endif
     for (int i = 0; i < BLOCKS; i++) {

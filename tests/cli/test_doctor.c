@@ -13,6 +13,7 @@
 #include "../support/train_run.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/sanitizer.h"
 #include "base/str.h"
 #include "model/full.h"
 
@@ -484,7 +485,7 @@ static void the_truth_about_v42(void **state)
 
 /* Sanitizers keep what is freed and put shadows beside what is not: then there is nothing to
  * compare, and the steps of a model of this size take them a minute. */
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if !SANITIZED
 /* 25 million random parameters with the built-in model's tokenizer. */
 static void make_model(const char *folder)
 {
@@ -588,7 +589,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(statuses),
         cmocka_unit_test(warnings),
         cmocka_unit_test(the_truth_about_v42),
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if !SANITIZED
         cmocka_unit_test(the_plan_is_what_a_run_takes),
 #endif
     };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "../support/train_run.h"
 #include "base/log.h"
+#include "base/sanitizer.h"
 #include "faults.h"
 #include "protocol/protocol.h"
 #include "stats/verdict.h"
@@ -515,7 +516,7 @@ static void the_memory_gate(void **state)
     int status = gates(&p, STAGE_SMOKE, STAGE_SMOKE, &err);
     print_message("planned %.1f MiB, at most %.1f; with 64 more %.1f\n", planned / 0x1p20,
                   peak / 0x1p20, gate_figure(&p, gate, "measured", "peak_bytes") / 0x1p20);
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if !SANITIZED
     const char *emulator = getenv("GRPO_EMULATOR");
     if (!emulator || !*emulator)
         expect_error(status, ERR_MACHINE, &err, "smoke", "at most the planned", "the plan is wrong",

@@ -4,11 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
+#include "base/sanitizer.h"
 #include "cases.h"
 
 enum { SIZE = 1 << 20 };
 
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(GRPO_HOSTILE)
+#if defined __OPTIMIZE__ && !SANITIZED
 static const double bound = 0.1;
 #else
 static const double bound = 6;

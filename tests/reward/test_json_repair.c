@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include "base/sanitizer.h"
 #include "cases.h"
 #include "reward/json_repair.h"
 
@@ -241,7 +242,7 @@ static double seconds_for(const char *head, const char *unit, size_t size)
 static double check_time(const char *head, const char *unit)
 {
     enum { TIMES = 5 };
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#if SANITIZED || !defined __OPTIMIZE__
     const double limit = 0.5;
     const size_t size = 100000;
 #else

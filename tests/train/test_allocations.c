@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sanitizer.h"
 #include "train/grpo.h"
 #include "train/pretrain.h"
 #include "train/pretrain_step.h"
@@ -22,15 +23,7 @@
 
 /* --- counting --- */
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZER_HAS_MALLOC
-#endif
-#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZER_HAS_MALLOC
-#endif
-
-#if defined __GLIBC__ && !defined SANITIZER_HAS_MALLOC
+#if defined __GLIBC__ && !SANITIZED /* which has its own malloc */
 enum { SEES_LIBC = 1 };
 static atomic_long libc_calls;
 

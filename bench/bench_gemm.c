@@ -55,11 +55,12 @@ static double time_product(struct gemm *g, struct case_set *set, const float *x,
     for (int round = 0, next = 0; round < 4; round++) {
         double start = seconds();
         for (int i = 0; i < repeat; i++, next = (next + 1) % set->count) {
+            struct gemm_sum sum = {.w = &set->weights[next], .alpha = 1};
             gemm_input(g, x, reduced, m, reduced);
             if (backward)
-                gemm_backward(g, y, columns, &set->weights[next], 1, GEMM_SET);
+                gemm_backward(g, y, columns, &sum);
             else
-                gemm_forward(g, y, columns, &set->weights[next], 1, GEMM_SET);
+                gemm_forward(g, y, columns, &sum);
         }
         double elapsed = (seconds() - start) / repeat;
         best = elapsed < best ? elapsed : best;
@@ -75,7 +76,7 @@ static void bench_precision(const char *isa, enum precision precision, int threa
     static const int rows[] = {1, 4, 16, 32, 64, 128, MAX_ROWS};
     struct gemm *g;
     struct err err = {0};
-    if (gemm_open(&g, isa, precision, threads, &err) || gemm_reserve(g, MAX_ROWS, 49152, &err)) {
+    if (gemm_open(&g, isa, precision, threads, &err) || gemm_reserve(g, MAX_ROWS, 49152, 0, &err)) {
         fprintf(stderr, "%s: %s\n", err.where, err.message);
         exit(err.code);
     }

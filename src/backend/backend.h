@@ -51,9 +51,10 @@ struct linear {
     int n, k, rank; /* rank 0 without a branch */
 };
 
-/* The largest calls to come: rows, inner dimensions, head_dim, vocabulary, keys a query sees. */
+/* The largest calls to come: rows, inner dimensions, a branch's rank, head_dim, vocabulary, keys a
+ * query sees. */
 struct scratch_need {
-    int rows, dim, head_dim, vocab, context;
+    int rows, dim, rank, head_dim, vocab, context;
 };
 
 /* In double: 1 − β₂ = 0.001 computed from a β₂ in float is off by 1.3e-5. */
@@ -104,10 +105,10 @@ struct backend {
     /* y = x / rms(x) · gain; inv_rms (R) is kept for the backward pass (may be NULL). */
     void (*rmsnorm)(struct device *d, float *y, float *inv_rms, const float *x, const float *gain,
                     float eps, int R, int H);
-    /* add = false: y = linear(x); true: y += linear(x). u (R, rank) receives x·Aᵀ for the backward
-     * pass; it may be NULL when there is no branch or no backward pass. */
+    /* y = linear(x), or with a base (R, N), which may be y, base + linear(x). u (R, rank) receives
+     * x·Aᵀ for the backward pass; it may be NULL when there is no branch or no backward pass. */
     void (*linear)(struct device *d, float *y, float *u, const float *x, const struct linear *l,
-                   int R, bool add);
+                   int R, const float *base);
     /* Per head: RMSNorm with gain (head_dim) if q_gain/k_gain are given (Qwen3), then rotary
      * embedding (half-split pairs) by cos/sin rows (max_pos, head_dim/2) at positions (host, R).
      * q_out (R, heads·head_dim) f32, rounded to bf16 in bf16 mode. Rows of k and v go to rows

@@ -76,6 +76,7 @@ static void close_rollout(struct generating *g)
         g->counts.drafted += c.drafted;
         g->counts.accepted += c.accepted;
         g->counts.tokens += c.tokens;
+        g->counts.seconds += c.seconds;
     }
     rollout_free(g->rollout);
     g->rollout = NULL;

@@ -10,8 +10,10 @@ const char *const speculation_names[] = {"auto", "off", "always", NULL};
 void session_tell_decoding(const struct rollout_counts *c)
 {
     if (c->passes)
-        log_info("%lld tokens in %lld passes; %lld of %lld guessed tokens came true", c->tokens,
-                 c->passes, c->accepted, c->drafted);
+        log_info("%lld tokens in %lld passes, %.2f s (%.0f tokens/s); %lld of %lld guessed tokens "
+                 "came true",
+                 c->tokens, c->passes, c->seconds, (double)c->tokens / c->seconds, c->accepted,
+                 c->drafted);
 }
 
 int session_open(struct session *s, const struct session_options *options,

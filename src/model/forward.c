@@ -21,12 +21,12 @@ struct layer_call {
 };
 
 static void run_linear(const struct layer_call *c, enum projection p, const struct layer_acts *acts,
-                       float *y, const float *x, bool add)
+                       float *y, const float *x, const float *base)
 {
     struct linear l = model_linear(c->m, c->a, c->layer, p);
     struct device *d = c->m->d;
     /* acts->u[p] is NULL without gradient: then the device keeps u in scratch of its own. */
-    d->ops->linear(d, y, l.rank ? acts->u[p] : NULL, x, &l, c->batch->rows, add);
+    d->ops->linear(d, y, l.rank ? acts->u[p] : NULL, x, &l, c->batch->rows, base);
 }
 
 /* One layer over a batch: acts->x to out (which may be acts->x). keys_only: stop after keys and
@@ -44,13 +44,12 @@ static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
     float eps = (float)config->rms_norm_eps;
     struct attn_dims dims = model_dims(config, c->kv->rows);
     void *k_cache = c->kv->k[c->layer], *v_cache = c->kv->v[c->layer];
-    size_t stream = (size_t)rows * (size_t)hidden * sizeof(float);
 
     ops->rmsnorm(d, s->normed, acts->inv1, acts->x, w->input_norm, eps, rows, hidden);
     float *q = acts->q ? acts->q : s->q, *k = acts->k ? acts->k : s->k;
-    run_linear(c, PROJ_Q, acts, q, s->normed, false);
-    run_linear(c, PROJ_K, acts, k, s->normed, false);
-    run_linear(c, PROJ_V, acts, s->v, s->normed, false);
+    run_linear(c, PROJ_Q, acts, q, s->normed, NULL);
+    run_linear(c, PROJ_K, acts, k, s->normed, NULL);
+    run_linear(c, PROJ_V, acts, s->v, s->normed, NULL);
     ops->qk_rope(d, acts->q_rot, k_cache, v_cache, q, k, s->v, w->q_norm, w->k_norm, eps, m->cos,
                  m->sin, batch->positions, batch->kv_rows, dims, rows);
     if (keys_only)
@@ -58,15 +57,13 @@ static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
 
     ops->attention(d, acts->attn, acts->lse, acts->q_rot, k_cache, v_cache, batch->spans,
                    batch->n_spans, dims, rows);
-    ops->copy(d, acts->mid, acts->x, stream);
-    run_linear(c, PROJ_O, acts, acts->mid, acts->attn, true);
+    run_linear(c, PROJ_O, acts, acts->mid, acts->attn, acts->x);
 
     ops->rmsnorm(d, s->normed, acts->inv2, acts->mid, w->post_norm, eps, rows, hidden);
-    run_linear(c, PROJ_GATE, acts, acts->gate, s->normed, false);
-    run_linear(c, PROJ_UP, acts, acts->up, s->normed, false);
+    run_linear(c, PROJ_GATE, acts, acts->gate, s->normed, NULL);
+    run_linear(c, PROJ_UP, acts, acts->up, s->normed, NULL);
     ops->swiglu(d, s->act, acts->gate, acts->up, rows, config->intermediate_size);
-    ops->copy(d, out, acts->mid, stream);
-    run_linear(c, PROJ_DOWN, acts, out, s->act, true);
+    run_linear(c, PROJ_DOWN, acts, out, s->act, acts->mid);
 }
 
 static void check_batch(const model *m, const struct kv_cache *kv, const struct batch *b,

@@ -86,7 +86,7 @@ static void walk_activations(struct walk *w, struct activations *a, struct layer
 }
 
 /* The widest inner or outer size of any product. */
-static int widest(const struct hf_config *c, const struct peft_config *lora)
+static int widest(const struct hf_config *c)
 {
     int dim = c->hidden_size;
     for (int p = 0; p < N_PROJECTIONS; p++) {
@@ -94,14 +94,15 @@ static int widest(const struct hf_config *c, const struct peft_config *lora)
         dim = out > dim ? out : dim;
         dim = in > dim ? in : dim;
     }
-    return lora && lora->r > dim ? lora->r : dim;
+    return dim;
 }
 
 static struct scratch_need scratch_need(const struct hf_config *c, const struct peft_config *lora,
                                         int max_rows, int max_context)
 {
     return (struct scratch_need){.rows = max_rows,
-                                 .dim = widest(c, lora),
+                                 .dim = widest(c),
+                                 .rank = lora ? lora->r : 0,
                                  .head_dim = c->head_dim,
                                  .vocab = c->vocab_size,
                                  .context = max_context};

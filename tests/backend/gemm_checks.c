@@ -63,6 +63,8 @@ static void matrix_free(struct matrix *w)
     free(w->host);
 }
 
+enum { MAX_RANK = 600 };
+
 static struct gemm *open_subject(const struct gemm_subject *s, int threads, int rows, int dim)
 {
     struct gemm *g;
@@ -71,8 +73,13 @@ static struct gemm *open_subject(const struct gemm_subject *s, int threads, int 
                            : gemm_open(&g, s->isa, s->precision, threads, &err);
     if (status)
         fail_msg("%s: %s", err.where, err.message);
-    assert_int_equal(gemm_reserve(g, rows, dim, &err), 0);
+    assert_int_equal(gemm_reserve(g, rows, dim, MAX_RANK, &err), 0);
     return g;
+}
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
 }
 
 /* One product; backward swaps the roles of n and k. */
@@ -92,14 +99,21 @@ static int columns_of(const struct problem *p)
     return p->backward ? p->w->k : p->w->n;
 }
 
-static void multiply(struct gemm *g, float *y, int ldy, const struct problem *p, const float *x,
-                     int ldx, float alpha, enum gemm_mode mode)
+static void multiply_sum(struct gemm *g, float *y, int ldy, bool backward,
+                         const struct gemm_sum *sum)
 {
-    gemm_input(g, x, ldx, p->m, reduced_of(p));
-    if (p->backward)
-        gemm_backward(g, y, ldy, &p->w->packed, alpha, mode);
+    if (backward)
+        gemm_backward(g, y, ldy, sum);
     else
-        gemm_forward(g, y, ldy, &p->w->packed, alpha, mode);
+        gemm_forward(g, y, ldy, sum);
+}
+
+static void multiply(struct gemm *g, float *y, int ldy, const struct problem *p, const float *x,
+                     int ldx, float alpha, const float *base)
+{
+    struct gemm_sum sum = {.w = &p->w->packed, .alpha = alpha, .base = base};
+    gemm_input(g, x, ldx, p->m, reduced_of(p));
+    multiply_sum(g, y, ldy, p->backward, &sum);
 }
 
 static float weight_at(const struct problem *p, int column, int i, enum precision precision)
@@ -138,8 +152,8 @@ static void check_against_double(const struct problem *p, const float *y, int ld
                  sqrt(error / norm));
 }
 
-/* Values; nothing outside of the M × columns rectangle is touched; alpha and mode are exactly
- * alpha·r and y + alpha·r. */
+/* Values; nothing outside of the M × columns rectangle is touched; alpha and base are exactly
+ * alpha·r and base + alpha·r. */
 static void check_problem(const struct gemm_subject *s, const struct problem *p, int threads)
 {
     int reduced = reduced_of(p), columns = columns_of(p);
@@ -157,19 +171,19 @@ static void check_problem(const struct gemm_subject *s, const struct problem *p,
     size_t calls = mem_stats().total_calls;
 
     memcpy(y, before, y_count * sizeof *y);
-    multiply(g, y, ldy, p, x, ldx, 1.0f, GEMM_SET);
+    multiply(g, y, ldy, p, x, ldx, 1.0f, NULL);
     check_against_double(p, y, ldy, x, ldx, s->precision);
 
     const float alpha = 0.37f;
     memcpy(z, before, y_count * sizeof *y);
-    multiply(g, z, ldy, p, x, ldx, alpha, GEMM_ADD);
+    multiply(g, z, ldy, p, x, ldx, alpha, z);
     for (size_t i = 0; i < y_count; i++) {
         bool inside = i / ldy < (size_t)p->m && i % ldy < (size_t)columns;
         volatile float scaled = alpha * y[i];
         assert_true(z[i] == (inside ? before[i] + scaled : before[i]));
         assert_true(inside || y[i] == before[i]);
     }
-    multiply(g, z, ldy, p, x, ldx, alpha, GEMM_SET);
+    multiply(g, z, ldy, p, x, ldx, alpha, NULL);
     for (size_t i = 0; i < (size_t)p->m * ldy; i++)
         assert_true(i % ldy >= (size_t)columns || z[i] == alpha * y[i]);
 
@@ -227,7 +241,7 @@ static void check_row_rule(const struct gemm_subject *s, int n, int k, bool back
     fill_random(x, (size_t)ALL_ROWS * reduced, 32);
     struct gemm *one = open_subject(s, 1, ALL_ROWS, reduced);
     struct gemm *two = open_subject(s, 2, ALL_ROWS, reduced);
-    multiply(one, want, columns, &all, x, reduced, 1, GEMM_SET);
+    multiply(one, want, columns, &all, x, reduced, 1, NULL);
     for (int m = 1; m <= ALL_ROWS; m++) {
         struct problem some = {&w, backward, m};
         if (!every && m % 16 > 1 && m % 6 > 1 && m > 9)
@@ -237,7 +251,7 @@ static void check_row_rule(const struct gemm_subject *s, int n, int k, bool back
         struct gemm *openings[] = {one, two};
         for (int i = 0; i < 2; i++) {
             memset(got, 0x55, sizeof(float) * ALL_ROWS * columns);
-            multiply(openings[i], got, columns, &some, from, reduced, 1, GEMM_SET);
+            multiply(openings[i], got, columns, &some, from, reduced, 1, NULL);
             if (memcmp(got, want + (size_t)first * columns, sizeof(float) * m * columns) != 0)
                 fail_msg("%s: N %d K %d %s: rows %d+%d differ with %d threads", s->isa, n, k,
                          backward ? "backward" : "forward", first, m, i + 1);
@@ -261,11 +275,11 @@ static void check_not_finite(const struct gemm_subject *s, bool backward)
     float x[M * K], clean[M * K], y[M * K];
     fill_random(x, (size_t)M * reduced, 42);
     struct gemm *g = open_subject(s, 2, M, reduced);
-    multiply(g, clean, columns, &p, x, reduced, 1, GEMM_SET);
+    multiply(g, clean, columns, &p, x, reduced, 1, NULL);
     for (int i = 0; i < reduced; i++)
         x[4 * reduced + i] = i ? 0.0f : INFINITY;
     x[20 * reduced + reduced - 1] = NAN;
-    multiply(g, y, columns, &p, x, reduced, 1, GEMM_SET);
+    multiply(g, y, columns, &p, x, reduced, 1, NULL);
     for (int i = 0; i < M * columns; i++) {
         int row = i / columns;
         if (row == 4)
@@ -295,15 +309,93 @@ static void check_rounding(const struct gemm_subject *s)
     memcpy(x, ties, sizeof ties);
     struct gemm *g = open_subject(s, 1, 1, K);
     gemm_input(g, x, K, 1, K);
-    gemm_forward(g, y, K, &w.packed, 1, GEMM_SET);
+    gemm_forward(g, y, K, &(struct gemm_sum){.w = &w.packed, .alpha = 1});
     for (int i = 0; i < K; i++)
         assert_true(y[i] == rounded(x[i], s->precision));
     gemm_close(g);
     matrix_free(&w);
 }
 
+/* base + alpha·(X·Wᵀ + bias + scale·U·Bᵀ) in one product has the bits of products one by one, and
+ * so has U; the base may be the result. */
+static void check_sum(const struct gemm_subject *s, int m, int n, int k, int rank, bool backward)
+{
+    const float alpha = 0.37f, scale = 1.7f;
+    struct matrix w = matrix_new(n, k, s->precision, 71);
+    struct matrix a = matrix_new(rank, k, s->precision, 72);
+    struct matrix b = matrix_new(n, rank, s->precision, 73);
+    int reduced = backward ? n : k, columns = backward ? k : n;
+    size_t x_count = (size_t)m * reduced, y_count = (size_t)m * columns, u_count = (size_t)m * rank;
+    float *x = malloc(x_count * sizeof *x), *bias = malloc((size_t)columns * sizeof *bias);
+    float *part = malloc(y_count * sizeof *part), *branch = malloc(y_count * sizeof *branch);
+    float *base = malloc(y_count * sizeof *base), *y = malloc(y_count * sizeof *y);
+    float *u = malloc(u_count * sizeof *u), *u_alone = malloc(u_count * sizeof *u_alone);
+    fill_random(x, x_count, 74);
+    fill_random(bias, (size_t)columns, 75);
+    fill_random(base, y_count, 76);
+    struct gemm *g = open_subject(s, 2, m, max_of(max_of(n, k), rank));
+
+    struct gemm_sum inner = {.w = backward ? &b.packed : &a.packed, .alpha = 1};
+    struct gemm_sum outer = {.w = backward ? &a.packed : &b.packed, .alpha = 1};
+    struct gemm_sum plain = {.w = &w.packed, .alpha = 1}, sum = {.w = &w.packed,
+                                                                 .alpha = alpha,
+                                                                 .bias = backward ? NULL : bias,
+                                                                 .branch = outer.w,
+                                                                 .scale = scale,
+                                                                 .base = base};
+    gemm_input(g, x, reduced, m, reduced);
+    multiply_sum(g, part, columns, backward, &plain);
+    multiply_sum(g, u_alone, rank, backward, &inner);
+    gemm_input(g, u_alone, rank, m, rank);
+    multiply_sum(g, branch, columns, backward, &outer);
+
+    if (backward) {
+        gemm_input(g, x, reduced, m, reduced);
+        gemm_inner(g, u_alone, rank);
+    } else {
+        gemm_input_inner(g, x, reduced, m, reduced, &a.packed, u);
+        assert_memory_equal(u, u_alone, u_count * sizeof *u);
+    }
+    multiply_sum(g, y, columns, backward, &sum);
+    for (size_t i = 0; i < y_count; i++) {
+        volatile float want = part[i];
+        if (!backward)
+            want = want + bias[i % columns];
+        volatile float scaled = scale * branch[i];
+        want = want + scaled;
+        want = alpha * want;
+        want = base[i] + want;
+        if (y[i] != want)
+            fail_msg("%s: M %d N %d K %d rank %d %s: element %zu is %.9g, expected %.9g", s->isa, m,
+                     n, k, rank, backward ? "backward" : "forward", i, (double)y[i], (double)want);
+    }
+    multiply_sum(g, base, columns, backward, &sum);
+    assert_memory_equal(base, y, y_count * sizeof *y);
+    gemm_close(g);
+    float *all[] = {x, bias, part, branch, base, y, u, u_alone};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    matrix_free(&w);
+    matrix_free(&a);
+    matrix_free(&b);
+}
+
+static void check_sums(const struct gemm_subject *s)
+{
+    static const int rows[] = {1, 3, 16, 37}, ranks[] = {1, 7, 16, 33, 64};
+    for (int backward = 0; backward < 2; backward++) {
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            for (size_t j = 0; j < sizeof ranks / sizeof *ranks; j++)
+                check_sum(s, rows[i], 113, 70, ranks[j], backward);
+        check_sum(s, 600, 40, 48, 16, backward);        /* more than a chunk of rows */
+        check_sum(s, 16, 500, 1100, 16, backward);      /* several k blocks and groups */
+        check_sum(s, 5, 1100, 200, MAX_RANK, backward); /* and of the branch's k */
+    }
+}
+
 void gemm_check_all(const struct gemm_subject *s)
 {
+    check_sums(s);
     check_rounding(s);
     check_sizes(s);
     check_large(s);
@@ -328,7 +420,7 @@ void gemm_check_same_bits(const struct gemm_subject *a, const struct gemm_subjec
         for (int i = 0; i < 2; i++) {
             struct gemm *g = open_subject(i ? b : a, 2, M, reduced);
             y[i] = malloc(sizeof(float) * M * columns);
-            multiply(g, y[i], columns, &p, x, reduced, 1, GEMM_SET);
+            multiply(g, y[i], columns, &p, x, reduced, 1, NULL);
             gemm_close(g);
         }
         assert_memory_equal(y[0], y[1], sizeof(float) * M * columns);

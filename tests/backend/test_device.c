@@ -45,7 +45,7 @@ static bool reserve_fails(int n)
     struct device *d;
     float host[30 * 30], x[30], y[30], logp = 1;
     const int target = 1;
-    const struct scratch_need small = {2, 30, 16, 30, 10}, large = {50, 60, 20, 70, 80};
+    const struct scratch_need small = {2, 30, 30, 16, 30, 10}, large = {50, 60, 40, 20, 70, 80};
     for (int i = 0; i < 30 * 30; i++)
         host[i] = (float)(i % 5);
     for (int i = 0; i < 30; i++)
@@ -63,7 +63,7 @@ static bool reserve_fails(int n)
         if (again)
             assert_int_equal(d->ops->reserve(d, &large, &err), 0);
         memset(y, 0, sizeof y);
-        d->ops->linear(d, y, NULL, x, &l, 1, true);
+        d->ops->linear(d, y, NULL, x, &l, 1, y);
         d->ops->logprob(d, &logp, NULL, NULL, x, w, &target, 1, 1);
         assert_true(y[1] == 60 && logp < 0);
     }
@@ -104,7 +104,7 @@ static void test_no_memory(void **state)
 static void check_sizes(struct rig *g)
 {
     static const struct scratch_need sizes[] = {
-        {3, 20, 6, 100, 10}, {200, 90, 64, 1000, 500}, {40, 700, 130, 90, 33}};
+        {3, 20, 4, 6, 100, 10}, {200, 90, 80, 64, 1000, 500}, {40, 700, 0, 130, 90, 33}};
     struct err err = {0};
     for (int i = 0; i < 3; i++) {
         const struct scratch_need *s = &sizes[i];
@@ -186,8 +186,8 @@ static void check_no_allocation(struct rig *g)
     size_t calls = mem_stats().total_calls;
     ops->embedding(d, x[0], ids, head, R);
     ops->rmsnorm(d, x[1], host[0], x[0], gain, 1e-5f, R, H);
-    ops->linear(d, x[2], NULL, x[1], &l, R, false);
-    ops->linear(d, x[2], x[7], x[1], &l, R, true);
+    ops->linear(d, x[2], NULL, x[1], &l, R, NULL);
+    ops->linear(d, x[2], x[7], x[1], &l, R, x[2]);
     ops->qk_rope(d, x[3], k, v, x[2], x[1], x[1], NULL, NULL, 1e-5f, angles, angles, positions,
                  positions, dims, R);
     ops->attention(d, x[4], x[5], x[3], k, v, &span, 1, dims, R);

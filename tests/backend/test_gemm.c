@@ -83,7 +83,7 @@ static void test_no_memory(void **state)
         mem_fail_after(n);
         int status = gemm_open(&g, "c", PRECISION_F32, 2, &err);
         if (status == 0)
-            status = gemm_reserve(g, 10, 100, &err);
+            status = gemm_reserve(g, 10, 100, 0, &err);
         mem_fail_after(-1);
         assert_int_equal(status, ERR_MACHINE);
         gemm_close(g);
@@ -112,11 +112,12 @@ static void test_vocabulary(void **state)
     struct gemm *g;
     struct err err = {0};
     assert_int_equal(gemm_open(&g, "auto", PRECISION_BF16, 2, &err), 0);
-    assert_int_equal(gemm_reserve(g, M, N, &err), 0);
+    assert_int_equal(gemm_reserve(g, M, N, 0, &err), 0);
     for (int backward = 0; backward < 2; backward++) {
         int reduced = backward ? N : K, columns = backward ? K : N;
         gemm_input(g, x, reduced, M, reduced);
-        (backward ? gemm_backward : gemm_forward)(g, y, columns, &w, 1, GEMM_SET);
+        struct gemm_sum sum = {.w = &w, .alpha = 1};
+        (backward ? gemm_backward : gemm_forward)(g, y, columns, &sum);
         for (int c = 0; c < columns; c += columns / 16 - 1) {
             double want = 0, magnitude = 0;
             for (int i = 0; i < reduced; i++) {

@@ -83,7 +83,7 @@ static void check_linear_case(struct rig *g, const struct linear_case *c)
     float *x_device = rig_put(g, x, rx), *u = c->rank ? rig_room(g, ru) : NULL;
     double *wide_x = rig_wide_input(g, x, rx), *u_want = rig_zeros(g, ru);
     double *want = rig_wide(g, before, ry), *u_got = NULL;
-    g->ops->linear(g->d, y, u, x_device, &l, c->rows, c->add);
+    g->ops->linear(g->d, y, u, x_device, &l, c->rows, c->add ? y : NULL);
     if (c->rank) {
         ref_f64_linear_inner(u_want, wide_x, &m, c->rows);
         rig_expect(g, TOL_LINEAR, "u", rig_get(g, u, ru), u_want, ru);
@@ -93,8 +93,14 @@ static void check_linear_case(struct rig *g, const struct linear_case *c)
     rig_expect(g, TOL_LINEAR, "y", rig_get(g, y, ry), want, ry);
     if (c->rank) { /* nobody keeps u */
         float *z = c->add ? rig_put(g, before, ry) : rig_room(g, ry);
-        g->ops->linear(g->d, z, NULL, x_device, &l, c->rows, c->add);
+        g->ops->linear(g->d, z, NULL, x_device, &l, c->rows, c->add ? z : NULL);
         rig_same(g, "y without u", rig_get(g, z, ry), rig_get(g, y, ry), ry * 4);
+    }
+    if (c->add) { /* what is added to lies elsewhere, and stays */
+        float *base = rig_put(g, before, ry), *z = rig_room(g, ry);
+        g->ops->linear(g->d, z, u, x_device, &l, c->rows, base);
+        rig_same(g, "y beside its base", rig_get(g, z, ry), rig_get(g, y, ry), ry * 4);
+        rig_same(g, "the base", rig_get(g, base, ry), before, ry * 4);
     }
     rig_clear(g);
 }

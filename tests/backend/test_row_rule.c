@@ -48,7 +48,7 @@ static void run_linear(struct rig *g, void *inputs, float *out, int first, int R
     struct linear_inputs *t = inputs;
     size_t at = (size_t)first * N;
     g->ops->upload(g->d, t->y, t->before, MAX * N * sizeof *t->y);
-    g->ops->linear(g->d, t->y + at, t->u, t->x + first * K, &t->l, R, t->before != NULL);
+    g->ops->linear(g->d, t->y + at, t->u, t->x + first * K, &t->l, R, t->before ? t->y + at : NULL);
     g->ops->download(g->d, out + at, t->y + at, (size_t)(R * N) * sizeof *out);
 }
 
@@ -88,10 +88,10 @@ static void check_one_row(struct rig *g)
     float *x = rig_put(g, rig_random(g, ROWS * LONG, 2, 1), ROWS * LONG);
     float *y = rig_room(g, ROWS * OUT), *one = rig_room(g, OUT);
     g->label = "one row";
-    g->ops->linear(g->d, y, NULL, x, &l, ROWS, false);
+    g->ops->linear(g->d, y, NULL, x, &l, ROWS, NULL);
     float *all = rig_get(g, y, ROWS * OUT);
     for (int r = 0; r < ROWS; r++) {
-        g->ops->linear(g->d, one, NULL, x + r * LONG, &l, 1, false);
+        g->ops->linear(g->d, one, NULL, x + r * LONG, &l, 1, NULL);
         rig_same(g, "y", rig_get(g, one, OUT), all + r * OUT, OUT * sizeof *all);
     }
     rig_clear(g);
@@ -354,7 +354,7 @@ static void check_shared(struct rig *g)
     }
     g->label = "shared by threads";
     for (int R = ROWS; R >= FEW; R -= ROWS - FEW) {
-        g->ops->linear(g->d, out[0], u, x, &l, R, false);
+        g->ops->linear(g->d, out[0], u, x, &l, R, NULL);
         g->ops->linear_backward(g->d, out[1], du, x, &l, R, false);
         g->ops->rmsnorm(g->d, out[2], inv, x, gain, 1e-5f, R, WIDE);
         g->ops->rmsnorm_backward(g->d, out[3], gate, x, inv, gain, R, WIDE);

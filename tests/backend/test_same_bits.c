@@ -70,7 +70,7 @@ static uint64_t of_products(struct rig *g, uint64_t hash)
     float *x = put(g, R * H, 14, 1), *y = put(g, R * I, 15, 1), *u = rig_room(g, R * RANK);
     float *dx = rig_room(g, R * H), *du = rig_room(g, R * RANK), *da = rig_room(g, RANK * H);
     float *db = rig_room(g, I * RANK), *logits = rig_room(g, R * V);
-    g->ops->linear(g->d, y, u, x, &l, R, true);
+    g->ops->linear(g->d, y, u, x, &l, R, y);
     hash = add(g, add(g, hash, y, R * I), u, R * RANK);
     g->ops->linear_backward(g->d, dx, du, y, &l, R, false);
     hash = add(g, add(g, hash, dx, R * H), du, R * RANK);

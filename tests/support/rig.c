@@ -10,6 +10,7 @@ enum {
     GUARD = 16,
     MAX_ROWS = 160,
     MAX_DIM = 600,
+    MAX_RANK = 64,
     MAX_HEAD_DIM = 130,
     MAX_VOCAB = 2600,
     MAX_CONTEXT = 300
@@ -22,7 +23,7 @@ static void prepare(struct rig *g)
     g->ops = g->d->ops;
     g->bf16 = g->d->precision == PRECISION_BF16;
     g->label = "";
-    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
+    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_RANK, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
     if (g->ops->reserve(g->d, &need, &err))
         fail_msg("%s: %s", err.where, err.message);
 }

@@ -177,7 +177,7 @@ static void a_budget_is_kept(void **state)
     assert_true(last.epochs == 10);
     int changes = 0;
     double gib = (double)last.total / 0x1p30;
-    for (;; gib *= 0.93) {
+    for (;; gib *= 0.98) {
         o.memory_gib = gib;
         if (plan_make(&p, &in, &err))
             break;

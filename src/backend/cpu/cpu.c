@@ -5,8 +5,8 @@
  * divide their own way (gemm.c). An operation's loop is a function …_rows over a struct …_call that
  * holds what the threads share.
  *
- * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with add, y += t in one
- * addition. Without branch and bias, t goes straight to y. */
+ * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with a base, y = base +
+ * t in one addition; all on a tile of t (gemm.h). */
 #include "backend/cpu/cpu.h"
 #include <limits.h>
 #include <math.h>
@@ -42,12 +42,11 @@ struct cpu {
     struct team *team;  /* gemm's */
     struct gemm *gemm;
     const struct ops_kernels *ops;
-    float *t;      /* (rows, dim): a linear's sum before it is added */
     float *u;      /* (rows, rank): the branch's inner product where nobody keeps it */
     float *logits; /* (HEAD_ROWS, vocabulary) */
     float *warp;   /* per thread: two rows of the vocabulary */
     struct attention attention;
-    int max_rows, max_dim, vocab;
+    int max_rows, max_dim, max_rank, vocab;
 };
 
 static struct cpu *cpu_of(struct device *d)
@@ -117,26 +116,27 @@ static int min_int(int a, int b)
 }
 
 struct scratch_sizes {
-    size_t t, u, logits, warp;
+    size_t u, logits, warp;
 };
 
-static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int dim, int vocab)
+static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int rank, int vocab)
 {
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
-    return (struct scratch_sizes){.t = (size_t)rows * (size_t)dim,
-                                  .u = (size_t)rows * (size_t)dim,
+    return (struct scratch_sizes){.u = (size_t)rows * (size_t)rank,
                                   .logits = (size_t)head_rows * (size_t)vocab,
                                   .warp = (size_t)d->threads * 2 * (size_t)vocab};
 }
 
 static size_t op_scratch_bytes(const struct device *d, const struct scratch_need *need)
 {
-    struct scratch_sizes s = scratch_sizes(d, need->rows, need->dim, need->vocab);
+    struct scratch_sizes s = scratch_sizes(d, need->rows, need->rank, need->vocab);
     const struct cpu *c = (const struct cpu *)d;
     int head_rows = need->rows < HEAD_ROWS ? need->rows : HEAD_ROWS;
-    size_t a = gemm_scratch_bytes(c->gemm, need->rows, need->dim);
-    size_t b = gemm_scratch_bytes(c->gemm, head_rows, need->vocab);
-    return (s.t + s.u + s.logits + s.warp) * sizeof(float) + (a > b ? a : b) +
+    size_t x = gemm_input_bytes(c->gemm, need->rows, need->dim);
+    size_t hidden = gemm_input_bytes(c->gemm, head_rows, need->vocab);
+    size_t u = gemm_input_bytes(c->gemm, need->rows, need->rank);
+    return (s.u + s.logits + s.warp) * sizeof(float) + (x > hidden ? x : hidden) + u +
+           gemm_scratch_bytes(c->gemm, need->rank) +
            attention_bytes(&c->attention, need->rows, need->head_dim, need->context);
 }
 
@@ -158,18 +158,19 @@ static int op_reserve(struct device *d, const struct scratch_need *need, struct 
     if (status)
         return status;
     int rows = max_int(need->rows, c->max_rows), dim = max_int(need->dim, c->max_dim);
-    int words = max_int(need->vocab, c->vocab);
-    if (rows == c->max_rows && dim == c->max_dim && words == c->vocab)
+    int words = max_int(need->vocab, c->vocab), rank = max_int(need->rank, c->max_rank);
+    if (rows == c->max_rows && dim == c->max_dim && rank == c->max_rank && words == c->vocab)
         return ERR_NONE;
-    struct scratch_sizes s = scratch_sizes(d, rows, dim, words);
+    struct scratch_sizes s = scratch_sizes(d, rows, rank, words);
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
-    if ((status = gemm_reserve(c->gemm, rows, dim, err)) ||
-        (status = gemm_reserve(c->gemm, head_rows, words, err)) ||
-        (status = regrow(&c->t, s.t, err)) || (status = regrow(&c->u, s.u, err)) ||
-        (status = regrow(&c->logits, s.logits, err)) || (status = regrow(&c->warp, s.warp, err)))
+    if ((status = gemm_reserve(c->gemm, rows, dim, rank, err)) ||
+        (status = gemm_reserve(c->gemm, head_rows, words, 0, err)) ||
+        (status = regrow(&c->u, s.u, err)) || (status = regrow(&c->logits, s.logits, err)) ||
+        (status = regrow(&c->warp, s.warp, err)))
         return status;
     c->max_rows = rows;
     c->max_dim = dim;
+    c->max_rank = rank;
     c->vocab = words;
     return ERR_NONE;
 }
@@ -325,53 +326,20 @@ static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *
     run_rows(d, norm_rows, &call, R, H);
 }
 
-struct add_call {
-    const struct ops_kernels *ops;
-    float *y;
-    const float *t;
-    int width;
-    size_t t_stride; /* 0: the same row (a bias) for all */
-};
-
-static void add_to_rows(void *context, int thread, int first, int end)
-{
-    const struct add_call *c = context;
-    size_t width = (size_t)c->width;
-    (void)thread;
-    for (int r = first; r < end; r++)
-        c->ops->add(c->y + (size_t)r * width, c->t + (size_t)r * c->t_stride, width);
-}
-
-static void add_bias(struct device *d, float *y, const float *bias, int R, int N)
-{
-    run_rows(d, add_to_rows, &(struct add_call){cpu_of(d)->ops, y, bias, N, 0}, R, N);
-}
-
-static void add_rows(struct device *d, float *y, const float *t, int R, int N)
-{
-    run_rows(d, add_to_rows, &(struct add_call){cpu_of(d)->ops, y, t, N, (size_t)N}, R, N);
-}
-
 static void op_linear(struct device *d, float *y, float *u, const float *x, const struct linear *l,
-                      int R, bool add)
+                      int R, const float *base)
 {
     struct cpu *c = cpu_of(d);
-    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim && l->rank <= c->max_dim);
-    bool plain = !l->bias && !l->lora_a;
-    float *t = add && !plain ? c->t : y;
-    float *inner = u ? u : c->u;
-    gemm_input(c->gemm, x, l->k, R, l->k);
-    gemm_forward(c->gemm, t, l->n, &l->w->packed, 1.0f, add && plain ? GEMM_ADD : GEMM_SET);
-    if (l->lora_a)
-        gemm_forward(c->gemm, inner, l->rank, &l->lora_a->packed, 1.0f, GEMM_SET);
-    if (l->bias)
-        add_bias(d, t, l->bias, R, l->n);
+    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim && l->rank <= c->max_rank);
+    struct gemm_sum sum = {.w = &l->w->packed, .alpha = 1.0f, .bias = l->bias, .base = base};
     if (l->lora_a) {
-        gemm_input(c->gemm, inner, l->rank, R, l->rank);
-        gemm_forward(c->gemm, t, l->n, &l->lora_b->packed, l->lora_scale, GEMM_ADD);
+        sum.branch = &l->lora_b->packed;
+        sum.scale = l->lora_scale;
+        gemm_input_inner(c->gemm, x, l->k, R, l->k, &l->lora_a->packed, u ? u : c->u);
+    } else {
+        gemm_input(c->gemm, x, l->k, R, l->k);
     }
-    if (t != y)
-        add_rows(d, y, t, R, l->n);
+    gemm_forward(c->gemm, y, l->n, &sum);
 }
 
 struct kv_call { /* where keys and values go */
@@ -523,7 +491,8 @@ static void head_logits(struct cpu *c, const float *hidden, const weight *head, 
 {
     CHECK(head->packed.n <= c->vocab && head->packed.k <= c->max_dim && rows <= c->max_rows);
     gemm_input(c->gemm, hidden, head->packed.k, rows, head->packed.k);
-    gemm_forward(c->gemm, c->logits, head->packed.n, &head->packed, 1.0f, GEMM_SET);
+    gemm_forward(c->gemm, c->logits, head->packed.n,
+                 &(struct gemm_sum){.w = &head->packed, .alpha = 1.0f});
 }
 
 static int chunk_of(int R, int at)
@@ -684,16 +653,20 @@ static void op_linear_backward(struct device *d, float *dx, float *du, const flo
     CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim);
     if (!dx && !l->lora_a)
         return;
+    struct gemm_sum sum = {.w = &l->w->packed, .alpha = 1.0f, .base = add ? dx : NULL};
     gemm_input(c->gemm, dy, l->n, R, l->n);
-    if (dx)
-        gemm_backward(c->gemm, dx, l->k, &l->w->packed, 1.0f, add ? GEMM_ADD : GEMM_SET);
-    if (!l->lora_a)
-        return;
-    gemm_backward(c->gemm, du, l->rank, &l->lora_b->packed, l->lora_scale, GEMM_SET);
-    if (dx) {
-        gemm_input(c->gemm, du, l->rank, R, l->rank);
-        gemm_backward(c->gemm, dx, l->k, &l->lora_a->packed, 1.0f, GEMM_ADD);
+    if (l->lora_a) {
+        struct gemm_sum inner = {.w = &l->lora_b->packed, .alpha = l->lora_scale};
+        gemm_backward(c->gemm, du, l->rank, &inner);
     }
+    if (!dx)
+        return;
+    if (l->lora_a) {
+        gemm_inner(c->gemm, du, l->rank);
+        sum.branch = &l->lora_a->packed;
+        sum.scale = 1.0f;
+    }
+    gemm_backward(c->gemm, dx, l->k, &sum);
 }
 
 struct lora_call {
@@ -863,7 +836,8 @@ static void op_logprob_backward(struct device *d, float *dhidden, const float *h
         struct logit_call call = {c, targets + at, dlogp + at, logz + at, temperature, V};
         run_rows(d, logit_rows, &call, rows, V);
         gemm_input(c->gemm, c->logits, V, rows, V);
-        gemm_backward(c->gemm, dhidden + (size_t)at * H, (int)H, &head->packed, 1.0f, GEMM_SET);
+        gemm_backward(c->gemm, dhidden + (size_t)at * H, (int)H,
+                      &(struct gemm_sum){.w = &head->packed, .alpha = 1.0f});
     }
 }
 
@@ -1067,8 +1041,8 @@ static void op_head_gradient(struct device *d, float *logp, float *dhidden, floa
             gemm_gradient(c->gemm, dhead, c->logits, V, x, H, rows);
         if (dhidden) {
             gemm_input(c->gemm, c->logits, V, rows, V);
-            gemm_backward(c->gemm, dhidden + (size_t)at * (size_t)H, H, &head->packed, 1.0f,
-                          GEMM_SET);
+            gemm_backward(c->gemm, dhidden + (size_t)at * (size_t)H, H,
+                          &(struct gemm_sum){.w = &head->packed, .alpha = 1.0f});
         }
     }
 }
@@ -1274,7 +1248,6 @@ void cpu_close(struct device *d)
     struct cpu *c = cpu_of(d);
     attention_close(&c->attention);
     gemm_close(c->gemm);
-    mem_free_aligned(c->t);
     mem_free_aligned(c->u);
     mem_free_aligned(c->logits);
     mem_free_aligned(c->warp);

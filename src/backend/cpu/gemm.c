@@ -41,32 +41,47 @@ enum {
     PASS_BYTES = 49152,  /* of W beside each block of rows, about, where these are few */
     PIECE_WORK = 500000, /* multiplications (2 to 10 µs) that a thread takes at a time, at least */
     PIECE_COPIES = 16384, /* the same for elements laid out */
+    COPY_WORK = 32,       /* multiplications that take as long as laying out one */
     PIECES = 16,          /* of a product a thread, where it is large enough */
     GRADIENT_ROWS = 256   /* rows of both operands laid out together: X's stay in the second-level
                              cache, Y's beside a panel of X in the first */
+};
+
+struct operand { /* M rows */
+    char *data;
+    size_t bytes; /* there is room for */
+    int k, k_padded;
 };
 
 struct gemm {
     const struct gemm_kernel *kernel;
     const struct gemm_kernel *f32; /* the instruction set's f32 kernel, for gradients of weights */
     struct team *team;
-    char *x; /* the input, laid out for the kernel */
-    size_t x_bytes;
-    char *scratch;        /* per thread: sums, then transposed panels; or a gradient's operands */
+    struct operand x, u;  /* the input and its inner product, laid out for the kernel */
+    char *scratch;        /* per thread; see struct room */
     size_t scratch_bytes; /* of one thread */
-    int m, k, k_padded;   /* the input's shape */
-    int blocks;           /* of rows */
+    int max_rank;
+    int m;      /* rows of the input */
+    int blocks; /* they are cut into */
+};
+
+/* Where a thread works on products. (The gradient of a weight divides the same bytes its own way.)
+ */
+struct room {
+    float *sums;       /* a chunk of rows beside a group of panels */
+    float *branch;     /* one tile of the branch */
+    char *transposed;  /* backward: a group's k block */
+    char *transposed2; /* the same of the branch, all of its k */
+    size_t bytes;
 };
 
 /* One product: what the threads share. */
 struct job {
     const struct gemm *g;
-    const struct packed *w;
+    const struct gemm_sum *sum;
     bool transposed;
     float *y;
     int ldy, columns; /* of the result */
-    float alpha;
-    enum gemm_mode mode;
     /* Pieces: `across` times `unit` panels, beside each `chunk` row blocks. */
     int panels, unit, across, chunk;
     bool looks_ahead; /* the microkernel asks for W of the next pass */
@@ -107,16 +122,25 @@ static void list_available(char *out, size_t size)
     }
 }
 
-/* Sums of a chunk of rows beside a group of panels; and a group's transposed k block. */
-static size_t sums_bytes(const struct gemm_kernel *kernel)
+static int padded_k(const struct gemm_kernel *kernel, int k)
 {
-    return (size_t)(CHUNK_ROWS + GEMM_MAX_ROWS) * kernel->group * GEMM_PANEL * sizeof(float);
+    return kernel->precision == PRECISION_BF16 ? round_up(k, GEMM_K_ALIGN) : k;
 }
 
-static size_t transposed_bytes(const struct gemm_kernel *kernel)
+static struct room room_at(const struct gemm_kernel *kernel, char *base, int max_rank)
 {
-    return (size_t)kernel->group * GEMM_PANEL * kernel->k_block *
-           packed_element_bytes(kernel->precision);
+    size_t columns = (size_t)kernel->group * GEMM_PANEL;
+    size_t element = packed_element_bytes(kernel->precision);
+    size_t sums = (CHUNK_ROWS + GEMM_MAX_ROWS) * columns * sizeof(float);
+    size_t branch = GEMM_MAX_ROWS * columns * sizeof(float);
+    size_t block = columns * kernel->k_block * element;
+    struct room r = {.sums = (float *)base,
+                     .branch = (float *)(base + sums),
+                     .transposed = base + sums + branch,
+                     .transposed2 = base + sums + branch + block};
+    /* whole panels of the packed branch, which pads its N to 16 and its K to 32 */
+    r.bytes = sums + branch + block + columns * round_up(max_rank, GEMM_K_ALIGN) * element;
+    return r;
 }
 
 /* X's group of panels, a block of Y, and a tile for the last columns (see gradient_tile). */
@@ -129,6 +153,26 @@ static size_t gradient_bytes(const struct gemm_kernel *f32)
 static size_t max_size(size_t a, size_t b)
 {
     return a > b ? a : b;
+}
+
+static size_t thread_bytes(const struct gemm *g, int max_rank)
+{
+    return max_size(room_at(g->kernel, NULL, max_rank).bytes, gradient_bytes(g->f32));
+}
+
+static int grow_scratch(struct gemm *g, int max_rank, struct err *err)
+{
+    size_t each = thread_bytes(g, max_rank), wanted = team_threads(g->team) * each;
+    if (each > g->scratch_bytes) {
+        char *scratch = mem_alloc_aligned(wanted);
+        if (!scratch)
+            return err_no_memory(err, "matrix products' scratch", wanted);
+        mem_free_aligned(g->scratch);
+        g->scratch = scratch;
+        g->scratch_bytes = each;
+    }
+    g->max_rank = max_rank > g->max_rank ? max_rank : g->max_rank;
+    return ERR_NONE;
 }
 
 int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int threads,
@@ -148,13 +192,10 @@ int gemm_open_kernel(struct gemm **out, const struct gemm_kernel *kernel, int th
     }
     /* An emulated kernel's set need not be here, nor known to this build. */
     g->f32 = isa_find(device_isa_available(kernel->isa) ? kernel->isa : isa_best())->f32;
-    g->scratch_bytes =
-        max_size(sums_bytes(kernel) + transposed_bytes(kernel), gradient_bytes(g->f32));
-    size_t wanted = team_threads(g->team) * g->scratch_bytes;
-    g->scratch = mem_alloc_aligned(wanted);
-    if (!g->scratch) {
+    status = grow_scratch(g, 0, err);
+    if (status) {
         gemm_close(g);
-        return err_no_memory(err, "matrix products' scratch", wanted);
+        return status;
     }
     *out = g;
     return 0;
@@ -185,7 +226,8 @@ void gemm_close(struct gemm *g)
     if (!g)
         return;
     team_close(g->team);
-    mem_free_aligned(g->x);
+    mem_free_aligned(g->x.data);
+    mem_free_aligned(g->u.data);
     mem_free_aligned(g->scratch);
     mem_free(g);
 }
@@ -205,39 +247,67 @@ struct team *gemm_team(struct gemm *g)
     return g->team;
 }
 
-static int padded_k(const struct gemm_kernel *kernel, int k)
-{
-    return kernel->precision == PRECISION_BF16 ? round_up(k, GEMM_K_ALIGN) : k;
-}
-
 static size_t x_element_bytes(const struct gemm_kernel *kernel)
 {
     return kernel->x_layout == GEMM_X_F32 ? sizeof(float) : sizeof(uint16_t);
 }
 
-static size_t input_bytes(const struct gemm_kernel *kernel, int m, int k)
+size_t gemm_input_bytes(const struct gemm *g, int M, int K)
 {
-    return (size_t)round_up(m, kernel->row_step) * padded_k(kernel, k) * x_element_bytes(kernel);
+    return (size_t)round_up(M, g->kernel->row_step) * padded_k(g->kernel, K) *
+           x_element_bytes(g->kernel);
 }
 
-size_t gemm_scratch_bytes(const struct gemm *g, int max_rows, int max_dim)
+size_t gemm_scratch_bytes(const struct gemm *g, int max_rank)
 {
-    return input_bytes(g->kernel, max_rows, max_dim) + team_threads(g->team) * g->scratch_bytes;
+    return team_threads(g->team) * thread_bytes(g, max_rank);
 }
 
-int gemm_reserve(struct gemm *g, int max_rows, int max_dim, struct err *err)
+static int grow_operand(struct operand *o, size_t bytes, struct err *err)
 {
-    size_t bytes = input_bytes(g->kernel, max_rows, max_dim);
-    if (bytes <= g->x_bytes)
-        return 0;
-    char *x = mem_alloc_aligned(bytes);
-    if (!x)
+    if (bytes <= o->bytes)
+        return ERR_NONE;
+    char *data = mem_alloc_aligned(bytes);
+    if (!data)
         return err_no_memory(err, "matrix products' input", bytes);
-    mem_free_aligned(g->x);
-    g->x = x;
-    g->x_bytes = bytes;
+    mem_free_aligned(o->data);
+    o->data = data;
+    o->bytes = bytes;
+    return ERR_NONE;
+}
+
+int gemm_reserve(struct gemm *g, int max_rows, int max_dim, int max_rank, struct err *err)
+{
     g->m = 0;
-    return 0;
+    int status = grow_operand(&g->x, gemm_input_bytes(g, max_rows, max_dim), err);
+    if (!status && max_rank)
+        status = grow_operand(&g->u, gemm_input_bytes(g, max_rows, max_rank), err);
+    return status ? status : grow_scratch(g, max_rank, err);
+}
+
+/* --- what both sides of a product use --- */
+
+static const char *packed_at(const struct packed *w, int panel, int k)
+{
+    return (const char *)w->data + panel * packed_panel_bytes(w) +
+           (size_t)k * GEMM_PANEL * packed_element_bytes(w->precision);
+}
+
+static struct room room_of(const struct gemm *g, int thread)
+{
+    return room_at(g->kernel, g->scratch + thread * g->scratch_bytes, g->max_rank);
+}
+
+static void kernel_begin(const struct gemm *g)
+{
+    if (g->kernel->begin)
+        g->kernel->begin();
+}
+
+static void kernel_end(const struct gemm *g)
+{
+    if (g->kernel->end)
+        g->kernel->end();
 }
 
 /* --- the input --- */
@@ -251,9 +321,9 @@ static int block_start(const struct gemm *g, int block)
     return min_int((block * base + min_int(block, extra)) * step, g->m);
 }
 
-static char *block_data(const struct gemm *g, int block)
+static char *block_data(const struct gemm *g, const struct operand *o, int block)
 {
-    return g->x + (size_t)block_start(g, block) * g->k_padded * x_element_bytes(g->kernel);
+    return o->data + (size_t)block_start(g, block) * o->k_padded * x_element_bytes(g->kernel);
 }
 
 /* Bytes from the start of a block of `rows` rows to column k. */
@@ -270,35 +340,112 @@ static size_t k_offset(const struct gemm_kernel *kernel, int rows, int k)
     return (size_t)k * kernel->row_step * sizeof(uint16_t);
 }
 
+/* gemm_tile's x_stride. */
+static size_t tile_stride(const struct gemm *g, const struct operand *o)
+{
+    return (size_t)g->kernel->row_step * o->k_padded * sizeof(uint16_t);
+}
+
 struct layout {
     const struct gemm *g;
-    const float *x;
-    int ldx;
+    const struct operand *to;
+    const float *from;
+    int ld;
+    const struct packed *a; /* or NULL */
+    float *u;               /* (M, rank) */
 };
+
+static void lay_out_block(const struct gemm *g, const struct operand *to, const float *from, int ld,
+                          int block)
+{
+    int start = block_start(g, block), rows = block_start(g, block + 1) - start;
+    g->kernel->lay_out(block_data(g, to, block), from + (size_t)start * ld, ld, rows, to->k,
+                       to->k_padded);
+}
+
+/* The block's rows of u = X·Aᵀ, which are then laid out in turn. X has just been: it is in the
+ * caches, and so is A, as it is small. */
+static void inner_block(const struct layout *l, int block, float *sums)
+{
+    const struct gemm *g = l->g;
+    int start = block_start(g, block), rank = l->a->n;
+    struct gemm_tile t = {.acc = sums,
+                          .rows = block_start(g, block + 1) - start,
+                          .k = g->x.k_padded,
+                          .x = block_data(g, &g->x, block),
+                          .x_stride = tile_stride(g, &g->x),
+                          .w_stride = packed_panel_bytes(l->a)};
+    int panels = divide_up(rank, GEMM_PANEL), step = g->kernel->panels(t.rows);
+    float *u = l->u + (size_t)start * rank;
+    for (int p = 0; p < panels; p += step) {
+        t.panels = min_int(step, panels - p);
+        t.acc_ld = t.panels * GEMM_PANEL;
+        t.w = packed_at(l->a, p, 0);
+        g->kernel->tile(&t);
+        g->kernel->write_out(u + p * GEMM_PANEL, rank, sums, t.acc_ld, t.rows,
+                             min_int(t.acc_ld, rank - p * GEMM_PANEL), 1.0f, false);
+    }
+    lay_out_block(g, &g->u, l->u, rank, block);
+}
 
 static void lay_out_blocks(void *context, int thread, int first, int end)
 {
     const struct layout *l = context;
     const struct gemm *g = l->g;
-    (void)thread;
+    struct room room = room_of(g, thread);
+    kernel_begin(g);
     for (int b = first; b < end; b++) {
-        int start = block_start(g, b), rows = block_start(g, b + 1) - start;
-        g->kernel->lay_out(block_data(g, b), l->x + (size_t)start * l->ldx, l->ldx, rows, g->k,
-                           g->k_padded);
+        lay_out_block(g, l->to, l->from, l->ld, b);
+        if (l->a)
+            inner_block(l, b, room.branch);
     }
+    kernel_end(g);
+}
+
+/* Blocks of rows a thread takes at a time, that of `work` elements laid out each. */
+static int block_grain(const struct gemm *g, size_t work)
+{
+    size_t grain = PIECE_COPIES / (work * min_int(g->m, g->kernel->rows) + 1);
+    return grain > 1 ? (int)grain : 1;
+}
+
+static void set_rank(struct gemm *g, int rank)
+{
+    CHECK(rank >= 1 && rank <= g->max_rank);
+    CHECK(gemm_input_bytes(g, g->m, rank) <= g->u.bytes);
+    g->u.k = rank;
+    g->u.k_padded = padded_k(g->kernel, rank);
+}
+
+void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K, const struct packed *a,
+                      float *u)
+{
+    CHECK(M >= 1 && K >= 1 && ldx >= K);
+    CHECK(gemm_input_bytes(g, M, K) <= g->x.bytes); /* gemm_reserve asked for less */
+    g->m = M;
+    g->x.k = K;
+    g->x.k_padded = padded_k(g->kernel, K);
+    g->u.k = 0;
+    g->blocks = divide_up(M, g->kernel->rows);
+    if (a) {
+        CHECK(a->k == K && a->precision == g->kernel->precision);
+        set_rank(g, a->n);
+    }
+    struct layout l = {g, &g->x, x, ldx, a, u};
+    size_t work = K + (a ? (size_t)K * a->n / COPY_WORK : 0);
+    team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, work));
 }
 
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
 {
-    CHECK(M >= 1 && K >= 1 && ldx >= K);
-    CHECK(input_bytes(g->kernel, M, K) <= g->x_bytes); /* gemm_reserve asked for less */
-    g->m = M;
-    g->k = K;
-    g->k_padded = padded_k(g->kernel, K);
-    g->blocks = (M + g->kernel->rows - 1) / g->kernel->rows;
-    int grain = PIECE_COPIES / (min_int(K, PIECE_COPIES) * min_int(M, g->kernel->rows));
-    team_run(g->team, lay_out_blocks, &(struct layout){g, x, ldx}, g->blocks,
-             grain > 1 ? grain : 1);
+    gemm_input_inner(g, x, ldx, M, K, NULL, NULL);
+}
+
+void gemm_inner(struct gemm *g, const float *u, int rank)
+{
+    set_rank(g, rank);
+    struct layout l = {.g = g, .to = &g->u, .from = u, .ld = rank};
+    team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, rank));
 }
 
 /* --- the product --- */
@@ -316,17 +463,17 @@ struct pass {
 
 /* Backward: blocks (n, k) of the packed weight become (k, n) in the thread's buffer: panel of k,
  * then n. Per panel of n, the group's blocks are neighbours in memory. */
-static void transpose_pass(const struct job *job, struct pass *pass, char *buffer)
+static void transpose_pass(const struct gemm_kernel *kernel, const struct packed *w,
+                           struct pass *pass, char *buffer)
 {
-    const struct gemm_kernel *kernel = job->g->kernel;
     size_t block = BLOCK * packed_element_bytes(kernel->precision);
     int first = pass->k0 / GEMM_PANEL, end = (pass->k0 + pass->k + GEMM_PANEL - 1) / GEMM_PANEL;
     pass->w_stride = (end - first) * block;
     for (int i = first; i < end; i++) {
         char *out = buffer + (i - first) * block;
-        if (i < job->w->n_padded / GEMM_PANEL) {
+        if (i < w->n_padded / GEMM_PANEL) {
             const char *in =
-                (const char *)job->w->data + i * packed_panel_bytes(job->w) + pass->panel * block;
+                (const char *)w->data + i * packed_panel_bytes(w) + pass->panel * block;
             kernel->transpose(out, pass->w_stride, in, block, pass->panels);
         } else { /* N is padded to 16, the reduced dimension to 32 */
             for (int p = 0; p < pass->panels; p++)
@@ -336,12 +483,6 @@ static void transpose_pass(const struct job *job, struct pass *pass, char *buffe
     pass->w = buffer;
 }
 
-static const char *packed_at(const struct packed *w, int panel, int k)
-{
-    return (const char *)w->data + panel * packed_panel_bytes(w) +
-           (size_t)k * GEMM_PANEL * packed_element_bytes(w->precision);
-}
-
 /* While part `part` of `parts` of the rows meets a pass, the caches ask for that share of the next
  * one: all parts together for all of it, at an even pace. Bytes into each panel. */
 static size_t share_start(const struct pass *pass, int part, int parts)
@@ -349,27 +490,63 @@ static size_t share_start(const struct pass *pass, int part, int parts)
     return pass->run * part / parts;
 }
 
-/* All row blocks [block, end) against one pass. Sums rest in `sums` from pass to pass, or are
- * written out after the last. */
-static void run_pass(const struct job *job, const struct pass *pass, int block, int end,
-                     float *sums)
+/* A tile's sums in `t` become what is written: bias and branch are added, then it goes to y.
+ * `branch`: its side of the pass; `next`: whether the caches are to ask for its next panels. */
+static void finish_tile(const struct job *job, const struct gemm_tile *t, const struct pass *branch,
+                        struct room *room, int block, int panel, bool next)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    bool last = pass->k0 + pass->k >= g->k_padded, only = last && pass->k0 == 0;
+    const struct gemm_sum *sum = job->sum;
+    int column = panel * GEMM_PANEL,
+        columns = min_int(t->panels * GEMM_PANEL, job->columns - column);
+    float *y = job->y + (size_t)block_start(g, block) * job->ldy + column;
+    if (sum->bias)
+        kernel->write_out(t->acc, t->acc_ld, sum->bias + column, 0, t->rows, columns, 1.0f, true);
+    if (sum->branch) {
+        struct gemm_tile u = {.acc = room->branch,
+                              .acc_ld = t->panels * GEMM_PANEL,
+                              .rows = t->rows,
+                              .panels = t->panels,
+                              .k = g->u.k_padded,
+                              .x = block_data(g, &g->u, block),
+                              .x_stride = tile_stride(g, &g->u),
+                              .w = branch->w + (panel - branch->panel) * branch->w_stride,
+                              .w_stride = branch->w_stride,
+                              .ahead_step = LINE};
+        u.ahead = next ? (const char *)u.w + t->panels * u.w_stride : NULL;
+        kernel->tile(&u);
+        kernel->write_out(t->acc, t->acc_ld, u.acc, u.acc_ld, t->rows, columns, sum->scale, true);
+    }
+    if (sum->base && sum->base != job->y)
+        for (int r = 0; r < t->rows; r++)
+            memcpy(y + (size_t)r * job->ldy, sum->base + (y - job->y) + (size_t)r * job->ldy,
+                   columns * sizeof *y);
+    kernel->write_out(y, job->ldy, t->acc, t->acc_ld, t->rows, columns, sum->alpha,
+                      sum->base != NULL);
+}
+
+/* All row blocks [block, end) against one pass. Sums rest in the thread's room from pass to pass,
+ * or are written out after the last. */
+static void run_pass(const struct job *job, const struct pass *pass, const struct pass *branch,
+                     int block, int end, struct room *room)
+{
+    const struct gemm *g = job->g;
+    const struct gemm_kernel *kernel = g->kernel;
+    bool last = pass->k0 + pass->k >= g->x.k_padded, only = last && pass->k0 == 0;
     int origin = block_start(g, block), ld = kernel->group * GEMM_PANEL;
     struct gemm_tile t = {.acc_ld = ld,
                           .resume = pass->k0 > 0,
                           .k = pass->k,
-                          .x_stride = (size_t)kernel->row_step * g->k_padded * sizeof(uint16_t),
+                          .x_stride = tile_stride(g, &g->x),
                           .w_stride = pass->w_stride,
                           .ahead_step = divide_up(LINE, end - block)};
     int ahead_panels = job->looks_ahead ? pass->next_panels : 0;
     for (int b = block; b < end; b++) {
         int start = block_start(g, b);
         t.rows = block_start(g, b + 1) - start;
-        t.x = block_data(g, b) + k_offset(kernel, t.rows, pass->k0);
-        float *acc = sums + (only ? 0 : (size_t)(start - origin) * ld);
+        t.x = block_data(g, &g->x, b) + k_offset(kernel, t.rows, pass->k0);
+        float *acc = room->sums + (only ? 0 : (size_t)(start - origin) * ld);
         int step = kernel->panels(t.rows);
         size_t share = share_start(pass, b - block, end - block);
         for (int p = 0; p < pass->panels; p += step) {
@@ -383,11 +560,9 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
                                                     : pass->next;
             t.ahead = p < ahead_panels ? pass->next + p * pass->w_stride + share : NULL;
             kernel->tile(&t);
-            int column = (pass->panel + p) * GEMM_PANEL;
             if (last)
-                kernel->write_out(job->y + (size_t)start * job->ldy + column, job->ldy, t.acc, ld,
-                                  t.rows, min_int(t.panels * GEMM_PANEL, job->columns - column),
-                                  job->alpha, job->mode == GEMM_ADD);
+                finish_tile(job, &t, branch, room, b, pass->panel + p,
+                            job->looks_ahead && b == block && p + 2 * step <= pass->panels);
         }
     }
 }
@@ -397,13 +572,14 @@ static void run_pass(const struct job *job, const struct pass *pass, int block, 
 static void aim_pass(const struct job *job, struct pass *pass)
 {
     int after = pass->panel + pass->panels;
-    pass->w = packed_at(job->w, pass->panel, pass->k0);
-    pass->w_stride = packed_panel_bytes(job->w);
-    if (pass->k0 + pass->k < job->g->k_padded) {
-        pass->next = packed_at(job->w, pass->panel, pass->k0 + pass->k);
+    const struct packed *w = job->sum->w;
+    pass->w = packed_at(w, pass->panel, pass->k0);
+    pass->w_stride = packed_panel_bytes(w);
+    if (pass->k0 + pass->k < job->g->x.k_padded) {
+        pass->next = packed_at(w, pass->panel, pass->k0 + pass->k);
         pass->next_panels = pass->panels;
     } else if (after < job->panels) {
-        pass->next = packed_at(job->w, after, 0);
+        pass->next = packed_at(w, after, 0);
         pass->next_panels = job->panels - after;
     }
 }
@@ -412,7 +588,7 @@ static void aim_pass(const struct job *job, struct pass *pass)
  * long one that it has not asked for; where they do not, long ones suit the hardware better. */
 static int block_length(const struct job *job)
 {
-    int k = job->g->k_padded, most = job->g->kernel->k_block;
+    int k = job->g->x.k_padded, most = job->g->kernel->k_block;
     return job->looks_ahead ? round_up(divide_up(k, divide_up(k, most)), GEMM_K_ALIGN) : most;
 }
 
@@ -430,28 +606,42 @@ static int group_width(const struct job *job, int block, int block_end, int k)
     return min_int(kernel->group, round_up(panels, step));
 }
 
+/* The branch's side of the passes over some panels. */
+static struct pass branch_pass(const struct job *job, int panel, int panels, struct room *room)
+{
+    const struct packed *b = job->sum->branch;
+    struct pass pass = {.panel = panel, .panels = panels, .k = job->g->u.k_padded};
+    if (!b)
+        return pass;
+    if (job->transposed) {
+        transpose_pass(job->g->kernel, b, &pass, room->transposed2);
+    } else {
+        pass.w = packed_at(b, panel, 0);
+        pass.w_stride = packed_panel_bytes(b);
+    }
+    return pass;
+}
+
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
 static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
-                     char *scratch)
+                     struct room *room)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    float *sums = (float *)scratch;
-    char *buffer = scratch + sums_bytes(kernel);
     int k_block = block_length(job);
     int group = group_width(job, block, block_end, k_block);
     for (int p = panel; p < panel_end; p += group) {
-        for (int k0 = 0; k0 < g->k_padded; k0 += k_block) {
-            struct pass pass = {.panel = p,
-                                .panels = min_int(group, panel_end - p),
-                                .k0 = k0,
-                                .k = min_int(k_block, g->k_padded - k0)};
+        int panels = min_int(group, panel_end - p);
+        struct pass branch = branch_pass(job, p, panels, room);
+        for (int k0 = 0; k0 < g->x.k_padded; k0 += k_block) {
+            struct pass pass = {
+                .panel = p, .panels = panels, .k0 = k0, .k = min_int(k_block, g->x.k_padded - k0)};
             pass.run = (size_t)pass.k * GEMM_PANEL * packed_element_bytes(kernel->precision);
             if (job->transposed)
-                transpose_pass(job, &pass, buffer);
+                transpose_pass(kernel, job->sum->w, &pass, room->transposed);
             else
                 aim_pass(job, &pass);
-            run_pass(job, &pass, block, block_end, sums);
+            run_pass(job, &pass, &branch, block, block_end, room);
         }
     }
 }
@@ -461,15 +651,14 @@ static void run_pieces(void *context, int thread, int first, int end)
 {
     const struct job *job = context;
     const struct gemm *g = job->g;
-    if (g->kernel->begin)
-        g->kernel->begin();
+    struct room room = room_of(g, thread);
+    kernel_begin(g);
     for (int piece = first; piece < end; piece++) {
         int panel = piece % job->across * job->unit, block = piece / job->across * job->chunk;
         run_rows(job, panel, min_int(panel + job->unit, job->panels), block,
-                 min_int(block + job->chunk, g->blocks), g->scratch + thread * g->scratch_bytes);
+                 min_int(block + job->chunk, g->blocks), &room);
     }
-    if (g->kernel->end)
-        g->kernel->end();
+    kernel_end(g);
 }
 
 /* Cuts the product into `wanted` pieces or some more: groups of panels narrower than the kernel
@@ -496,46 +685,47 @@ static void run(struct job *job)
     int ahead_rows = g->kernel->ahead_rows;
     job->looks_ahead = ahead_rows && g->m >= ahead_rows && !job->transposed;
     job->panels = divide_up(job->columns, GEMM_PANEL);
-    size_t worth = (size_t)g->m * g->k * job->columns / PIECE_WORK;
+    size_t worth = (size_t)g->m * g->x.k * job->columns / PIECE_WORK;
     int most = team_threads(g->team) > 1 ? PIECES * team_threads(g->team) : 1;
     cut(job, worth >= (size_t)most ? most : worth > 1 ? (int)worth : 1);
     int pieces = job->across * divide_up(g->blocks, job->chunk);
     team_run(g->team, run_pieces, job, pieces, worth > 1 ? 1 : pieces);
 }
 
-static void check_product(const struct gemm *g, const struct packed *w, int ld, int reduced,
-                          int columns)
+/* What a product reduces and what it yields, of a weight's dimensions. */
+static int reduced(const struct packed *w, bool transposed)
 {
-    CHECK(g->m > 0 && g->k == reduced && ld >= columns);
-    CHECK(w->precision == g->kernel->precision);
+    return transposed ? w->n : w->k;
 }
 
-void gemm_forward(struct gemm *g, float *y, int ldy, const struct packed *w, float alpha,
-                  enum gemm_mode mode)
+static int yielded(const struct packed *w, bool transposed)
 {
-    check_product(g, w, ldy, w->k, w->n);
-    run(&(struct job){.g = g,
-                      .w = w,
-                      .transposed = false,
-                      .y = y,
-                      .ldy = ldy,
-                      .columns = w->n,
-                      .alpha = alpha,
-                      .mode = mode});
+    return transposed ? w->k : w->n;
 }
 
-void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, float alpha,
-                   enum gemm_mode mode)
+static void product(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum, bool transposed)
 {
-    check_product(g, w, ldx, w->n, w->k);
-    run(&(struct job){.g = g,
-                      .w = w,
-                      .transposed = true,
-                      .y = x,
-                      .ldy = ldx,
-                      .columns = w->k,
-                      .alpha = alpha,
-                      .mode = mode});
+    int columns = yielded(sum->w, transposed);
+    CHECK(g->m > 0 && g->x.k == reduced(sum->w, transposed) && ldy >= columns);
+    CHECK(sum->w->precision == g->kernel->precision);
+    if (sum->branch) {
+        CHECK(g->u.k > 0 && g->u.k == reduced(sum->branch, transposed));
+        CHECK(yielded(sum->branch, transposed) == columns);
+        CHECK(sum->branch->precision == g->kernel->precision);
+    }
+    run(&(struct job){
+        .g = g, .sum = sum, .transposed = transposed, .y = y, .ldy = ldy, .columns = columns});
+}
+
+void gemm_forward(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum)
+{
+    product(g, y, ldy, sum, false);
+}
+
+void gemm_backward(struct gemm *g, float *x, int ldx, const struct gemm_sum *sum)
+{
+    CHECK(!sum->bias);
+    product(g, x, ldx, sum, true);
 }
 
 /* --- the gradient of a weight ---

@@ -22,7 +22,22 @@
 struct gemm_kernel; /* gemm_kernel.h */
 struct gemm;        /* kernels chosen, scratch owned: one per opened CPU device */
 
-enum gemm_mode { GEMM_SET, GEMM_ADD }; /* Y = alpha·XWᵀ, Y += alpha·XWᵀ (alpha·acc, then add) */
+/* What one product of the input with a weight is part of (forward; backward with X and Y
+ * exchanged):
+ *
+ *   Y = base + alpha · (X·Wᵀ + bias + scale·U·Bᵀ)
+ *
+ * What is in brackets is added from the left, then scaled, then added to the base. U is the input's
+ * inner product (gemm_input_inner, gemm_inner). All of it is done to a tile while it is in the
+ * cache, and written once. */
+struct gemm_sum {
+    const struct packed *w;
+    float alpha;
+    const float *bias;           /* (N), or NULL */
+    const struct packed *branch; /* (N, rank), or NULL */
+    float scale;
+    const float *base; /* like Y, which it may be; or NULL */
+};
 
 /* isa NULL or "auto": the best this machine has. threads 0: all cores. ERR_MACHINE when the machine
  * lacks the instruction set; the message lists what it has. */
@@ -33,19 +48,26 @@ const char *gemm_isa(const struct gemm *g); /* the one chosen, e.g. "avx2" */
 const struct gemm_kernel *gemm_kernel_of(const struct gemm *g);
 struct team *gemm_team(struct gemm *g); /* its threads, for whatever stands beside products */
 void gemm_close(struct gemm *g);
-/* Scratch for up to max_rows rows and inner dimensions up to max_dim (the longest row that goes
- * into gemm_input); nothing is allocated later. May be called again to grow. */
-int gemm_reserve(struct gemm *g, int max_rows, int max_dim, struct err *err);
-size_t gemm_scratch_bytes(const struct gemm *g, int max_rows, int max_dim);
+/* Scratch for up to max_rows rows, inner dimensions up to max_dim (the longest row that goes into
+ * gemm_input) and branches up to max_rank; nothing is allocated later. May be called again to grow.
+ */
+int gemm_reserve(struct gemm *g, int max_rows, int max_dim, int max_rank, struct err *err);
+/* What that takes: an input (x, or u of rank K) of M rows, and the threads' scratch. */
+size_t gemm_input_bytes(const struct gemm *g, int M, int K);
+size_t gemm_scratch_bytes(const struct gemm *g, int max_rank);
 
 /* X is f32 with leading dimension ldx; it is rounded and laid out once (gemm_input) and may then be
  * multiplied by several weights (q, k, v; W and the branch's A). Valid until the next gemm_input.
  */
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K);
-void gemm_forward(struct gemm *g, float *y, int ldy, const struct packed *w, float alpha,
-                  enum gemm_mode mode);
-void gemm_backward(struct gemm *g, float *x, int ldx, const struct packed *w, float alpha,
-                   enum gemm_mode mode); /* after gemm_input of Y (M, N) */
+/* The same, and u (M, rank) = X·Aᵀ, which is kept, rounded, as the input's inner product. */
+void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K, const struct packed *a,
+                      float *u);
+/* u (M, rank), computed elsewhere, is the input's inner product. */
+void gemm_inner(struct gemm *g, const float *u, int rank);
+void gemm_forward(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum);
+void gemm_backward(struct gemm *g, float *x, int ldx,
+                   const struct gemm_sum *sum); /* after gemm_input of Y (M, N); no bias */
 
 /* dW (N, K) += Yᵀ·X with Y (R, N) and X (R, K): the gradient of a weight that is trained. All f32
  * in either precision, on the f32 microkernels. Every element is one accumulator that goes on from

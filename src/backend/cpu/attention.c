@@ -251,22 +251,48 @@ static void weigh_together(const struct attn_block *b, const struct weighing *w,
     attn_multiply(b->call->a->kernel, &p);
 }
 
-/* Few: values as they come from memory, KV_ALIGN positions at a time. */
+/* KV_ALIGN positions from j on, of which some are the prefix's, some own, some behind the end: runs
+ * of them where they lie; only what a microkernel cannot cut (a pair of both kinds) is put
+ * together. */
+static void weigh_runs(const struct attn_block *b, const struct weighing *w, struct attn_product *p,
+                       int at, int j)
+{
+    const struct gemm_kernel *kernel = b->call->a->kernel;
+    int step = kernel->k_step, end = attn_min(j + KV_ALIGN, w->to);
+    for (int i = j; i < end; i += p->k) {
+        int stop = i < w->span->prefix_len ? attn_min(w->span->prefix_len, end) : end;
+        p->k = (stop - i) / step * step;
+        p->w = attn_values_at(b, w->span, i);
+        if (!p->k) {
+            p->k = step;
+            attn_join_values(b, w->span, b->room->values, p->w_stride, i, step, w->to);
+            p->w = b->room->values;
+        }
+        p->resume = i > 0;
+        p->x_from = i - at;
+        attn_multiply(kernel, p);
+    }
+}
+
+/* Few rows: values as they come from memory, KV_ALIGN positions at a time. */
 static void weigh_in_place(const struct attn_block *b, const struct weighing *w, int at, int count)
 {
     struct attn_product p = weighing_product(b, w, count);
-    p.k = KV_ALIGN;
+    size_t block = 2 * b->call->kv.panel;
     p.w_stride = (size_t)KV_ALIGN * GEMM_PANEL * b->call->kv.element;
     for (int j = at; j < at + count; j += KV_ALIGN) {
-        p.resume = j > 0;
-        p.x_from = j - at;
-        p.ahead = next_values(b, w, j + KV_ALIGN);
+        const char *next = next_values(b, w, j + KV_ALIGN);
         p.w = attn_whole_values(b, w->span, j, w->to);
-        if (!p.w) {
-            attn_take_values(b, w->span, b->room->values, p.w_stride, j, KV_ALIGN, w->to);
-            p.w = b->room->values;
+        p.ahead = p.w ? next : NULL;
+        if (p.w) {
+            p.k = KV_ALIGN;
+            p.resume = j > 0;
+            p.x_from = j - at;
+            attn_multiply(b->call->a->kernel, &p);
+        } else {
+            attn_ask(next, next ? block : 0);
+            weigh_runs(b, w, &p, at, j);
         }
-        attn_multiply(b->call->a->kernel, &p);
     }
 }
 
@@ -314,6 +340,18 @@ static void weigh_all(const struct attn_block *b)
     }
 }
 
+/* While probabilities are made, memory would have nothing to do: it is asked for the first values,
+ * a share of them with every row. */
+static void ask_for_values(const struct attn_block *b, int row)
+{
+    enum { LINE = 64, MOST = 131072 };
+    const struct attn_span *span = b->spans;
+    int positions = span->prefix_len ? span->prefix_len : b->limit[b->n - 1];
+    size_t bytes = (size_t)(positions / KV_ALIGN) * 2 * b->call->kv.panel;
+    size_t share = (bytes < MOST ? bytes : MOST) / (size_t)b->n / LINE * LINE;
+    attn_ask(attn_values_at(b, span, 0) + (size_t)row * share, share);
+}
+
 static void forward_block(const struct attn_block *b)
 {
     const struct attn_call *c = b->call;
@@ -324,6 +362,7 @@ static void forward_block(const struct attn_block *b)
     attn_scores(b, room->scores, room->q);
     for (int r = 0; r < b->n; r++) {
         float lse;
+        ask_for_values(b, r);
         factor[r] = 1.0f / c->a->ops->softmax(room->scores + (size_t)r * room->score_stride,
                                               c->scale, b->limit[r], &lse);
         if (c->lse)

@@ -258,14 +258,13 @@ static const char *value_line(const struct attn_block *b, int row)
     return (const char *)b->call->v + kv_value_block(l, row, b->kv_head) + line * LINE;
 }
 
-/* KV_ALIGN positions of which some are the prefix's, some own, some behind the end. */
-static void join_values(const struct attn_block *b, const struct attn_span *span, char *to,
-                        size_t stride, int from, int end)
+void attn_join_values(const struct attn_block *b, const struct attn_span *span, char *to,
+                      size_t stride, int from, int count, int end)
 {
     const struct kv_layout *l = &b->call->kv;
     bool pairs = l->precision == PRECISION_BF16;
     size_t panel = KV_ALIGN * GEMM_PANEL * l->element;
-    for (int j = 0; j < KV_ALIGN; j += pairs ? 2 : 1) {
+    for (int j = 0; j < count; j += pairs ? 2 : 1) {
         const char *low = value_line(b, row_of(span, from + j, end));
         const char *high = pairs ? value_line(b, row_of(span, from + j + 1, end)) : low;
         char *line = to + (size_t)(pairs ? j / 2 : j) * LINE;
@@ -304,7 +303,7 @@ void attn_take_values(const struct attn_block *b, const struct attn_span *span, 
     for (int j = from; j < from + count; j += KV_ALIGN, to += panel) {
         const char *block = attn_whole_values(b, span, j, end);
         if (!block) {
-            join_values(b, span, to, stride, j, end);
+            attn_join_values(b, span, to, stride, j, KV_ALIGN, end);
             continue;
         }
         for (int p = 0; p < panels; p++)

@@ -116,7 +116,11 @@ void attn_clear_tails(const struct attn_block *b, float *scores);
  * apart; zeros from position `end` on. */
 void attn_take_values(const struct attn_block *b, const struct attn_span *span, char *to,
                       size_t stride, int from, int count, int end);
-/* Where the values of whole KV_ALIGN positions from `position` on lie. */
+/* The same for `count` positions of one KV_ALIGN, whole pairs in bf16, of which some may be the
+ * prefix's, some own, some behind the end. */
+void attn_join_values(const struct attn_block *b, const struct attn_span *span, char *to,
+                      size_t stride, int from, int count, int end);
+/* Where the values from `position` on lie, to the end of its KV_ALIGN; the first of a pair. */
 const char *attn_values_at(const struct attn_block *b, const struct attn_span *span, int position);
 /* The same; NULL where they are not in one place or reach beyond `end`. */
 const char *attn_whole_values(const struct attn_block *b, const struct attn_span *span, int from,
@@ -124,6 +128,14 @@ const char *attn_whole_values(const struct attn_block *b, const struct attn_span
 /* One panel of 16 keys of a span; zeros from position `end` on. Where it lies, or room->panel. */
 const char *attn_take_keys(const struct attn_block *b, const struct attn_span *span, int from,
                            int end);
+
+/* The caches are to ask for these bytes (the second-level one, as the microkernels do). */
+static inline void attn_ask(const char *from, size_t bytes)
+{
+    enum { LINE = 64 };
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch(from + i, 0, 2);
+}
 
 static inline int attn_min(int a, int b)
 {

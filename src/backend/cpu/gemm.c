@@ -508,7 +508,7 @@ static void finish_tile(const struct job *job, const struct gemm_tile *t, const 
                               .acc_ld = t->panels * GEMM_PANEL,
                               .rows = t->rows,
                               .panels = t->panels,
-                              .k = g->u.k_padded,
+                              .k = round_up(g->u.k, kernel->k_step), /* the rest is zeros */
                               .x = block_data(g, &g->u, block),
                               .x_stride = tile_stride(g, &g->u),
                               .w = branch->w + (panel - branch->panel) * branch->w_stride,

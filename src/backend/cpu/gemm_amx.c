@@ -168,6 +168,7 @@ const struct gemm_kernel GEMM_NAME(gemm_amx_bf16) = {
     .x_layout = GEMM_X_TILES,
     .rows = 2 * TILE_ROWS,
     .row_step = TILE_ROWS,
+    .k_step = GEMM_K_ALIGN,
     .k_block = 512, /* X: 32 × 512 × 2 bytes = 32 KiB of the 48 KiB of first-level cache */
     .group = 8,     /* W: 8 × 16 × 512 × 2 bytes = 128 KiB of the 2 MiB of second-level cache */
     .panels = panels,

@@ -65,6 +65,7 @@ const struct gemm_kernel GEMM_NAME(gemm_avx512bf16_bf16) = {
     .x_layout = GEMM_X_PAIRS,
     .rows = ZMM_ROWS,
     .row_step = 1,
+    .k_step = 2,
     .k_block = ZMM_K_BLOCK,
     .group = ZMM_GROUP,
     .ahead_rows = ASK_ROWS,

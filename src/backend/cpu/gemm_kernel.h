@@ -22,7 +22,7 @@ struct gemm_tile { /* one call of a microkernel */
     int acc_ld;
     bool resume;      /* acc holds the sums of earlier k; otherwise they start at 0 */
     int rows, panels; /* rows ≤ kernel's rows, panels ≤ kernel's panels(rows) */
-    int k;            /* products to take; in bf16 a multiple of GEMM_K_ALIGN */
+    int k;            /* products to take; a multiple of k_step */
     const void *x;    /* the rows' block, at the first k */
     size_t x_stride;  /* GEMM_X_TILES: bytes from 16 rows to the next 16 */
     const void *w;    /* the first panel, at the first k */
@@ -38,12 +38,13 @@ struct gemm_kernel {
     const char *isa;
     enum precision precision;
     enum gemm_x x_layout;
-    int rows;                /* rows of X per block, at most GEMM_MAX_ROWS */
-    int row_step;            /* blocks are cut at multiples of this many rows (AMX: 16) */
-    int k_block;             /* k per pass: the block of X then stays in the first-level cache */
-    int group;               /* panels per pass: k_block × group of W stays in the second level */
-    int ahead_rows;          /* products of so many rows follow `ahead`, 0: none do; fewer rows wait
-                                for memory either way, and asking twice costs more than it brings */
+    int rows;       /* rows of X per block, at most GEMM_MAX_ROWS */
+    int row_step;   /* blocks are cut at multiples of this many rows (AMX: 16) */
+    int k_step;     /* and a range of k at multiples of this: 1, a pair, AMX: a tile's 32 */
+    int k_block;    /* k per pass: the block of X then stays in the first-level cache */
+    int group;      /* panels per pass: k_block × group of W stays in the second level */
+    int ahead_rows; /* products of so many rows follow `ahead`, 0: none do; fewer rows wait
+                       for memory either way, and asking twice costs more than it brings */
     int (*panels)(int rows); /* panels that fill the registers beside that many rows */
     void (*tile)(const struct gemm_tile *t);
     /* For `count` blocks of 16 columns n × 16 k of a packed weight (bf16 [8][16 n][2], f32

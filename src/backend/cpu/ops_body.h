@@ -183,6 +183,10 @@ static void round_bf16(float *x, int n)
 
 /* --- products of small matrices --- */
 
+/* Rows ahead that memory is asked for: one operand's lie kilobytes apart, which no hardware
+ * foresees. 10 to 64 do the same, a quarter faster than none (Zen 4). */
+enum { OUTER_AHEAD = 16 };
+
 /* dst[i][j] (= or, from what it holds, +=) Σ_r a[r][i]·b[r][j], · factor: ni × nv vectors of the
  * result in registers, rows in order. The last vector has m lanes. */
 INLINE void outer_tile(const struct outer *o, int i, int j, int ni, int nv, int m)
@@ -199,9 +203,12 @@ INLINE void outer_tile(const struct outer *o, int i, int j, int ni, int nv, int 
     const float *a = o->a + i, *b = o->b + j;
     for (int r = 0; r < o->rows; r++, a += o->a_stride, b += o->b_stride) {
         v16 row[TILE];
+        __builtin_prefetch(a + OUTER_AHEAD * o->a_stride);
         UNROLL
-        for (int c = 0; c < nv; c++)
+        for (int c = 0; c < nv; c++) {
+            __builtin_prefetch(b + c * LANES + OUTER_AHEAD * o->b_stride);
             row[c] = load_lanes(b + c * LANES, m);
+        }
         UNROLL
         for (int p = 0; p < ni; p++) {
             v16 w = v_set1(a[p]);

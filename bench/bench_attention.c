@@ -181,7 +181,12 @@ int main(int argc, char **argv)
         .isa = argc > 1 ? argv[1] : "auto",
         .precision = argc > 2 && strcmp(argv[2], "f32") == 0 ? PRECISION_F32 : PRECISION_BF16,
         .threads = argc > 3 ? atoi(argv[3]) : 1};
-    struct scratch_need need = {ROWS, INNER, RANK, DIM, 16, PREFIX + OWN};
+    struct scratch_need need = {.rows = ROWS,
+                                .dim = INNER,
+                                .rank = RANK,
+                                .head_dim = DIM,
+                                .vocab = 16,
+                                .context = PREFIX + OWN};
     if (device_open(&b.d, &options, &err) || b.d->ops->reserve(b.d, &need, &err)) {
         fprintf(stderr, "%s: %s\n", err.where, err.message);
         return 1;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the built-in model again: the shop's corpus, its tokenizer, and `grpo pretrain recipes/builtin.yaml`.
-# Half an hour on 2 cores. The result, WORK/run/model, is what assets/demo/model holds; its bits are
+# Half an hour on 2 cores (a third of it `grpo pretrain`). The result, WORK/run/model, is what assets/demo/model holds; its bits are
 # those of the build and the instruction set that made it.
 #
 #   tools/make_builtin.sh [BINARY]        (default: build/release/grpo; run from the repository's root)

@@ -117,7 +117,7 @@ static const struct arg args[] = {
      "Go on from the newest checkpoint; start anew where there is none."},
     {"allow", ARG_TEXTS, AT(allow), 0, 0, NULL, NULL, "NAME",
      "A difference that --resume may pass over: a recipe key, or model, data, eval_data, "
-     "init_adapter, ref_adapter, replay, build, isa; may be repeated."},
+     "init_adapter, ref_adapter, reward_files, replay, build, isa; may be repeated."},
     {"replay", ARG_TEXT, AT(replay), 0, 0, NULL, NULL, "FILE",
      "Take completions and rewards from a samples.jsonl instead of sampling."},
 };

@@ -1,5 +1,6 @@
 /* session.c: device, model, adapter and codec from a command's options; see session.h. */
 #include "cli/session.h"
+#include <math.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -12,8 +13,8 @@ void session_tell_decoding(const struct rollout_counts *c)
     if (c->passes)
         log_info("%lld tokens in %lld passes, %.2f s (%.0f tokens/s); %lld of %lld guessed tokens "
                  "came true",
-                 c->tokens, c->passes, c->seconds, (double)c->tokens / c->seconds, c->accepted,
-                 c->drafted);
+                 c->tokens, c->passes, c->seconds, (double)c->tokens / fmax(c->seconds, 1e-9),
+                 c->accepted, c->drafted);
 }
 
 int session_open(struct session *s, const struct session_options *options,

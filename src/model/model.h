@@ -95,7 +95,8 @@ void activations_free(activations *acts);
 size_t activations_bytes(const struct device *d, const struct hf_config *config,
                          const struct peft_config *lora, int max_rows);
 
-/* Scratch of a forward pass without gradient, for up to max_rows rows. */
+/* Scratch of a forward pass without gradient, for up to max_rows rows. `lora` as of activations:
+ * the largest adapter that passes run with (the device reserves its rank); NULL: none. */
 typedef struct workspace workspace;
 int workspace_create(workspace **out, model *m, const struct peft_config *lora, int max_rows,
                      struct err *err);

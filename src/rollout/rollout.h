@@ -52,7 +52,9 @@ struct group_request {
     struct completion *out; /* (n): its arrays are the caller's, max_new_tokens each */
 };
 
-typedef struct rollout rollout; /* caches and scratch for up to max_sequences at a time */
+/* Caches and scratch for up to max_sequences at a time. lora: the largest adapter it samples with,
+ * or NULL. */
+typedef struct rollout rollout;
 int rollout_create(rollout **out, model *m, const struct peft_config *lora, int max_sequences,
                    int max_prompt_tokens, int max_new_tokens, struct err *err);
 void rollout_free(rollout *r);

@@ -63,7 +63,7 @@ static void matrix_free(struct matrix *w)
     free(w->host);
 }
 
-enum { MAX_RANK = 600 };
+enum { MAX_RANK = 585 }; /* more to the next 32 than to the next 16 */
 
 static struct gemm *open_subject(const struct gemm_subject *s, int threads, int rows, int dim)
 {
@@ -75,11 +75,6 @@ static struct gemm *open_subject(const struct gemm_subject *s, int threads, int 
         fail_msg("%s: %s", err.where, err.message);
     assert_int_equal(gemm_reserve(g, rows, dim, MAX_RANK, &err), 0);
     return g;
-}
-
-static int max_of(int a, int b)
-{
-    return a > b ? a : b;
 }
 
 /* One product; backward swaps the roles of n and k. */
@@ -316,68 +311,130 @@ static void check_rounding(const struct gemm_subject *s)
     matrix_free(&w);
 }
 
-/* base + alpha·(X·Wᵀ + bias + scale·U·Bᵀ) in one product has the bits of products one by one, and
- * so has U; the base may be the result. */
-static void check_sum(const struct gemm_subject *s, int m, int n, int k, int rank, bool backward)
+/* A product with everything it may have added to it, and what that is made of. */
+struct sum_case {
+    int m, n, k, rank;
+    bool backward;
+    int threads;
+};
+
+struct sum_parts {
+    struct matrix w, a, b;
+    int reduced, columns;
+    float *x, *bias, *base;   /* base and y have ldy columns */
+    float *plain, *u, *outer; /* products one by one: X·Wᵀ, U, U·Bᵀ */
+};
+
+enum { SUM_GAP = 3 };
+static const float sum_alpha = 0.37f, sum_scale = 1.7f;
+
+static float *random_floats(size_t n, uint32_t seed)
 {
-    const float alpha = 0.37f, scale = 1.7f;
-    struct matrix w = matrix_new(n, k, s->precision, 71);
-    struct matrix a = matrix_new(rank, k, s->precision, 72);
-    struct matrix b = matrix_new(n, rank, s->precision, 73);
-    int reduced = backward ? n : k, columns = backward ? k : n;
-    size_t x_count = (size_t)m * reduced, y_count = (size_t)m * columns, u_count = (size_t)m * rank;
-    float *x = malloc(x_count * sizeof *x), *bias = malloc((size_t)columns * sizeof *bias);
-    float *part = malloc(y_count * sizeof *part), *branch = malloc(y_count * sizeof *branch);
-    float *base = malloc(y_count * sizeof *base), *y = malloc(y_count * sizeof *y);
-    float *u = malloc(u_count * sizeof *u), *u_alone = malloc(u_count * sizeof *u_alone);
-    fill_random(x, x_count, 74);
-    fill_random(bias, (size_t)columns, 75);
-    fill_random(base, y_count, 76);
-    struct gemm *g = open_subject(s, 2, m, max_of(max_of(n, k), rank));
+    float *p = malloc(n * sizeof *p);
+    fill_random(p, n, seed);
+    return p;
+}
 
-    struct gemm_sum inner = {.w = backward ? &b.packed : &a.packed, .alpha = 1};
-    struct gemm_sum outer = {.w = backward ? &a.packed : &b.packed, .alpha = 1};
-    struct gemm_sum plain = {.w = &w.packed, .alpha = 1}, sum = {.w = &w.packed,
-                                                                 .alpha = alpha,
-                                                                 .bias = backward ? NULL : bias,
-                                                                 .branch = outer.w,
-                                                                 .scale = scale,
-                                                                 .base = base};
-    gemm_input(g, x, reduced, m, reduced);
-    multiply_sum(g, part, columns, backward, &plain);
-    multiply_sum(g, u_alone, rank, backward, &inner);
-    gemm_input(g, u_alone, rank, m, rank);
-    multiply_sum(g, branch, columns, backward, &outer);
+static struct sum_parts sum_parts_new(const struct gemm_subject *s, const struct sum_case *c)
+{
+    struct sum_parts p = {.w = matrix_new(c->n, c->k, s->precision, 71),
+                          .a = matrix_new(c->rank, c->k, s->precision, 72),
+                          .b = matrix_new(c->n, c->rank, s->precision, 73),
+                          .reduced = c->backward ? c->n : c->k,
+                          .columns = c->backward ? c->k : c->n};
+    size_t rows = (size_t)c->m;
+    p.x = random_floats(rows * p.reduced, 74);
+    p.bias = random_floats((size_t)p.columns, 75);
+    p.base = random_floats(rows * (p.columns + SUM_GAP), 76);
+    p.plain = malloc(rows * p.columns * sizeof *p.plain);
+    p.u = malloc(rows * c->rank * sizeof *p.u);
+    p.outer = malloc(rows * p.columns * sizeof *p.outer);
+    return p;
+}
 
-    if (backward) {
-        gemm_input(g, x, reduced, m, reduced);
-        gemm_inner(g, u_alone, rank);
-    } else {
-        gemm_input_inner(g, x, reduced, m, reduced, &a.packed, u);
-        assert_memory_equal(u, u_alone, u_count * sizeof *u);
-    }
-    multiply_sum(g, y, columns, backward, &sum);
-    for (size_t i = 0; i < y_count; i++) {
-        volatile float want = part[i];
-        if (!backward)
-            want = want + bias[i % columns];
-        volatile float scaled = scale * branch[i];
-        want = want + scaled;
-        want = alpha * want;
-        want = base[i] + want;
-        if (y[i] != want)
-            fail_msg("%s: M %d N %d K %d rank %d %s: element %zu is %.9g, expected %.9g", s->isa, m,
-                     n, k, rank, backward ? "backward" : "forward", i, (double)y[i], (double)want);
-    }
-    multiply_sum(g, base, columns, backward, &sum);
-    assert_memory_equal(base, y, y_count * sizeof *y);
-    gemm_close(g);
-    float *all[] = {x, bias, part, branch, base, y, u, u_alone};
+static void sum_parts_free(struct sum_parts *p)
+{
+    float *all[] = {p->x, p->bias, p->base, p->plain, p->u, p->outer};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
-    matrix_free(&w);
-    matrix_free(&a);
-    matrix_free(&b);
+    matrix_free(&p->w);
+    matrix_free(&p->a);
+    matrix_free(&p->b);
+}
+
+static void one_by_one(struct gemm *g, struct sum_parts *p, const struct sum_case *c)
+{
+    struct gemm_sum plain = {.w = &p->w.packed, .alpha = 1};
+    struct gemm_sum inner = {.w = c->backward ? &p->b.packed : &p->a.packed, .alpha = 1};
+    struct gemm_sum outer = {.w = c->backward ? &p->a.packed : &p->b.packed, .alpha = 1};
+    gemm_input(g, p->x, p->reduced, c->m, p->reduced);
+    multiply_sum(g, p->plain, p->columns, c->backward, &plain);
+    multiply_sum(g, p->u, c->rank, c->backward, &inner);
+    gemm_input(g, p->u, c->rank, c->m, c->rank);
+    multiply_sum(g, p->outer, p->columns, c->backward, &outer);
+}
+
+/* The input with its inner product, which has the bits it has by itself. */
+static void input_of_sum(struct gemm *g, const struct sum_parts *p, const struct sum_case *c)
+{
+    if (c->backward) {
+        gemm_input(g, p->x, p->reduced, c->m, p->reduced);
+        gemm_inner(g, p->u, c->rank);
+        return;
+    }
+    size_t n = (size_t)c->m * c->rank;
+    float *u = malloc(n * sizeof *u);
+    gemm_input_inner(g, p->x, p->reduced, c->m, p->reduced, &p->a.packed, u);
+    assert_memory_equal(u, p->u, n * sizeof *u);
+    free(u);
+}
+
+static float expected_sum(const struct sum_parts *p, const struct sum_case *c, int row, int column)
+{
+    size_t i = (size_t)row * p->columns + column;
+    volatile float want = p->plain[i], scaled = sum_scale * p->outer[i];
+    if (!c->backward)
+        want = want + p->bias[column];
+    want = want + scaled;
+    want = sum_alpha * want;
+    return p->base[(size_t)row * (p->columns + SUM_GAP) + column] + want;
+}
+
+/* base + alpha·(X·Wᵀ + bias + scale·U·Bᵀ) in one product has the bits of products one by one; the
+ * base may be the result; nothing between rows is touched. */
+static void check_sum(const struct gemm_subject *s, struct sum_case c)
+{
+    struct sum_parts p = sum_parts_new(s, &c);
+    int ldy = p.columns + SUM_GAP, dim = c.n > c.k ? c.n : c.k;
+    size_t count = (size_t)c.m * ldy;
+    struct gemm *g = open_subject(s, c.threads, c.m, dim > c.rank ? dim : c.rank);
+    one_by_one(g, &p, &c);
+    input_of_sum(g, &p, &c);
+    struct gemm_sum sum = {.w = &p.w.packed,
+                           .alpha = sum_alpha,
+                           .bias = c.backward ? NULL : p.bias,
+                           .branch = c.backward ? &p.a.packed : &p.b.packed,
+                           .scale = sum_scale,
+                           .base = p.base};
+    float *y = random_floats(count, 77), *before = random_floats(count, 77);
+    multiply_sum(g, y, ldy, c.backward, &sum);
+    for (int r = 0; r < c.m; r++) {
+        for (int i = 0; i < ldy; i++) {
+            size_t at = (size_t)r * ldy + i;
+            float want = i < p.columns ? expected_sum(&p, &c, r, i) : before[at];
+            if (y[at] != want)
+                fail_msg("%s: M %d N %d K %d rank %d %s: (%d, %d) is %.9g, expected %.9g", s->isa,
+                         c.m, c.n, c.k, c.rank, c.backward ? "backward" : "forward", r, i,
+                         (double)y[at], (double)want);
+        }
+    }
+    multiply_sum(g, p.base, ldy, c.backward, &sum);
+    for (int r = 0; r < c.m; r++)
+        assert_memory_equal(p.base + (size_t)r * ldy, y + (size_t)r * ldy, p.columns * sizeof *y);
+    gemm_close(g);
+    sum_parts_free(&p);
+    free(y);
+    free(before);
 }
 
 static void check_sums(const struct gemm_subject *s)
@@ -386,10 +443,13 @@ static void check_sums(const struct gemm_subject *s)
     for (int backward = 0; backward < 2; backward++) {
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             for (size_t j = 0; j < sizeof ranks / sizeof *ranks; j++)
-                check_sum(s, rows[i], 113, 70, ranks[j], backward);
-        check_sum(s, 600, 40, 48, 16, backward);        /* more than a chunk of rows */
-        check_sum(s, 16, 500, 1100, 16, backward);      /* several k blocks and groups */
-        check_sum(s, 5, 1100, 200, MAX_RANK, backward); /* and of the branch's k */
+                check_sum(s, (struct sum_case){rows[i], 113, 70, ranks[j], backward, 2});
+        /* more than a chunk of rows; several k blocks and groups; whole groups in one piece, the
+         * thread's room filled to its end */
+        check_sum(s, (struct sum_case){600, 40, 48, 16, backward, 2});
+        check_sum(s, (struct sum_case){16, 500, 1100, 16, backward, 2});
+        check_sum(s, (struct sum_case){5, 1100, 200, MAX_RANK, backward, 2});
+        check_sum(s, (struct sum_case){1, 300, 260, MAX_RANK, backward, 1});
     }
 }
 

@@ -45,7 +45,10 @@ static bool reserve_fails(int n)
     struct device *d;
     float host[30 * 30], x[30], y[30], logp = 1;
     const int target = 1;
-    const struct scratch_need small = {2, 30, 30, 16, 30, 10}, large = {50, 60, 40, 20, 70, 80};
+    const struct scratch_need small = {
+        .rows = 2, .dim = 30, .rank = 30, .head_dim = 16, .vocab = 30, .context = 10};
+    const struct scratch_need large = {
+        .rows = 50, .dim = 60, .rank = 40, .head_dim = 20, .vocab = 70, .context = 80};
     for (int i = 0; i < 30 * 30; i++)
         host[i] = (float)(i % 5);
     for (int i = 0; i < 30; i++)
@@ -59,13 +62,14 @@ static bool reserve_fails(int n)
     mem_fail_after(-1);
     assert_true(status == 0 || status == ERR_MACHINE);
     for (int again = 0; again < 2; again++) {
-        struct linear l = {.w = w, .lora_a = w, .lora_b = w, .n = 30, .k = 30, .rank = 30};
+        struct linear l = {
+            .w = w, .lora_a = w, .lora_b = w, .lora_scale = 0.5f, .n = 30, .k = 30, .rank = 30};
         if (again)
             assert_int_equal(d->ops->reserve(d, &large, &err), 0);
         memset(y, 0, sizeof y);
         d->ops->linear(d, y, NULL, x, &l, 1, y);
         d->ops->logprob(d, &logp, NULL, NULL, x, w, &target, 1, 1);
-        assert_true(y[1] == 60 && logp < 0);
+        assert_true(y[1] == 60 + 0.5f * 3600 && logp < 0);
     }
     d->ops->weight_free(d, w);
     device_close(d);
@@ -104,7 +108,9 @@ static void test_no_memory(void **state)
 static void check_sizes(struct rig *g)
 {
     static const struct scratch_need sizes[] = {
-        {3, 20, 4, 6, 100, 10}, {200, 90, 80, 64, 1000, 500}, {40, 700, 0, 130, 90, 33}};
+        {.rows = 3, .dim = 20, .rank = 4, .head_dim = 6, .vocab = 100, .context = 10},
+        {.rows = 200, .dim = 90, .rank = 80, .head_dim = 64, .vocab = 1000, .context = 500},
+        {.rows = 40, .dim = 700, .rank = 0, .head_dim = 130, .vocab = 90, .context = 33}};
     struct err err = {0};
     for (int i = 0; i < 3; i++) {
         const struct scratch_need *s = &sizes[i];

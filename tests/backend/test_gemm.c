@@ -1,9 +1,12 @@
 /* test_gemm.c: the choice of kernels, and every microkernel this machine can run; which
  * could not be run is printed (test_gemm_emulated.c runs those without the hardware). */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "../support/support.h"
 #include "base/mem.h"
 #include "gemm_checks.h"
@@ -138,13 +141,55 @@ static void test_vocabulary(void **state)
     free(y);
 }
 
+/* An inner product belongs to the input it was given with: a branch that would take an older
+ * input's is a bug, and found. */
+static void test_inner_of_another_input(void **state)
+{
+    (void)state;
+    enum { M = 3, N = 32, K = 32, RANK = 16 };
+    float host[N * K] = {0}, x[M * K] = {0}, u[M * RANK], y[M * N];
+    struct packed w, a, b, *all[] = {&w, &a, &b};
+    const int sizes[][2] = {{N, K}, {RANK, K}, {N, RANK}};
+    struct gemm *g;
+    struct err err = {0};
+    assert_int_equal(gemm_open(&g, "auto", PRECISION_BF16, 1, &err), 0);
+    assert_int_equal(gemm_reserve(g, M, K, RANK, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        int n = sizes[i][0], k = sizes[i][1];
+        packed_init(all[i], PRECISION_BF16, n, k,
+                    mem_alloc_aligned(packed_bytes(PRECISION_BF16, n, k)));
+        packed_fill(all[i], host, WEIGHT_F32);
+    }
+    struct gemm_sum sum = {.w = &w, .alpha = 1, .branch = &b, .scale = 1};
+    gemm_input_inner(g, x, K, M, K, &a, u);
+    gemm_forward(g, y, N, &sum);
+    gemm_input(g, x, K, M, K);
+    pid_t child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO);
+        gemm_forward(g, y, N, &sum);
+        _exit(0);
+    }
+    int status = 0;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    for (int i = 0; i < 3; i++)
+        mem_free_aligned(all[i]->data);
+    gemm_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice), cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_c),      cmocka_unit_test(test_avx2),
-        cmocka_unit_test(test_avx512), cmocka_unit_test(test_avx512bf16),
-        cmocka_unit_test(test_amx),    cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_c),
+        cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_avx512bf16),
+        cmocka_unit_test(test_amx),
+        cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_inner_of_another_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

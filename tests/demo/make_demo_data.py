@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Prompts of an invented shop for `make demo`, in Portuguese, and the rough answers its tiny model imitates.
+"""Prompts of an invented shop for the tests, in Portuguese, and the rough answers its tiny model imitates.
 
 Two tasks: push (a push notification for a product and an occasion) and sql_qa (a question over two small
 tables). Writes tests/demo/{train,eval,test}.jsonl; no (product, occasion) and no (question, subject) pair
 is in two of them. With --corpus FILE it also writes pairs of training prompts and answers of very mixed
-quality, for tools/make_demo_model.py. Standard library only; seeded.
+quality, for tests/demo/make_demo_model.py. Standard library only; seeded.
 
-    python tools/make_demo_data.py [--corpus FILE] [--out assets/demo]
+    python tests/demo/make_demo_data.py [--corpus FILE] [--out assets/demo]
 """
 import argparse
 import itertools

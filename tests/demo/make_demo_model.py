@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The embedded model of `make demo`: a tiny Qwen3 with its own byte-level BPE, taught by imitation.
+"""The trained model of the tests: a tiny Qwen3 with its own byte-level BPE, taught by imitation.
 
-It learns the rough answers that tools/make_demo_data.py writes with --corpus: texts of very mixed
+It learns the rough answers that tests/demo/make_demo_data.py writes with --corpus: texts of very mixed
 quality about an invented shop. It therefore speaks the tasks' language but is far from their best
 answers, which is what GRPO then improves. Everything is seeded; the result lies in tests/demo/model.
 
     pip install torch==2.15.0 transformers==5.23.0 tokenizers==0.23.3
-    python tools/make_demo_data.py --corpus corpus.jsonl
-    python tools/make_demo_model.py corpus.jsonl tests/demo/model [MINUTES]
+    python tests/demo/make_demo_data.py --corpus corpus.jsonl
+    python tests/demo/make_demo_model.py corpus.jsonl tests/demo/model [MINUTES]
 """
 import json
 import random

@@ -23,7 +23,12 @@ static void prepare(struct rig *g)
     g->ops = g->d->ops;
     g->bf16 = g->d->precision == PRECISION_BF16;
     g->label = "";
-    struct scratch_need need = {MAX_ROWS, MAX_DIM, MAX_RANK, MAX_HEAD_DIM, MAX_VOCAB, MAX_CONTEXT};
+    struct scratch_need need = {.rows = MAX_ROWS,
+                                .dim = MAX_DIM,
+                                .rank = MAX_RANK,
+                                .head_dim = MAX_HEAD_DIM,
+                                .vocab = MAX_VOCAB,
+                                .context = MAX_CONTEXT};
     if (g->ops->reserve(g->d, &need, &err))
         fail_msg("%s: %s", err.where, err.message);
 }

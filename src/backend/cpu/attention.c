@@ -25,9 +25,8 @@ static size_t whole_positions(int context)
 
 static char *take(char **at, size_t bytes)
 {
-    enum { LINE = 64 };
     char *p = *at;
-    *at += (bytes + LINE - 1) / LINE * LINE;
+    *at += (bytes + ATTN_LINE - 1) / ATTN_LINE * ATTN_LINE;
     return p;
 }
 
@@ -278,21 +277,14 @@ static void weigh_runs(const struct attn_block *b, const struct weighing *w, str
 static void weigh_in_place(const struct attn_block *b, const struct weighing *w, int at, int count)
 {
     struct attn_product p = weighing_product(b, w, count);
-    size_t block = 2 * b->call->kv.panel;
     p.w_stride = (size_t)KV_ALIGN * GEMM_PANEL * b->call->kv.element;
     for (int j = at; j < at + count; j += KV_ALIGN) {
         const char *next = next_values(b, w, j + KV_ALIGN);
-        p.w = attn_whole_values(b, w->span, j, w->to);
-        p.ahead = p.w ? next : NULL;
-        if (p.w) {
-            p.k = KV_ALIGN;
-            p.resume = j > 0;
-            p.x_from = j - at;
-            attn_multiply(b->call->a->kernel, &p);
-        } else {
-            attn_ask(next, next ? block : 0);
-            weigh_runs(b, w, &p, at, j);
-        }
+        bool whole = attn_whole_values(b, w->span, j, w->to);
+        p.ahead = whole ? next : NULL; /* short products ask for too little on their way */
+        if (!whole && next)
+            attn_ask(next, 2 * b->call->kv.panel);
+        weigh_runs(b, w, &p, at, j);
     }
 }
 
@@ -341,14 +333,14 @@ static void weigh_all(const struct attn_block *b)
 }
 
 /* While probabilities are made, memory would have nothing to do: it is asked for the first values,
- * a share of them with every row. */
+ * a share of them with every row, together no more than a fraction of the second-level cache. */
 static void ask_for_values(const struct attn_block *b, int row)
 {
-    enum { LINE = 64, MOST = 131072 };
+    enum { MOST = 131072 };
     const struct attn_span *span = b->spans;
     int positions = span->prefix_len ? span->prefix_len : b->limit[b->n - 1];
     size_t bytes = (size_t)(positions / KV_ALIGN) * 2 * b->call->kv.panel;
-    size_t share = (bytes < MOST ? bytes : MOST) / (size_t)b->n / LINE * LINE;
+    size_t share = (bytes < MOST ? bytes : MOST) / (size_t)b->n / ATTN_LINE * ATTN_LINE;
     attn_ask(attn_values_at(b, span, 0) + (size_t)row * share, share);
 }
 

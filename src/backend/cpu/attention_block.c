@@ -3,8 +3,6 @@
 #include <string.h>
 #include "base/check.h"
 
-enum { LINE = 64 };
-
 static size_t x_element(const struct gemm_kernel *kernel)
 {
     return kernel->x_layout == GEMM_X_F32 ? sizeof(float) : sizeof(uint16_t);
@@ -70,7 +68,7 @@ void attn_multiply(const struct gemm_kernel *kernel, const struct attn_product *
                           .k = p->k,
                           .x_stride = x_bytes(kernel, kernel->row_step, depth),
                           .w_stride = p->w_stride,
-                          .ahead_step = LINE};
+                          .ahead_step = ATTN_LINE};
     for (int panel = 0; panel < p->panels; panel += step) {
         t.panels = attn_min(step, p->panels - panel);
         t.w = p->w + (size_t)panel * p->w_stride;
@@ -255,7 +253,7 @@ static const char *value_line(const struct attn_block *b, int row)
         return NULL;
     size_t line =
         l->precision == PRECISION_BF16 ? (size_t)(row % KV_ALIGN / 2) : (size_t)(row % KV_ALIGN);
-    return (const char *)b->call->v + kv_value_block(l, row, b->kv_head) + line * LINE;
+    return (const char *)b->call->v + kv_value_block(l, row, b->kv_head) + line * ATTN_LINE;
 }
 
 void attn_join_values(const struct attn_block *b, const struct attn_span *span, char *to,
@@ -267,13 +265,13 @@ void attn_join_values(const struct attn_block *b, const struct attn_span *span, 
     for (int j = 0; j < count; j += pairs ? 2 : 1) {
         const char *low = value_line(b, row_of(span, from + j, end));
         const char *high = pairs ? value_line(b, row_of(span, from + j + 1, end)) : low;
-        char *line = to + (size_t)(pairs ? j / 2 : j) * LINE;
+        char *line = to + (size_t)(pairs ? j / 2 : j) * ATTN_LINE;
         for (int p = 0; p < l->width / GEMM_PANEL; p++) {
             size_t at = (size_t)p * panel;
             if (low == high && low)
-                memcpy(line + (size_t)p * stride, low + at, LINE);
+                memcpy(line + (size_t)p * stride, low + at, ATTN_LINE);
             else if (!low && !high)
-                memset(line + (size_t)p * stride, 0, LINE);
+                memset(line + (size_t)p * stride, 0, ATTN_LINE);
             else
                 join_pair(line + (size_t)p * stride, low ? low + at : NULL,
                           high ? high + at : NULL);
@@ -326,14 +324,14 @@ const char *attn_take_keys(const struct attn_block *b, const struct attn_span *s
     if (from >= span->prefix_len && from + GEMM_PANEL <= end)
         return own;
     uint32_t *to = (uint32_t *)(void *)b->room->panel;
-    for (size_t line = 0; line < l->panel / LINE; line++)
+    for (size_t line = 0; line < l->panel / ATTN_LINE; line++)
         for (int c = 0; c < GEMM_PANEL; c++, to++) {
             const char *source = from + c >= end               ? NULL
                                  : from + c < span->prefix_len ? prefix
                                                                : own;
             *to = 0;
             if (source)
-                memcpy(to, source + line * LINE + (size_t)c * sizeof *to, sizeof *to);
+                memcpy(to, source + line * ATTN_LINE + (size_t)c * sizeof *to, sizeof *to);
         }
     return b->room->panel;
 }

@@ -12,8 +12,9 @@
  *
  * Position j of a span lies in row base + j of the cache, where both bases, the prefix's and the
  * own keys', are multiples of KV_ALIGN (backend/spans.h): so the order does not depend on where the
- * sequence was cut. The piece of KV_ALIGN positions in which prefix and own keys meet is put
- * together in scratch, and so is the last one, whose rest may hold anything. */
+ * sequence was cut. Where prefix and own keys meet within KV_ALIGN positions, and at the end, whose
+ * rest may hold anything, values for many rows are put together in scratch, and so are keys
+ * backward; few rows take runs of values where they lie. */
 #ifndef BACKEND_CPU_ATTENTION_BLOCK_H
 #define BACKEND_CPU_ATTENTION_BLOCK_H
 #include "backend/cpu/attention.h"
@@ -22,6 +23,7 @@ enum {
     ATTN_ROWS = 64,   /* rows worked on together */
     ATTN_CHUNK = 128, /* positions of a weighted sum at a time: P and V stay in the caches */
     ATTN_APART = 16,  /* products of a partial sum over the dimensions in f32 */
+    ATTN_LINE = 64,   /* bytes of a cache line */
     ATTN_SPARE = 32   /* rows behind the last that a microkernel may write (AMX: whole tiles) */
 };
 
@@ -132,8 +134,7 @@ const char *attn_take_keys(const struct attn_block *b, const struct attn_span *s
 /* The caches are to ask for these bytes (the second-level one, as the microkernels do). */
 static inline void attn_ask(const char *from, size_t bytes)
 {
-    enum { LINE = 64 };
-    for (size_t i = 0; i < bytes; i += LINE)
+    for (size_t i = 0; i < bytes; i += ATTN_LINE)
         __builtin_prefetch(from + i, 0, 2);
 }
 

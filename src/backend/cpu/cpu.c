@@ -6,7 +6,8 @@
  * holds what the threads share.
  *
  * Order inside a linear: t = x·Wᵀ; t += bias; then t += scale·((x·Aᵀ)·Bᵀ); with a base, y = base +
- * t in one addition; all on a tile of t (gemm.h). */
+ * t in one addition. Backward: t = dy·W; t += du·A; with add, dx = dx + t. All of it on a tile of t
+ * (gemm.h). */
 #include "backend/cpu/cpu.h"
 #include <limits.h>
 #include <math.h>
@@ -650,7 +651,7 @@ static void op_linear_backward(struct device *d, float *dx, float *du, const flo
                                const struct linear *l, int R, bool add)
 {
     struct cpu *c = cpu_of(d);
-    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim);
+    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim && l->rank <= c->max_rank);
     if (!dx && !l->lora_a)
         return;
     struct gemm_sum sum = {.w = &l->w->packed, .alpha = 1.0f, .base = add ? dx : NULL};

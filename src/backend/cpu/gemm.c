@@ -20,8 +20,12 @@
  * nobody has asked for the first.
  *
  * Between two k blocks the f32 sums rest in the thread's buffer, exactly as they were, so blocking
- * changes no bit; after the last one they are scaled and written to the caller's matrix. Which
- * elements are computed together depends on M, what is computed for each does not.
+ * changes no bit; after the last one bias and branch are added to a tile, and it is scaled and
+ * written to the caller's matrix (finish_tile). Which elements are computed together depends on M,
+ * what is computed for each does not.
+ *
+ * The inner product of a branch, u = X·Aᵀ, is made of each block of rows where X is laid out
+ * (inner_block): no work of its own to hand out, and the product that follows only reads.
  *
  * Threads divide panels and rows, never the reduced dimension. They take a product piece by piece
  * (base/team.h): a few pieces more than there are threads, so that one that is late holds up
@@ -68,11 +72,10 @@ struct gemm {
 /* Where a thread works on products. (The gradient of a weight divides the same bytes its own way.)
  */
 struct room {
-    float *sums;       /* a chunk of rows beside a group of panels */
-    float *branch;     /* one tile of the branch */
-    char *transposed;  /* backward: a group's k block */
-    char *transposed2; /* the same of the branch, all of its k */
-    size_t bytes;
+    float *sums;      /* a chunk of rows beside a group of panels */
+    float *tile;      /* sums of one tile, of u or of the branch */
+    char *transposed; /* backward: a group's k block */
+    char *branch;     /* backward: a group of the branch, transposed, all of its k */
 };
 
 /* One product: what the threads share. */
@@ -127,20 +130,23 @@ static int padded_k(const struct gemm_kernel *kernel, int k)
     return kernel->precision == PRECISION_BF16 ? round_up(k, GEMM_K_ALIGN) : k;
 }
 
-static struct room room_at(const struct gemm_kernel *kernel, char *base, int max_rank)
+/* Bytes of a struct room's parts, in their order. A tile is narrower than a group. A branch is
+ * packed with its rank padded to whole K steps (its K side forward, its N side backward). */
+static void room_parts(size_t parts[4], const struct gemm_kernel *kernel, int max_rank)
 {
     size_t columns = (size_t)kernel->group * GEMM_PANEL;
     size_t element = packed_element_bytes(kernel->precision);
-    size_t sums = (CHUNK_ROWS + GEMM_MAX_ROWS) * columns * sizeof(float);
-    size_t branch = GEMM_MAX_ROWS * columns * sizeof(float);
-    size_t block = columns * kernel->k_block * element;
-    struct room r = {.sums = (float *)base,
-                     .branch = (float *)(base + sums),
-                     .transposed = base + sums + branch,
-                     .transposed2 = base + sums + branch + block};
-    /* whole panels of the packed branch, which pads its N to 16 and its K to 32 */
-    r.bytes = sums + branch + block + columns * round_up(max_rank, GEMM_K_ALIGN) * element;
-    return r;
+    parts[0] = (CHUNK_ROWS + GEMM_MAX_ROWS) * columns * sizeof(float);
+    parts[1] = GEMM_MAX_ROWS * columns * sizeof(float);
+    parts[2] = columns * kernel->k_block * element;
+    parts[3] = columns * round_up(max_rank, GEMM_K_ALIGN) * element;
+}
+
+static size_t room_bytes(const struct gemm_kernel *kernel, int max_rank)
+{
+    size_t parts[4];
+    room_parts(parts, kernel, max_rank);
+    return parts[0] + parts[1] + parts[2] + parts[3];
 }
 
 /* X's group of panels, a block of Y, and a tile for the last columns (see gradient_tile). */
@@ -157,7 +163,7 @@ static size_t max_size(size_t a, size_t b)
 
 static size_t thread_bytes(const struct gemm *g, int max_rank)
 {
-    return max_size(room_at(g->kernel, NULL, max_rank).bytes, gradient_bytes(g->f32));
+    return max_size(room_bytes(g->kernel, max_rank), gradient_bytes(g->f32));
 }
 
 static int grow_scratch(struct gemm *g, int max_rank, struct err *err)
@@ -295,7 +301,13 @@ static const char *packed_at(const struct packed *w, int panel, int k)
 
 static struct room room_of(const struct gemm *g, int thread)
 {
-    return room_at(g->kernel, g->scratch + thread * g->scratch_bytes, g->max_rank);
+    char *base = g->scratch + thread * g->scratch_bytes;
+    size_t parts[4];
+    room_parts(parts, g->kernel, g->max_rank);
+    struct room r = {.sums = (float *)base, .tile = (float *)(base + parts[0])};
+    r.transposed = base + parts[0] + parts[1];
+    r.branch = r.transposed + parts[2];
+    return r;
 }
 
 static void kernel_begin(const struct gemm *g)
@@ -363,8 +375,9 @@ static void lay_out_block(const struct gemm *g, const struct operand *to, const 
                        to->k_padded);
 }
 
-/* The block's rows of u = X·Aᵀ, which are then laid out in turn. X has just been: it is in the
- * caches, and so is A, as it is small. */
+/* The block's rows of u = X·Aᵀ, which are then laid out in turn. X has just been, so it is in the
+ * caches; A is where it is small (rank 16 of K = 3072: 96 KiB), else it is read again for each
+ * block. */
 static void inner_block(const struct layout *l, int block, float *sums)
 {
     const struct gemm *g = l->g;
@@ -397,12 +410,14 @@ static void lay_out_blocks(void *context, int thread, int first, int end)
     for (int b = first; b < end; b++) {
         lay_out_block(g, l->to, l->from, l->ld, b);
         if (l->a)
-            inner_block(l, b, room.branch);
+            inner_block(l, b, room.tile);
     }
     kernel_end(g);
 }
 
-/* Blocks of rows a thread takes at a time, that of `work` elements laid out each. */
+/* Blocks of rows that a thread takes at a time; a row is as much work as laying out `work`
+ * elements.
+ */
 static int block_grain(const struct gemm *g, size_t work)
 {
     size_t grain = PIECE_COPIES / (work * min_int(g->m, g->kernel->rows) + 1);
@@ -443,6 +458,7 @@ void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
 
 void gemm_inner(struct gemm *g, const float *u, int rank)
 {
+    CHECK(g->m > 0);
     set_rank(g, rank);
     struct layout l = {.g = g, .to = &g->u, .from = u, .ld = rank};
     team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, rank));
@@ -493,7 +509,7 @@ static size_t share_start(const struct pass *pass, int part, int parts)
 /* A tile's sums in `t` become what is written: bias and branch are added, then it goes to y.
  * `branch`: its side of the pass; `next`: whether the caches are to ask for its next panels. */
 static void finish_tile(const struct job *job, const struct gemm_tile *t, const struct pass *branch,
-                        struct room *room, int block, int panel, bool next)
+                        const struct room *room, int block, int panel, bool next)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
@@ -504,7 +520,7 @@ static void finish_tile(const struct job *job, const struct gemm_tile *t, const 
     if (sum->bias)
         kernel->write_out(t->acc, t->acc_ld, sum->bias + column, 0, t->rows, columns, 1.0f, true);
     if (sum->branch) {
-        struct gemm_tile u = {.acc = room->branch,
+        struct gemm_tile u = {.acc = room->tile,
                               .acc_ld = t->panels * GEMM_PANEL,
                               .rows = t->rows,
                               .panels = t->panels,
@@ -529,7 +545,7 @@ static void finish_tile(const struct job *job, const struct gemm_tile *t, const 
 /* All row blocks [block, end) against one pass. Sums rest in the thread's room from pass to pass,
  * or are written out after the last. */
 static void run_pass(const struct job *job, const struct pass *pass, const struct pass *branch,
-                     int block, int end, struct room *room)
+                     int block, int end, const struct room *room)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
@@ -607,14 +623,15 @@ static int group_width(const struct job *job, int block, int block_end, int k)
 }
 
 /* The branch's side of the passes over some panels. */
-static struct pass branch_pass(const struct job *job, int panel, int panels, struct room *room)
+static struct pass branch_pass(const struct job *job, int panel, int panels,
+                               const struct room *room)
 {
     const struct packed *b = job->sum->branch;
     struct pass pass = {.panel = panel, .panels = panels, .k = job->g->u.k_padded};
     if (!b)
         return pass;
     if (job->transposed) {
-        transpose_pass(job->g->kernel, b, &pass, room->transposed2);
+        transpose_pass(job->g->kernel, b, &pass, room->branch);
     } else {
         pass.w = packed_at(b, panel, 0);
         pass.w_stride = packed_panel_bytes(b);
@@ -624,7 +641,7 @@ static struct pass branch_pass(const struct job *job, int panel, int panels, str
 
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
 static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
-                     struct room *room)
+                     const struct room *room)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;

@@ -22,21 +22,22 @@
 struct gemm_kernel; /* gemm_kernel.h */
 struct gemm;        /* kernels chosen, scratch owned: one per opened CPU device */
 
-/* What one product of the input with a weight is part of (forward; backward with X and Y
- * exchanged):
+/* What one product of the input with a weight is part of:
  *
- *   Y = base + alpha · (X·Wᵀ + bias + scale·U·Bᵀ)
+ *   forward    Y = base + alpha · (X·Wᵀ + bias + scale·U·Bᵀ)
+ *   backward   X = base + alpha · (Y·W + scale·U·A)
  *
  * What is in brackets is added from the left, then scaled, then added to the base. U is the input's
- * inner product (gemm_input_inner, gemm_inner). All of it is done to a tile while it is in the
- * cache, and written once. */
+ * inner product: X·Aᵀ (gemm_input_inner), or what gemm_inner was given. All of it is done to a tile
+ * while it is in the cache. */
 struct gemm_sum {
     const struct packed *w;
     float alpha;
     const float *bias;           /* (N), or NULL */
-    const struct packed *branch; /* (N, rank), or NULL */
-    float scale;
-    const float *base; /* like Y, which it may be; or NULL */
+    const struct packed *branch; /* B (N, rank), backward A (rank, K); or NULL */
+    float scale;                 /* of the branch */
+    const float
+        *base; /* as the result, with its leading dimension: itself, or apart from it; or NULL */
 };
 
 /* isa NULL or "auto": the best this machine has. threads 0: all cores. ERR_MACHINE when the machine
@@ -56,14 +57,15 @@ int gemm_reserve(struct gemm *g, int max_rows, int max_dim, int max_rank, struct
 size_t gemm_input_bytes(const struct gemm *g, int M, int K);
 size_t gemm_scratch_bytes(const struct gemm *g, int max_rank);
 
-/* X is f32 with leading dimension ldx; it is rounded and laid out once (gemm_input) and may then be
- * multiplied by several weights (q, k, v; W and the branch's A). Valid until the next gemm_input.
- */
+/* X is f32 with leading dimension ldx; it is rounded and laid out once and may then be multiplied
+ * by several weights (backward: the branch's B, then W). Valid until the next input or
+ * gemm_reserve. */
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K);
-/* The same, and u (M, rank) = X·Aᵀ, which is kept, rounded, as the input's inner product. */
+/* The same, and u (M, rank), end to end, = X·Aᵀ of a (rank, K), rank ≤ max_rank; its rounding is
+ * kept as the input's inner product. */
 void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K, const struct packed *a,
                       float *u);
-/* u (M, rank), computed elsewhere, is the input's inner product. */
+/* u (M, rank), computed elsewhere, is the inner product of the input that was given before. */
 void gemm_inner(struct gemm *g, const float *u, int rank);
 void gemm_forward(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum);
 void gemm_backward(struct gemm *g, float *x, int ldx,

@@ -32,12 +32,14 @@ static int same_count(const struct bench_comparison *c, const struct bench_line 
                    line->name, line->shape, key, then, now);
 }
 
-static int compare_line(struct bench_comparison *c, const struct bench_line *line, double *ratio,
+static int compare_line(struct bench_comparison *c, const struct bench_lines *l, int i,
                         struct err *err)
 {
+    const struct bench_line *line = &l->line[i];
     const json_t *old = stored_line(c->stored, line);
-    double seconds = NAN;
-    *ratio = NAN;
+    double seconds = NAN, spread = NAN;
+    c->ratio[i] = NAN;
+    c->limit[i] = 1 + c->tolerance;
     if (!old)
         return ERR_NONE;
     int status = same_count(c, line, old, "operations", line->operations, err);
@@ -49,8 +51,15 @@ static int compare_line(struct bench_comparison *c, const struct bench_line *lin
         status = err_set(err, ERR_INPUT, c->path,
                          "\"seconds\" of \"%s\" is %g, expected more than 0", line->name, seconds);
     if (!status)
-        *ratio = line->seconds / seconds;
-    return status;
+        status = json_get_double(&spread, old, "spread", true, c->path, err);
+    if (!status && !(spread >= 0 && isfinite(spread)))
+        status = err_set(err, ERR_INPUT, c->path, "\"spread\" of \"%s\" is %g, expected 0 or more",
+                         line->name, spread);
+    if (status)
+        return status;
+    c->ratio[i] = line->seconds / seconds;
+    c->limit[i] = 1 + fmax(c->tolerance, fmax(spread, line->spread));
+    return ERR_NONE;
 }
 
 int bench_compare(struct bench_comparison *c, const struct bench_lines *l, const char *kind,
@@ -70,9 +79,9 @@ int bench_compare(struct bench_comparison *c, const struct bench_lines *l, const
     int status = ERR_NONE, common = 0;
     c->slower = 0;
     for (int i = 0; i < l->n && !status; i++) {
-        status = compare_line(c, &l->line[i], &c->ratio[i], err);
+        status = compare_line(c, l, i, err);
         common += !isnan(c->ratio[i]);
-        c->slower += c->ratio[i] > 1 + c->tolerance;
+        c->slower += c->ratio[i] > c->limit[i];
     }
     if (!status && !common)
         status = err_set(err, ERR_INPUT, c->path, "has no line in common with this run");
@@ -99,6 +108,8 @@ void bench_comparison_write(struct json_writer *w, const struct bench_comparison
         jw_text(w, l->line[i].name);
         jw_key(w, "ratio");
         jw_double(w, c->ratio[i]);
+        jw_key(w, "limit");
+        jw_double(w, c->limit[i]);
         jw_object_end(w);
     }
     jw_array_end(w);
@@ -108,15 +119,20 @@ void bench_comparison_write(struct json_writer *w, const struct bench_comparison
 void bench_comparison_print(struct str *out, const struct bench_comparison *c,
                             const struct bench_lines *l)
 {
-    str_printf(out, "\nagainst %s (time now ÷ time then; slower than %.2f is marked)\n", c->path,
-               1 + c->tolerance);
+    str_printf(out,
+               "\nagainst %s (time now ÷ time then; marked where it is more than %.2f and than the "
+               "runs' own spread allows)\n",
+               c->path, 1 + c->tolerance);
     for (int i = 0; i < l->n; i++) {
         str_printf(out, "%-14s %-18s ", l->line[i].shape, l->line[i].name);
         if (isnan(c->ratio[i]))
             str_puts(out, "not in the stored run\n");
+        else if (c->ratio[i] > c->limit[i])
+            str_printf(out, "%.3f  SLOWER\n", c->ratio[i]);
+        else if (c->limit[i] > 1 + c->tolerance)
+            str_printf(out, "%.3f  (spread: up to %.2f says nothing)\n", c->ratio[i], c->limit[i]);
         else
-            str_printf(out, "%.3f%s\n", c->ratio[i],
-                       c->ratio[i] > 1 + c->tolerance ? "  SLOWER" : "");
+            str_printf(out, "%.3f\n", c->ratio[i]);
     }
 }
 
@@ -125,13 +141,13 @@ int bench_comparison_verdict(const struct bench_comparison *c, const struct benc
 {
     int worst = -1;
     for (int i = 0; i < l->n; i++)
-        if (c->ratio[i] > 1 + c->tolerance && (worst < 0 || c->ratio[i] > c->ratio[worst]))
+        if (c->ratio[i] > c->limit[i] && (worst < 0 || c->ratio[i] > c->ratio[worst]))
             worst = i;
     if (worst < 0)
         return ERR_NONE;
-    return err_set(err, ERR_GATE, c->path,
-                   "%d lines are slower than the stored run by more than %g%%; the worst is \"%s\" "
-                   "of %s with a ratio of %.3f",
-                   c->slower, 100 * c->tolerance, l->line[worst].name, l->line[worst].shape,
-                   c->ratio[worst]);
+    return err_set(
+        err, ERR_GATE, c->path,
+        "%d lines are slower than the stored run by more than %g%% and their spread; the "
+        "worst is \"%s\" of %s with a ratio of %.3f",
+        c->slower, 100 * c->tolerance, l->line[worst].name, l->line[worst].shape, c->ratio[worst]);
 }

@@ -51,7 +51,10 @@ struct bench_comparison {
     const char *path;
     double tolerance;
     double ratio[BENCH_MAX_LINES]; /* of line i; NaN: the stored run does not have it */
-    int slower;                    /* lines beyond 1 + tolerance */
+    /* What a ratio may be: 1 + tolerance, or 1 + the larger spread of the two runs where that is
+     * more: two medians inside of one spread do not tell a slower program from a busy machine. */
+    double limit[BENCH_MAX_LINES];
+    int slower; /* lines beyond it */
 };
 /* ERR_INPUT when the file is no such object, is of another kind of machine, or did other work under
  * a line's name (its counts differ), or shares no line with this run. */

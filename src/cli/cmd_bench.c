@@ -199,7 +199,8 @@ static const struct arg args[] = {
      "Where a temporary folder is made; checkpoints are saved there."},
     {"reference", ARG_TEXT, AT(reference), 0, 0, NULL, NULL, "FILE",
      "A stored run (what --json prints) of the same kind of machine: prints the ratio of times a "
-     "line, and ends with status 1 when one is slower than the tolerance allows."},
+     "line, and ends with status 1 when one is slower than the tolerance and the spread of both "
+     "runs allow."},
     {"tolerance", ARG_FLOAT, AT(tolerance), 0, 1000, NULL, "0.1", "X",
      "How much slower than the reference a line may be: 0.1 is 10%."},
 };

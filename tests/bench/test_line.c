@@ -59,12 +59,14 @@ static json_t *stored_run(const struct bench_lines *l, const char *kind)
     return run;
 }
 
-/* 14 s then, `now` seconds now: the outcome at a tolerance of 10%. */
-static int outcome(double now, struct err *err)
+/* 14 s then, `now` seconds now, with these spreads: the outcome at a tolerance of 10%. */
+static int outcome(double now, double spread_then, double spread_now, struct err *err)
 {
     struct bench_lines then, l;
     lines_of(&then, 14);
     lines_of(&l, now);
+    then.line[1].spread = spread_then;
+    l.line[1].spread = spread_now;
     json_t *run = stored_run(&then, "m");
     struct bench_comparison c = {.stored = run, .path = "f", .tolerance = 0.1};
     int status = bench_compare(&c, &l, "m", err);
@@ -79,11 +81,15 @@ static void tolerance(void **state)
 {
     (void)state;
     struct err err = {0};
-    assert_int_equal(outcome(14, &err), ERR_NONE);
-    assert_int_equal(outcome(15.3, &err), ERR_NONE);
-    assert_int_equal(outcome(7, &err), ERR_NONE); /* faster is fine */
-    assert_int_equal(outcome(15.5, &err), ERR_GATE);
+    assert_int_equal(outcome(14, 0, 0, &err), ERR_NONE);
+    assert_int_equal(outcome(15.3, 0, 0, &err), ERR_NONE);
+    assert_int_equal(outcome(7, 0, 0, &err), ERR_NONE); /* faster is fine */
+    assert_int_equal(outcome(15.5, 0.1, 0.05, &err), ERR_GATE);
     assert_non_null(strstr(err.message, "\"step\" of tiny"));
+    /* 10.7% is no news where either run spread by 12%, 14% is */
+    assert_int_equal(outcome(15.5, 0.12, 0, &err), ERR_NONE);
+    assert_int_equal(outcome(15.5, 0, 0.12, &err), ERR_NONE);
+    assert_int_equal(outcome(16, 0.12, 0.12, &err), ERR_GATE);
 }
 
 static void expect_refused(json_t *run, const char *kind, const char *why)
@@ -111,6 +117,9 @@ static void refused(void **state)
     lines_of(&l, 14);
     l.line[1].seconds = 0;
     expect_refused(stored_run(&l, "m"), "m", "more than 0");
+    lines_of(&l, 14);
+    l.line[1].spread = -1;
+    expect_refused(stored_run(&l, "m"), "m", "0 or more");
     l.n = 0;
     expect_refused(stored_run(&l, "m"), "m", "no line in common");
 }

@@ -17,10 +17,9 @@
 
 /* --- literals --- */
 
+/* `word` has as many letters as a. */
 static bool same_word(struct slice a, const char *word)
 {
-    if (strlen(word) != a.length)
-        return false;
     for (size_t i = 0; i < a.length; i++) {
         char c = a.data[i];
         if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != word[i])
@@ -41,14 +40,16 @@ static char literal_meaning(struct slice t)
         t.length--;
     static const struct {
         const char *word;
+        size_t length;
         char meaning;
     } words[] = {
-        {"true", 't'}, {"false", 'f'}, {"null", 'n'},       {"none", 'n'},      {"undefined", 'n'},
-        {"nil", 'n'},  {"nan", 'n'},   {"infinity", 'n'},   {"-infinity", 'n'}, {"-nan", 'n'},
-        {"nulo", 'n'}, {"falso", 'f'}, {"verdadeiro", 't'},
+        {"true", 4, 't'},        {"false", 5, 'f'}, {"null", 4, 'n'}, {"none", 4, 'n'},
+        {"undefined", 9, 'n'},   {"nil", 3, 'n'},   {"nan", 3, 'n'},  {"infinity", 8, 'n'},
+        {"-infinity", 9, 'n'},   {"-nan", 4, 'n'},  {"nulo", 4, 'n'}, {"falso", 5, 'f'},
+        {"verdadeiro", 10, 't'},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (same_word(t, words[i].word))
+        if (words[i].length == t.length && same_word(t, words[i].word))
             return words[i].meaning;
     return 0;
 }
@@ -274,8 +275,10 @@ static size_t bare_end(const struct json_reader *r, enum json_context context)
     size_t bytes;
     for (size_t i = r->at; i < r->length; i++) {
         int c = json_sign_at(r, i, &bytes);
-        bool apart = i == r->at || strchr(" \t", r->text[i - 1]);
-        if (c == '\n' || (strchr(",;}])", c) && c && sign_ends(r, i, context)))
+        bool apart =
+            i == r->at || r->text[i - 1] == ' ' || r->text[i - 1] == '\t' || !r->text[i - 1];
+        bool sign = c == ',' || c == ';' || c == '}' || c == ']' || c == ')';
+        if (c == '\n' || (sign && sign_ends(r, i, context)))
             return i;
         bool tag = (c == '<' && json_byte(r, i + 1) == '/') || (c == '>' && i + 1 == r->length);
         if (tag && json_scalar_in(r, r->at, i))

@@ -84,14 +84,9 @@ static enum json_quote entity_at(const struct json_reader *r, size_t at, size_t 
     return JSON_NO_QUOTE;
 }
 
-enum json_quote json_quote_at(const struct json_reader *r, size_t at, size_t *bytes)
+enum json_quote json_rare_quote_at(const struct json_reader *r, size_t at, size_t *bytes)
 {
     int c = json_byte(r, at), next;
-    *bytes = 1;
-    if (c == '"')
-        return JSON_DOUBLE;
-    if (c == '\'' || c == '`')
-        return JSON_SINGLE;
     if (c == '&')
         return entity_at(r, at, bytes);
     if (c == 0xC2) { /* « » ´ */
@@ -185,6 +180,9 @@ size_t json_skip(const struct json_reader *r, size_t at, unsigned *repairs)
         int c = json_byte(r, at), next = json_byte(r, at + 1);
         size_t end = at + 1;
         unsigned kind = 0;
+        bool graphic = c > ' ' && c < 0x7F;
+        if (graphic && c != '\\' && c != '#' && c != '-' && c != '<' && c != '/') /* mostly */
+            return at;
         if (c == '\\' && (next == 'n' || next == 't' || next == 'r')) {
             kind = 1U << JSON_ESCAPED_QUOTES;
             end = at + 2;

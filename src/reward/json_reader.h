@@ -58,8 +58,19 @@ enum { JSON_QUOTE_BYTES = 6 }; /* of the longest quote, &quot; */
 /* The byte at `at`, -1 at the end; for a full-width sign such as U+FF1A the ASCII one it stands
  * for. Its bytes. */
 int json_sign_at(const struct json_reader *r, size_t at, size_t *bytes);
+/* An HTML entity or a typographic quote at `at`, which begins like one; *bytes comes as 1. */
+enum json_quote json_rare_quote_at(const struct json_reader *r, size_t at, size_t *bytes);
 /* The kind of quote at `at`, and its bytes. */
-enum json_quote json_quote_at(const struct json_reader *r, size_t at, size_t *bytes);
+static inline enum json_quote json_quote_at(const struct json_reader *r, size_t at, size_t *bytes)
+{
+    int c = json_byte(r, at);
+    *bytes = 1;
+    if (c == '"')
+        return JSON_DOUBLE;
+    if (c == '\'' || c == '`')
+        return JSON_SINGLE;
+    return c == '&' || c >= 0xC2 ? json_rare_quote_at(r, at, bytes) : JSON_NO_QUOTE;
+}
 /* Bytes of the quote that ends at `end` and begins at `start` or later; 0: none. */
 size_t json_quote_before(const struct json_reader *r, size_t start, size_t end);
 /* Backslashes and then a quote at `at`: how many backslashes, else 0. */

@@ -378,12 +378,14 @@ static bool search_fences(struct json_repaired *out, struct region all)
 
 static bool search_prose(struct json_repaired *out, struct region all)
 {
-    for (size_t i = 0; i < all.length; i++)
-        if (strchr("{[\xEF", all.text[i]) && begins(all, i, true)) {
+    for (size_t i = 0; i < all.length; i++) {
+        char c = all.text[i];
+        if ((c == '{' || c == '[' || c == '\xEF') && begins(all, i, true)) {
             out->place = JSON_PROSE;
             out->repairs |= 1U << JSON_TEXT_AROUND;
             return read_from(out, all, i, false);
         }
+    }
     return true;
 }
 

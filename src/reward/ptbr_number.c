@@ -41,6 +41,8 @@ static bool goes_on(const char *t, size_t length, size_t i)
 /* Length of `word` (lower case) at t[i], capitals of ASCII and Latin-1 folded, or 0. */
 static size_t word_at(const char *t, size_t length, size_t i, const char *word)
 {
+    if (i >= length || (t[i] != word[0] && t[i] + ('a' - 'A') != word[0])) /* nearly always */
+        return 0;
     size_t n = strlen(word);
     if (length - i < n)
         return 0;
@@ -315,11 +317,12 @@ static size_t code_end(const char *t, size_t length, size_t i)
     };
     size_t end = i;
     for (size_t k = 0; k < sizeof codes / sizeof *codes; k++) {
-        size_t n = strlen(codes[k]), j = 0;
-        while (j < n && i + j < length &&
-               (codes[k][j] == '9' ? is_digit(t, length, i + j) : t[i + j] == codes[k][j]))
-            j++;
-        if (j == n && !is_digit(t, length, i + n) && i + n > end)
+        const char *code = codes[k];
+        size_t n = 0;
+        while (code[n] && i + n < length &&
+               (code[n] == '9' ? is_digit(t, length, i + n) : t[i + n] == code[n]))
+            n++;
+        if (!code[n] && !is_digit(t, length, i + n) && i + n > end)
             end = i + n;
     }
     return end;

@@ -70,8 +70,9 @@ bool lines_ready(struct lines *l)
 
 void lines_bad(struct lines *l, long line, const struct err *why)
 {
-    if (!l->bad++)
+    if (!l->bad || line < l->first_bad) /* a thread that helps others may go back */
         l->first_bad = line;
+    l->bad++;
     size_t n = strlen(l->in.name);
     bool plain = !why->where[0] || strncmp(why->where, l->in.name, n) == 0;
     struct str text = {0};

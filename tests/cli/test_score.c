@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/lines.h"
 
 static char binary[1024]; /* set in main */
 static char *folder;
@@ -111,6 +112,19 @@ static void any_threads(void **state)
     json_decref(tenth);
     json_decref(line);
     assert_has("one_err", "the first is line 6;");
+}
+
+/* Of bad lines in any order, as threads that help each other meet them, the least is the first. */
+static void first_bad_line(void **state)
+{
+    (void)state;
+    struct lines l = {.in.name = "lines"};
+    struct err why = {.message = "is bad"};
+    static const long met[] = {12, 6, 9};
+    for (size_t i = 0; i < sizeof met / sizeof *met; i++)
+        lines_bad(&l, met[i], &why);
+    assert_true(l.bad == 3 && l.first_bad == 6);
+    str_free(&l.out);
 }
 
 /* What a caller that waits for each answer writes and expects. */
@@ -329,10 +343,9 @@ int main(int argc, char **argv)
     snprintf(end, sizeof binary - (size_t)(end - binary), "/grpo");
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(any_threads),         TEST(answers_while_input_comes),
-        TEST(failed_writes),       TEST(shipped_fixtures),
-        TEST(fixtures_anywhere),   TEST(own_fixtures),
-        TEST(options_of_fixtures), TEST(train_warns),
+        TEST(first_bad_line), TEST(any_threads),         TEST(answers_while_input_comes),
+        TEST(failed_writes),  TEST(shipped_fixtures),    TEST(fixtures_anywhere),
+        TEST(own_fixtures),   TEST(options_of_fixtures), TEST(train_warns),
     };
     return cmocka_run_group_tests_name("score", tests, NULL, NULL);
 }

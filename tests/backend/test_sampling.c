@@ -201,6 +201,33 @@ static void check_greedy(struct rig *g)
     rig_clear(g);
 }
 
+/* In a long vocabulary: the largest logit at every place that could be an edge of a kernel, once
+ * alone and once with its like behind it; beside −∞, and beside a NaN, which is no token. */
+static void check_greedy_anywhere(struct rig *g)
+{
+    enum { V = 2101 };
+    static const int places[] = {0,    1,    15,   16,   17,   1007, 1008,
+                                 1023, 1024, 1025, 2047, 2048, 2096, 2100};
+    const double u = 0;
+    float logits[V], *x, logp;
+    int id;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        int place = places[i];
+        for (int kind = 0; kind < 4; kind++) {
+            for (int v = 0; v < V; v++)
+                logits[v] = kind == 2 ? -INFINITY : (float)(-1 - v % 5);
+            logits[place] = kind == 3 ? NAN : -0.5f;
+            if (kind == 1)
+                for (int v = place; v < V; v += 9)
+                    logits[v] = -0.5f;
+            const weight *w = head_with(g, logits, V, &x);
+            g->ops->next_token(g->d, &id, &logp, x, w, &u, 0, NULL, 1);
+            assert_int_equal(id, kind == 3 ? -1 : place);
+        }
+        rig_clear(g);
+    }
+}
+
 /* A NaN logit is no token: the caller is told by id −1 and a NaN log-probability. */
 static void check_nan(struct rig *g)
 {
@@ -228,18 +255,16 @@ EACH_SET(frequencies)
 EACH_SET(edges)
 EACH_SET(low_temperature)
 EACH_SET(greedy)
+EACH_SET(greedy_anywhere)
 EACH_SET(nan)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_logprob),
-        cmocka_unit_test(test_inverse_cdf),
-        cmocka_unit_test(test_frequencies),
-        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_low_temperature),
-        cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_same_logprob),    cmocka_unit_test(test_inverse_cdf),
+        cmocka_unit_test(test_frequencies),     cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_low_temperature), cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_greedy_anywhere), cmocka_unit_test(test_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,16 +395,31 @@ static float exponentials(float *e, const float *z, int n)
     return top;
 }
 
+/* Whether one is NaN: what is below infinity counts as 0, and infinities add up to infinity. */
+static bool any_nan(const float *z, int n)
+{
+    v16 sum = v_zero(), infinity = v_set1(INFINITY);
+    FOR_LANES(n)
+    {
+        v16 x = load_lanes(z + i, m);
+        sum = v_add(sum, v_select_less(x, infinity, v_zero(), x));
+    }
+    return isnan(v_sum(sum));
+}
+
+/* The largest, then the first block that holds it, then its place there. */
 static int argmax(const float *z, int n)
 {
-    int best = 0;
-    for (int i = 0; i < n; i++) {
-        if (z[i] != z[i])
-            return -1;
-        if (z[i] > z[best])
-            best = i;
-    }
-    return best;
+    enum { BLOCK = 1024 };
+    if (any_nan(z, n))
+        return -1;
+    float top = max_of(z, n);
+    int i = 0;
+    while (n - i > BLOCK && max_of(z + i, BLOCK) < top)
+        i += BLOCK;
+    while (z[i] < top)
+        i++;
+    return i;
 }
 
 /* --- vectors --- */

@@ -51,6 +51,8 @@ struct linear {
     int n, k, rank; /* rank 0 without a branch */
 };
 
+enum { LINEARS_MOST = 3 };
+
 /* The largest calls to come: rows, inner dimensions, a branch's rank, head_dim, vocabulary, keys a
  * query sees. */
 struct scratch_need {
@@ -109,6 +111,10 @@ struct backend {
      * x·Aᵀ for the backward pass; it may be NULL when there is no branch or no backward pass. */
     void (*linear)(struct device *d, float *y, float *u, const float *x, const struct linear *l,
                    int R, const float *base);
+    /* Up to LINEARS_MOST matrices of the same x: y[i] = l[i](x), u[i] as u above; the bits are
+     * those of one after the other. */
+    void (*linears)(struct device *d, float *const *y, float *const *u, const float *x,
+                    const struct linear *l, int count, int R);
     /* Per head: RMSNorm with gain (head_dim) if q_gain/k_gain are given (Qwen3), then rotary
      * embedding (half-split pairs) by cos/sin rows (max_pos, head_dim/2) at positions (host, R).
      * q_out (R, heads·head_dim) f32, rounded to bf16 in bf16 mode. Rows of k and v go to rows

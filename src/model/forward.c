@@ -29,6 +29,20 @@ static void run_linear(const struct layer_call *c, enum projection p, const stru
     d->ops->linear(d, y, l.rank ? acts->u[p] : NULL, x, &l, c->batch->rows, base);
 }
 
+/* `count` projections from p on, of the same x. */
+static void run_linears(const struct layer_call *c, enum projection p, int count,
+                        const struct layer_acts *acts, float *const *y, const float *x)
+{
+    struct linear l[LINEARS_MOST];
+    float *u[LINEARS_MOST];
+    struct device *d = c->m->d;
+    for (int i = 0; i < count; i++) {
+        l[i] = model_linear(c->m, c->a, c->layer, p + i);
+        u[i] = l[i].rank ? acts->u[p + i] : NULL;
+    }
+    d->ops->linears(d, y, u, x, l, count, c->batch->rows);
+}
+
 /* One layer over a batch: acts->x to out (which may be acts->x). keys_only: stop after keys and
  * values. */
 static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
@@ -47,9 +61,7 @@ static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
 
     ops->rmsnorm(d, s->normed, acts->inv1, acts->x, w->input_norm, eps, rows, hidden);
     float *q = acts->q ? acts->q : s->q, *k = acts->k ? acts->k : s->k;
-    run_linear(c, PROJ_Q, acts, q, s->normed, NULL);
-    run_linear(c, PROJ_K, acts, k, s->normed, NULL);
-    run_linear(c, PROJ_V, acts, s->v, s->normed, NULL);
+    run_linears(c, PROJ_Q, 3, acts, (float *[]){q, k, s->v}, s->normed);
     ops->qk_rope(d, acts->q_rot, k_cache, v_cache, q, k, s->v, w->q_norm, w->k_norm, eps, m->cos,
                  m->sin, batch->positions, batch->kv_rows, dims, rows);
     if (keys_only)
@@ -60,8 +72,7 @@ static void layer_forward(const struct layer_call *c, struct layer_acts *acts,
     run_linear(c, PROJ_O, acts, acts->mid, acts->attn, acts->x);
 
     ops->rmsnorm(d, s->normed, acts->inv2, acts->mid, w->post_norm, eps, rows, hidden);
-    run_linear(c, PROJ_GATE, acts, acts->gate, s->normed, NULL);
-    run_linear(c, PROJ_UP, acts, acts->up, s->normed, NULL);
+    run_linears(c, PROJ_GATE, 2, acts, (float *[]){acts->gate, acts->up}, s->normed);
     ops->swiglu(d, s->act, acts->gate, acts->up, rows, config->intermediate_size);
     run_linear(c, PROJ_DOWN, acts, out, s->act, acts->mid);
 }

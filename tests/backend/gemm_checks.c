@@ -384,7 +384,8 @@ static void input_of_sum(struct gemm *g, const struct sum_parts *p, const struct
     }
     size_t n = (size_t)c->m * c->rank;
     float *u = malloc(n * sizeof *u);
-    gemm_input_inner(g, p->x, p->reduced, c->m, p->reduced, &p->a.packed, u);
+    gemm_input_inner(g, p->x, p->reduced, c->m, p->reduced, &(struct gemm_inner){&p->a.packed, u},
+                     1);
     assert_memory_equal(u, p->u, n * sizeof *u);
     free(u);
 }
@@ -453,9 +454,109 @@ static void check_sums(const struct gemm_subject *s)
     }
 }
 
+/* --- several products of one input --- */
+
+struct several {
+    int m, k, n[GEMM_MOST], rank[GEMM_MOST]; /* rank 0: no branch */
+    int threads;
+};
+
+/* Weights, branches and biases of one of them, its result with the others and alone. */
+struct one_of_several {
+    struct matrix w, a, b;
+    float *bias, *y, *alone, *u, *u_alone;
+    int ldy;
+};
+
+static struct one_of_several one_of_several(const struct gemm_subject *s, const struct several *c,
+                                            int i)
+{
+    uint32_t seed = 81 + 10 * (uint32_t)i;
+    int rank = c->rank[i] ? c->rank[i] : 1;
+    struct one_of_several o = {.w = matrix_new(c->n[i], c->k, s->precision, seed),
+                               .a = matrix_new(rank, c->k, s->precision, seed + 1),
+                               .b = matrix_new(c->n[i], rank, s->precision, seed + 2),
+                               .bias = random_floats((size_t)c->n[i], seed + 3),
+                               .ldy = c->n[i] + SUM_GAP};
+    o.y = random_floats((size_t)c->m * o.ldy, seed + 4);
+    o.alone = random_floats((size_t)c->m * o.ldy, seed + 4);
+    o.u = random_floats((size_t)c->m * rank, seed + 5);
+    o.u_alone = random_floats((size_t)c->m * rank, seed + 5);
+    return o;
+}
+
+static void one_of_several_free(struct one_of_several *o)
+{
+    float *all[] = {o->bias, o->y, o->alone, o->u, o->u_alone};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    matrix_free(&o->w);
+    matrix_free(&o->a);
+    matrix_free(&o->b);
+}
+
+/* Products of one input in one piece of work have the bits of one after the other; nothing between
+ * rows is touched. */
+static void check_several(const struct gemm_subject *s, const struct several *c)
+{
+    struct one_of_several all[GEMM_MOST];
+    struct gemm_inner inner[GEMM_MOST];
+    struct gemm_result results[GEMM_MOST];
+    float *x = random_floats((size_t)c->m * c->k, 80);
+    struct gemm *g = open_subject(s, c->threads, c->m, c->k);
+    for (int i = 0; i < GEMM_MOST; i++) {
+        struct one_of_several *o = &all[i];
+        *o = one_of_several(s, c, i);
+        inner[i] = (struct gemm_inner){c->rank[i] ? &o->a.packed : NULL, o->u};
+        results[i] = (struct gemm_result){o->y,
+                                          o->ldy,
+                                          {.w = &o->w.packed,
+                                           .alpha = 1,
+                                           .bias = i == 1 ? o->bias : NULL,
+                                           .branch = c->rank[i] ? &o->b.packed : NULL,
+                                           .scale = sum_scale}};
+        struct gemm_inner alone = {inner[i].a, o->u_alone};
+        gemm_input_inner(g, x, c->k, c->m, c->k, &alone, 1);
+        gemm_forward(g, o->alone, o->ldy, &results[i].sum);
+    }
+    for (int n = 2; n <= GEMM_MOST; n++) {
+        gemm_input_inner(g, x, c->k, c->m, c->k, inner, n);
+        gemm_forward_all(g, results, n);
+        for (int i = 0; i < n; i++) {
+            struct one_of_several *o = &all[i];
+            size_t u = (size_t)c->m * c->rank[i];
+            if (memcmp(o->u, o->u_alone, u * sizeof *o->u) != 0 ||
+                memcmp(o->y, o->alone, (size_t)c->m * o->ldy * sizeof *o->y) != 0)
+                fail_msg("%s: M %d K %d, product %d of %d (N %d, rank %d) is not what it is alone",
+                         s->isa, c->m, c->k, i, n, c->n[i], c->rank[i]);
+            memset(o->u, 0, u * sizeof *o->u);
+            for (int r = 0; r < c->m; r++)
+                memset(o->y + (size_t)r * o->ldy, 0, c->n[i] * sizeof *o->y);
+        }
+    }
+    gemm_close(g);
+    for (int i = 0; i < GEMM_MOST; i++)
+        one_of_several_free(&all[i]);
+    free(x);
+}
+
+static void check_severals(const struct gemm_subject *s)
+{
+    static const int rows[] = {1, 2, 3, 16, 37};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        check_several(s, &(struct several){rows[i], 70, {48, 17, 130}, {16, 7, 33}, 2});
+        check_several(s, &(struct several){rows[i], 33, {1, 300, 16}, {0, 16, 0}, 2});
+    }
+    /* more than a chunk of rows; several k blocks, and pieces of several groups; one thread */
+    check_several(s, &(struct several){600, 48, {40, 16, 70}, {16, 16, 16}, 2});
+    check_several(s, &(struct several){16, 1100, {500, 250, 250}, {16, 16, 16}, 2});
+    check_several(s, &(struct several){5, 200, {700, 31, 400}, {MAX_RANK, 1, MAX_RANK}, 1});
+}
+
 void gemm_check_all(const struct gemm_subject *s)
 {
     check_sums(s);
+    check_severals(s);
     check_rounding(s);
     check_sizes(s);
     check_large(s);

@@ -161,7 +161,7 @@ static void test_inner_of_another_input(void **state)
         packed_fill(all[i], host, WEIGHT_F32);
     }
     struct gemm_sum sum = {.w = &w, .alpha = 1, .branch = &b, .scale = 1};
-    gemm_input_inner(g, x, K, M, K, &a, u);
+    gemm_input_inner(g, x, K, M, K, &(struct gemm_inner){&a, u}, 1);
     gemm_forward(g, y, N, &sum);
     gemm_input(g, x, K, M, K);
     pid_t child = fork();

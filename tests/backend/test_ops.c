@@ -120,6 +120,49 @@ static void check_linear(struct rig *g)
                                                            .add = flags & 2});
 }
 
+/* Several matrices of one x, with and without branches and kept inner products: the bits of each
+ * alone. */
+static void check_linears(struct rig *g)
+{
+    enum { R = 19, K = 70, MOST_N = 113, MOST_RANK = 16 };
+    static const int n[LINEARS_MOST] = {MOST_N, 17, 48}, ranks[LINEARS_MOST] = {7, 0, MOST_RANK};
+    float *x = rig_put(g, rig_random(g, R * K, 1, 1), R * K);
+    struct linear l[LINEARS_MOST];
+    float *y[LINEARS_MOST], *u[LINEARS_MOST], *none[LINEARS_MOST] = {NULL};
+    for (int i = 0; i < LINEARS_MOST; i++) {
+        uint32_t seed = 10 * (uint32_t)(i + 1);
+        float *w = rig_random(g, (size_t)n[i] * K, seed, 0.5f);
+        float *a = rig_random(g, MOST_RANK * K, seed + 1, 0.5f);
+        float *b = rig_random(g, MOST_N * MOST_RANK, seed + 2, 0.5f);
+        float *bias = rig_random(g, MOST_N, seed + 3, 1);
+        l[i] = (struct linear){.w = rig_weight(g, w, n[i], K),
+                               .bias = i ? rig_put(g, bias, (size_t)n[i]) : NULL,
+                               .lora_a = ranks[i] ? rig_weight(g, a, ranks[i], K) : NULL,
+                               .lora_b = ranks[i] ? rig_weight(g, b, n[i], ranks[i]) : NULL,
+                               .lora_scale = 1.7f,
+                               .n = n[i],
+                               .k = K,
+                               .rank = ranks[i]};
+        y[i] = rig_room(g, (size_t)(R * n[i]));
+        u[i] = ranks[i] ? rig_room(g, (size_t)(R * ranks[i])) : NULL;
+    }
+    for (int count = 1; count <= LINEARS_MOST; count++) {
+        for (int kept = 0; kept < 2; kept++) {
+            g->ops->linears(g->d, y, kept ? u : none, x, l, count, R);
+            for (int i = 0; i < count; i++) {
+                size_t values = (size_t)(R * n[i]), inner = (size_t)(R * ranks[i]);
+                float *alone = rig_room(g, values), *u_alone = rig_room(g, inner);
+                g->ops->linear(g->d, alone, ranks[i] ? u_alone : NULL, x, &l[i], R, NULL);
+                rig_same(g, "y", rig_get(g, y[i], values), rig_get(g, alone, values), values * 4);
+                if (kept && ranks[i])
+                    rig_same(g, "u", rig_get(g, u[i], inner), rig_get(g, u_alone, inner),
+                             inner * 4);
+            }
+        }
+    }
+    rig_clear(g);
+}
+
 /* --- heads --- */
 
 /* got is a bf16 rounding of a value within tolerance of want: half a unit of bf16 is allowed on top
@@ -394,6 +437,7 @@ static void check_adamw(struct rig *g)
 EACH(embedding, check_embedding)
 EACH(rmsnorm, check_rmsnorm)
 EACH(linear, check_linear)
+EACH(linears, check_linears)
 EACH(qk_rope, check_qk_rope)
 EACH(attention, attention_check_forward)
 EACH(attention_sharing, attention_check_sharing)
@@ -412,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_embedding),
         cmocka_unit_test(test_rmsnorm),
         cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_linears),
         cmocka_unit_test(test_qk_rope),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_attention_sharing),

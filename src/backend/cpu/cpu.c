@@ -123,7 +123,7 @@ struct scratch_sizes {
 static struct scratch_sizes scratch_sizes(const struct device *d, int rows, int rank, int vocab)
 {
     int head_rows = rows < HEAD_ROWS ? rows : HEAD_ROWS;
-    return (struct scratch_sizes){.u = (size_t)rows * (size_t)rank,
+    return (struct scratch_sizes){.u = GEMM_MOST * (size_t)rows * (size_t)rank,
                                   .logits = (size_t)head_rows * (size_t)vocab,
                                   .warp = (size_t)d->threads * 2 * (size_t)vocab};
 }
@@ -135,7 +135,7 @@ static size_t op_scratch_bytes(const struct device *d, const struct scratch_need
     int head_rows = need->rows < HEAD_ROWS ? need->rows : HEAD_ROWS;
     size_t x = gemm_input_bytes(c->gemm, need->rows, need->dim);
     size_t hidden = gemm_input_bytes(c->gemm, head_rows, need->vocab);
-    size_t u = gemm_input_bytes(c->gemm, need->rows, need->rank);
+    size_t u = GEMM_MOST * gemm_input_bytes(c->gemm, need->rows, need->rank);
     return (s.u + s.logits + s.warp) * sizeof(float) + (x > hidden ? x : hidden) + u +
            gemm_scratch_bytes(c->gemm, need->rank) +
            attention_bytes(&c->attention, need->rows, need->head_dim, need->context);
@@ -327,20 +327,45 @@ static void op_rmsnorm(struct device *d, float *y, float *inv_rms, const float *
     run_rows(d, norm_rows, &call, R, H);
 }
 
+static void check_linear(const struct cpu *c, const struct linear *l, int R)
+{
+    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim && l->rank <= c->max_rank);
+}
+
+/* base: of one alone. */
+static void run_linears(struct cpu *c, float *const *y, float *const *u, const float *x,
+                        const struct linear *l, int count, int R, const float *base)
+{
+    struct gemm_inner inner[GEMM_MOST] = {{NULL, NULL}};
+    struct gemm_result results[GEMM_MOST];
+    CHECK(count >= 1 && count <= GEMM_MOST);
+    for (int i = 0; i < count; i++) {
+        check_linear(c, &l[i], R);
+        CHECK(l[i].k == l->k);
+        results[i] = (struct gemm_result){
+            y[i], l[i].n, {.w = &l[i].w->packed, .alpha = 1.0f, .bias = l[i].bias, .base = base}};
+        if (!l[i].lora_a)
+            continue;
+        /* Each its own: threads are at different matrices at a time, whose ranks may differ. */
+        float *scratch = c->u + (size_t)i * (size_t)c->max_rows * (size_t)c->max_rank;
+        inner[i] = (struct gemm_inner){&l[i].lora_a->packed, u[i] ? u[i] : scratch};
+        results[i].sum.branch = &l[i].lora_b->packed;
+        results[i].sum.scale = l[i].lora_scale;
+    }
+    gemm_input_inner(c->gemm, x, l->k, R, l->k, inner, count);
+    gemm_forward_all(c->gemm, results, count);
+}
+
 static void op_linear(struct device *d, float *y, float *u, const float *x, const struct linear *l,
                       int R, const float *base)
 {
-    struct cpu *c = cpu_of(d);
-    CHECK(R <= c->max_rows && l->n <= c->max_dim && l->k <= c->max_dim && l->rank <= c->max_rank);
-    struct gemm_sum sum = {.w = &l->w->packed, .alpha = 1.0f, .bias = l->bias, .base = base};
-    if (l->lora_a) {
-        sum.branch = &l->lora_b->packed;
-        sum.scale = l->lora_scale;
-        gemm_input_inner(c->gemm, x, l->k, R, l->k, &l->lora_a->packed, u ? u : c->u);
-    } else {
-        gemm_input(c->gemm, x, l->k, R, l->k);
-    }
-    gemm_forward(c->gemm, y, l->n, &sum);
+    run_linears(cpu_of(d), &y, &u, x, l, 1, R, base);
+}
+
+static void op_linears(struct device *d, float *const *y, float *const *u, const float *x,
+                       const struct linear *l, int count, int R)
+{
+    run_linears(cpu_of(d), y, u, x, l, count, R, NULL);
 }
 
 struct kv_call { /* where keys and values go */
@@ -1175,6 +1200,7 @@ static const struct backend cpu_backend = {
     .embedding = op_embedding,
     .rmsnorm = op_rmsnorm,
     .linear = op_linear,
+    .linears = op_linears,
     .qk_rope = op_qk_rope,
     .attention = op_attention,
     .swiglu = op_swiglu,

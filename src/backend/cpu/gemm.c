@@ -61,9 +61,9 @@ struct gemm {
     const struct gemm_kernel *kernel;
     const struct gemm_kernel *f32; /* the instruction set's f32 kernel, for gradients of weights */
     struct team *team;
-    struct operand x, u;  /* the input and its inner product, laid out for the kernel */
-    char *scratch;        /* per thread; see struct room */
-    size_t scratch_bytes; /* of one thread */
+    struct operand x, u[GEMM_MOST]; /* the input and its inner products, laid out for the kernel */
+    char *scratch;                  /* per thread; see struct room */
+    size_t scratch_bytes;           /* of one thread */
     int max_rank;
     int m;      /* rows of the input */
     int blocks; /* they are cut into */
@@ -78,15 +78,23 @@ struct room {
     char *branch;     /* backward: a group of the branch, transposed, all of its k */
 };
 
-/* One product: what the threads share. */
+/* One product of a job. */
+struct part {
+    const struct gemm_sum *sum;
+    const struct operand *u; /* of the branch */
+    float *y;
+    int ldy, columns, panels; /* of the result */
+    int first;                /* of a row of pieces, that which is this part's first */
+};
+
+/* Products of one input: what the threads share. */
 struct job {
     const struct gemm *g;
-    const struct gemm_sum *sum;
+    struct part parts[GEMM_MOST];
+    int n;
     bool transposed;
-    float *y;
-    int ldy, columns; /* of the result */
-    /* Pieces: `across` times `unit` panels, beside each `chunk` row blocks. */
-    int panels, unit, across, chunk;
+    /* Pieces: `across`, each of up to `unit` panels of a part, beside each `chunk` row blocks. */
+    int unit, across, chunk;
     bool looks_ahead; /* the microkernel asks for W of the next pass */
 };
 
@@ -233,7 +241,8 @@ void gemm_close(struct gemm *g)
         return;
     team_close(g->team);
     mem_free_aligned(g->x.data);
-    mem_free_aligned(g->u.data);
+    for (int i = 0; i < GEMM_MOST; i++)
+        mem_free_aligned(g->u[i].data);
     mem_free_aligned(g->scratch);
     mem_free(g);
 }
@@ -286,8 +295,8 @@ int gemm_reserve(struct gemm *g, int max_rows, int max_dim, int max_rank, struct
 {
     g->m = 0;
     int status = grow_operand(&g->x, gemm_input_bytes(g, max_rows, max_dim), err);
-    if (!status && max_rank)
-        status = grow_operand(&g->u, gemm_input_bytes(g, max_rows, max_rank), err);
+    for (int i = 0; i < GEMM_MOST && !status && max_rank; i++)
+        status = grow_operand(&g->u[i], gemm_input_bytes(g, max_rows, max_rank), err);
     return status ? status : grow_scratch(g, max_rank, err);
 }
 
@@ -363,8 +372,8 @@ struct layout {
     const struct operand *to;
     const float *from;
     int ld;
-    const struct packed *a; /* or NULL */
-    float *u;               /* (M, rank) */
+    const struct gemm_inner *inner;
+    int n;
 };
 
 static void lay_out_block(const struct gemm *g, const struct operand *to, const float *from, int ld,
@@ -378,27 +387,27 @@ static void lay_out_block(const struct gemm *g, const struct operand *to, const 
 /* The block's rows of u = X·Aᵀ, which are then laid out in turn. X has just been, so it is in the
  * caches; A is where it is small (rank 16 of K = 3072: 96 KiB), else it is read again for each
  * block. */
-static void inner_block(const struct layout *l, int block, float *sums)
+static void inner_block(const struct gemm *g, const struct gemm_inner *inner,
+                        const struct operand *to, int block, float *sums)
 {
-    const struct gemm *g = l->g;
-    int start = block_start(g, block), rank = l->a->n;
+    int start = block_start(g, block), rank = inner->a->n;
     struct gemm_tile t = {.acc = sums,
                           .rows = block_start(g, block + 1) - start,
                           .k = g->x.k_padded,
                           .x = block_data(g, &g->x, block),
                           .x_stride = tile_stride(g, &g->x),
-                          .w_stride = packed_panel_bytes(l->a)};
+                          .w_stride = packed_panel_bytes(inner->a)};
     int panels = divide_up(rank, GEMM_PANEL), step = g->kernel->panels(t.rows);
-    float *u = l->u + (size_t)start * rank;
+    float *u = inner->u + (size_t)start * rank;
     for (int p = 0; p < panels; p += step) {
         t.panels = min_int(step, panels - p);
         t.acc_ld = t.panels * GEMM_PANEL;
-        t.w = packed_at(l->a, p, 0);
+        t.w = packed_at(inner->a, p, 0);
         g->kernel->tile(&t);
         g->kernel->write_out(u + p * GEMM_PANEL, rank, sums, t.acc_ld, t.rows,
                              min_int(t.acc_ld, rank - p * GEMM_PANEL), 1.0f, false);
     }
-    lay_out_block(g, &g->u, l->u, rank, block);
+    lay_out_block(g, to, inner->u, rank, block);
 }
 
 static void lay_out_blocks(void *context, int thread, int first, int end)
@@ -409,8 +418,9 @@ static void lay_out_blocks(void *context, int thread, int first, int end)
     kernel_begin(g);
     for (int b = first; b < end; b++) {
         lay_out_block(g, l->to, l->from, l->ld, b);
-        if (l->a)
-            inner_block(l, b, room.tile);
+        for (int i = 0; i < l->n; i++)
+            if (l->inner[i].a)
+                inner_block(g, &l->inner[i], &g->u[i], b, room.tile);
     }
     kernel_end(g);
 }
@@ -424,43 +434,46 @@ static int block_grain(const struct gemm *g, size_t work)
     return grain > 1 ? (int)grain : 1;
 }
 
-static void set_rank(struct gemm *g, int rank)
+static void set_rank(struct gemm *g, struct operand *u, int rank)
 {
     CHECK(rank >= 1 && rank <= g->max_rank);
-    CHECK(gemm_input_bytes(g, g->m, rank) <= g->u.bytes);
-    g->u.k = rank;
-    g->u.k_padded = padded_k(g->kernel, rank);
+    CHECK(gemm_input_bytes(g, g->m, rank) <= u->bytes);
+    u->k = rank;
+    u->k_padded = padded_k(g->kernel, rank);
 }
 
-void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K, const struct packed *a,
-                      float *u)
+void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K,
+                      const struct gemm_inner *inner, int n)
 {
-    CHECK(M >= 1 && K >= 1 && ldx >= K);
+    CHECK(M >= 1 && K >= 1 && ldx >= K && n <= GEMM_MOST);
     CHECK(gemm_input_bytes(g, M, K) <= g->x.bytes); /* gemm_reserve asked for less */
     g->m = M;
     g->x.k = K;
     g->x.k_padded = padded_k(g->kernel, K);
-    g->u.k = 0;
     g->blocks = divide_up(M, g->kernel->rows);
-    if (a) {
-        CHECK(a->k == K && a->precision == g->kernel->precision);
-        set_rank(g, a->n);
+    size_t work = K;
+    for (int i = 0; i < GEMM_MOST; i++) {
+        g->u[i].k = 0;
+        if (i >= n || !inner[i].a)
+            continue;
+        CHECK(inner[i].a->k == K && inner[i].a->precision == g->kernel->precision);
+        set_rank(g, &g->u[i], inner[i].a->n);
+        work += (size_t)K * inner[i].a->n / COPY_WORK;
     }
-    struct layout l = {g, &g->x, x, ldx, a, u};
-    size_t work = K + (a ? (size_t)K * a->n / COPY_WORK : 0);
+    struct layout l = {g, &g->x, x, ldx, inner, n};
     team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, work));
 }
 
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K)
 {
-    gemm_input_inner(g, x, ldx, M, K, NULL, NULL);
+    gemm_input_inner(g, x, ldx, M, K, NULL, 0);
 }
 
 void gemm_inner(struct gemm *g, const float *u, int rank)
 {
     CHECK(g->m > 0);
-    set_rank(g, rank);
-    struct layout l = {.g = g, .to = &g->u, .from = u, .ld = rank};
+    set_rank(g, &g->u[0], rank);
+    struct layout l = {.g = g, .to = &g->u[0], .from = u, .ld = rank};
     team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, rank));
 }
 
@@ -508,15 +521,16 @@ static size_t share_start(const struct pass *pass, int part, int parts)
 
 /* A tile's sums in `t` become what is written: bias and branch are added, then it goes to y.
  * `branch`: its side of the pass; `next`: whether the caches are to ask for its next panels. */
-static void finish_tile(const struct job *job, const struct gemm_tile *t, const struct pass *branch,
-                        const struct room *room, int block, int panel, bool next)
+static void finish_tile(const struct job *job, const struct part *part, const struct gemm_tile *t,
+                        const struct pass *branch, const struct room *room, int block, int panel,
+                        bool next)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    const struct gemm_sum *sum = job->sum;
+    const struct gemm_sum *sum = part->sum;
     int column = panel * GEMM_PANEL,
-        columns = min_int(t->panels * GEMM_PANEL, job->columns - column);
-    float *y = job->y + (size_t)block_start(g, block) * job->ldy + column;
+        columns = min_int(t->panels * GEMM_PANEL, part->columns - column);
+    float *y = part->y + (size_t)block_start(g, block) * part->ldy + column;
     if (sum->bias)
         kernel->write_out(t->acc, t->acc_ld, sum->bias + column, 0, t->rows, columns, 1.0f, true);
     if (sum->branch) {
@@ -524,9 +538,9 @@ static void finish_tile(const struct job *job, const struct gemm_tile *t, const 
                               .acc_ld = t->panels * GEMM_PANEL,
                               .rows = t->rows,
                               .panels = t->panels,
-                              .k = round_up(g->u.k, kernel->k_step), /* the rest is zeros */
-                              .x = block_data(g, &g->u, block),
-                              .x_stride = tile_stride(g, &g->u),
+                              .k = round_up(part->u->k, kernel->k_step), /* the rest is zeros */
+                              .x = block_data(g, part->u, block),
+                              .x_stride = tile_stride(g, part->u),
                               .w = branch->w + (panel - branch->panel) * branch->w_stride,
                               .w_stride = branch->w_stride,
                               .ahead_step = LINE};
@@ -534,18 +548,18 @@ static void finish_tile(const struct job *job, const struct gemm_tile *t, const 
         kernel->tile(&u);
         kernel->write_out(t->acc, t->acc_ld, u.acc, u.acc_ld, t->rows, columns, sum->scale, true);
     }
-    if (sum->base && sum->base != job->y)
+    if (sum->base && sum->base != part->y)
         for (int r = 0; r < t->rows; r++)
-            memcpy(y + (size_t)r * job->ldy, sum->base + (y - job->y) + (size_t)r * job->ldy,
+            memcpy(y + (size_t)r * part->ldy, sum->base + (y - part->y) + (size_t)r * part->ldy,
                    columns * sizeof *y);
-    kernel->write_out(y, job->ldy, t->acc, t->acc_ld, t->rows, columns, sum->alpha,
+    kernel->write_out(y, part->ldy, t->acc, t->acc_ld, t->rows, columns, sum->alpha,
                       sum->base != NULL);
 }
 
 /* All row blocks [block, end) against one pass. Sums rest in the thread's room from pass to pass,
  * or are written out after the last. */
-static void run_pass(const struct job *job, const struct pass *pass, const struct pass *branch,
-                     int block, int end, const struct room *room)
+static void run_pass(const struct job *job, const struct part *part, const struct pass *pass,
+                     const struct pass *branch, int block, int end, const struct room *room)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
@@ -577,7 +591,7 @@ static void run_pass(const struct job *job, const struct pass *pass, const struc
             t.ahead = p < ahead_panels ? pass->next + p * pass->w_stride + share : NULL;
             kernel->tile(&t);
             if (last)
-                finish_tile(job, &t, branch, room, b, pass->panel + p,
+                finish_tile(job, part, &t, branch, room, b, pass->panel + p,
                             job->looks_ahead && b == block && p + 2 * step <= pass->panels);
         }
     }
@@ -585,18 +599,21 @@ static void run_pass(const struct job *job, const struct pass *pass, const struc
 
 /* W's side of a pass forward: where it lies, and what comes after it. The next panels are those of
  * the next piece, which is most often this thread's too. */
-static void aim_pass(const struct job *job, struct pass *pass)
+static void aim_pass(const struct job *job, const struct part *part, struct pass *pass)
 {
     int after = pass->panel + pass->panels;
-    const struct packed *w = job->sum->w;
+    const struct packed *w = part->sum->w;
     pass->w = packed_at(w, pass->panel, pass->k0);
     pass->w_stride = packed_panel_bytes(w);
     if (pass->k0 + pass->k < job->g->x.k_padded) {
         pass->next = packed_at(w, pass->panel, pass->k0 + pass->k);
         pass->next_panels = pass->panels;
-    } else if (after < job->panels) {
+    } else if (after < part->panels) {
         pass->next = packed_at(w, after, 0);
-        pass->next_panels = job->panels - after;
+        pass->next_panels = part->panels - after;
+    } else if (part + 1 < job->parts + job->n) {
+        pass->next = packed_at(part[1].sum->w, 0, 0);
+        pass->next_panels = part[1].panels;
     }
 }
 
@@ -623,11 +640,11 @@ static int group_width(const struct job *job, int block, int block_end, int k)
 }
 
 /* The branch's side of the passes over some panels. */
-static struct pass branch_pass(const struct job *job, int panel, int panels,
-                               const struct room *room)
+static struct pass branch_pass(const struct job *job, const struct part *part, int panel,
+                               int panels, const struct room *room)
 {
-    const struct packed *b = job->sum->branch;
-    struct pass pass = {.panel = panel, .panels = panels, .k = job->g->u.k_padded};
+    const struct packed *b = part->sum->branch;
+    struct pass pass = {.panel = panel, .panels = panels, .k = part->u->k_padded};
     if (!b)
         return pass;
     if (job->transposed) {
@@ -640,8 +657,8 @@ static struct pass branch_pass(const struct job *job, int panel, int panels,
 }
 
 /* The passes over panels [panel, panel_end) for row blocks [block, block_end). */
-static void run_rows(const struct job *job, int panel, int panel_end, int block, int block_end,
-                     const struct room *room)
+static void run_rows(const struct job *job, const struct part *part, int panel, int panel_end,
+                     int block, int block_end, const struct room *room)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
@@ -649,21 +666,21 @@ static void run_rows(const struct job *job, int panel, int panel_end, int block,
     int group = group_width(job, block, block_end, k_block);
     for (int p = panel; p < panel_end; p += group) {
         int panels = min_int(group, panel_end - p);
-        struct pass branch = branch_pass(job, p, panels, room);
+        struct pass branch = branch_pass(job, part, p, panels, room);
         for (int k0 = 0; k0 < g->x.k_padded; k0 += k_block) {
             struct pass pass = {
                 .panel = p, .panels = panels, .k0 = k0, .k = min_int(k_block, g->x.k_padded - k0)};
             pass.run = (size_t)pass.k * GEMM_PANEL * packed_element_bytes(kernel->precision);
             if (job->transposed)
-                transpose_pass(kernel, job->sum->w, &pass, room->transposed);
+                transpose_pass(kernel, part->sum->w, &pass, room->transposed);
             else
-                aim_pass(job, &pass);
-            run_pass(job, &pass, &branch, block, block_end, room);
+                aim_pass(job, part, &pass);
+            run_pass(job, part, &pass, &branch, block, block_end, room);
         }
     }
 }
 
-/* Pieces [first, end): of a row of pieces, the panels from left to right. */
+/* Pieces [first, end): of a row of pieces, part after part, the panels from left to right. */
 static void run_pieces(void *context, int thread, int first, int end)
 {
     const struct job *job = context;
@@ -671,26 +688,35 @@ static void run_pieces(void *context, int thread, int first, int end)
     struct room room = room_of(g, thread);
     kernel_begin(g);
     for (int piece = first; piece < end; piece++) {
-        int panel = piece % job->across * job->unit, block = piece / job->across * job->chunk;
-        run_rows(job, panel, min_int(panel + job->unit, job->panels), block,
+        int at = piece % job->across, block = piece / job->across * job->chunk;
+        const struct part *part = &job->parts[job->n - 1];
+        while (part->first > at)
+            part--;
+        int panel = (at - part->first) * job->unit;
+        run_rows(job, part, panel, min_int(panel + job->unit, part->panels), block,
                  min_int(block + job->chunk, g->blocks), &room);
     }
     kernel_end(g);
 }
 
-/* Cuts the product into `wanted` pieces or some more: groups of panels narrower than the kernel
+/* Cuts the products into `wanted` pieces or some more: groups of panels narrower than the kernel
  * likes, in whole tiles; then, where there are few panels (a LoRA matrix has one), fewer rows, but
  * not too few, as each chunk of rows transposes W again. */
 static void cut(struct job *job, int wanted)
 {
     const struct gemm *g = job->g;
     const struct gemm_kernel *kernel = g->kernel;
-    int threads = team_threads(g->team), step = kernel->panels(block_start(g, 1));
+    int threads = team_threads(g->team), step = kernel->panels(block_start(g, 1)), panels = 0;
+    for (int i = 0; i < job->n; i++)
+        panels += job->parts[i].panels;
     job->chunk = CHUNK_ROWS / kernel->rows;
     int down = divide_up(g->blocks, job->chunk);
-    int unit = (int)((long long)job->panels * down / wanted) / step * step;
+    int unit = (int)((long long)panels * down / wanted) / step * step;
     job->unit = min_int(unit > step ? unit : step, kernel->group);
-    job->across = divide_up(job->panels, job->unit);
+    for (int i = 0; i < job->n; i++) {
+        job->parts[i].first = job->across;
+        job->across += divide_up(job->parts[i].panels, job->unit);
+    }
     int more = min_int(divide_up(wanted, job->across), 2 * threads);
     if (more > down)
         job->chunk = divide_up(g->blocks, more);
@@ -699,10 +725,11 @@ static void cut(struct job *job, int wanted)
 static void run(struct job *job)
 {
     const struct gemm *g = job->g;
-    int ahead_rows = g->kernel->ahead_rows;
+    int ahead_rows = g->kernel->ahead_rows, columns = 0;
     job->looks_ahead = ahead_rows && g->m >= ahead_rows && !job->transposed;
-    job->panels = divide_up(job->columns, GEMM_PANEL);
-    size_t worth = (size_t)g->m * g->x.k * job->columns / PIECE_WORK;
+    for (int i = 0; i < job->n; i++)
+        columns += job->parts[i].columns;
+    size_t worth = (size_t)g->m * g->x.k * columns / PIECE_WORK;
     int most = team_threads(g->team) > 1 ? PIECES * team_threads(g->team) : 1;
     cut(job, worth >= (size_t)most ? most : worth > 1 ? (int)worth : 1);
     int pieces = job->across * divide_up(g->blocks, job->chunk);
@@ -720,29 +747,48 @@ static int yielded(const struct packed *w, bool transposed)
     return transposed ? w->k : w->n;
 }
 
-static void product(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum, bool transposed)
+static void add_part(struct job *job, float *y, int ldy, const struct gemm_sum *sum)
 {
-    int columns = yielded(sum->w, transposed);
-    CHECK(g->m > 0 && g->x.k == reduced(sum->w, transposed) && ldy >= columns);
+    const struct gemm *g = job->g;
+    const struct operand *u = &g->u[job->n];
+    int columns = yielded(sum->w, job->transposed);
+    CHECK(g->m > 0 && g->x.k == reduced(sum->w, job->transposed) && ldy >= columns);
     CHECK(sum->w->precision == g->kernel->precision);
     if (sum->branch) {
-        CHECK(g->u.k > 0 && g->u.k == reduced(sum->branch, transposed));
-        CHECK(yielded(sum->branch, transposed) == columns);
+        CHECK(u->k > 0 && u->k == reduced(sum->branch, job->transposed));
+        CHECK(yielded(sum->branch, job->transposed) == columns);
         CHECK(sum->branch->precision == g->kernel->precision);
     }
-    run(&(struct job){
-        .g = g, .sum = sum, .transposed = transposed, .y = y, .ldy = ldy, .columns = columns});
+    job->parts[job->n++] = (struct part){.sum = sum,
+                                         .u = u,
+                                         .y = y,
+                                         .ldy = ldy,
+                                         .columns = columns,
+                                         .panels = divide_up(columns, GEMM_PANEL)};
+}
+
+void gemm_forward_all(struct gemm *g, const struct gemm_result *results, int n)
+{
+    struct job job = {.g = g};
+    CHECK(n >= 1 && n <= GEMM_MOST);
+    for (int i = 0; i < n; i++)
+        add_part(&job, results[i].y, results[i].ldy, &results[i].sum);
+    run(&job);
 }
 
 void gemm_forward(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum)
 {
-    product(g, y, ldy, sum, false);
+    struct job job = {.g = g};
+    add_part(&job, y, ldy, sum);
+    run(&job);
 }
 
 void gemm_backward(struct gemm *g, float *x, int ldx, const struct gemm_sum *sum)
 {
+    struct job job = {.g = g, .transposed = true};
     CHECK(!sum->bias);
-    product(g, x, ldx, sum, true);
+    add_part(&job, x, ldx, sum);
+    run(&job);
 }
 
 /* --- the gradient of a weight ---

@@ -19,6 +19,8 @@
 #include "backend/backend.h"
 #include "backend/cpu/packed.h"
 
+enum { GEMM_MOST = LINEARS_MOST }; /* products of one input in one piece of work */
+
 struct gemm_kernel; /* gemm_kernel.h */
 struct gemm;        /* kernels chosen, scratch owned: one per opened CPU device */
 
@@ -38,6 +40,19 @@ struct gemm_sum {
     float scale;                 /* of the branch */
     const float
         *base; /* as the result, with its leading dimension: itself, or apart from it; or NULL */
+};
+
+/* An inner product of the input: u (M, rank), end to end, = X·Aᵀ of a (rank, K); rank ≤ max_rank.
+ */
+struct gemm_inner {
+    const struct packed *a; /* NULL: none */
+    float *u;
+};
+
+struct gemm_result {
+    float *y; /* (M, N) with leading dimension ldy */
+    int ldy;
+    struct gemm_sum sum;
 };
 
 /* isa NULL or "auto": the best this machine has. threads 0: all cores. ERR_MACHINE when the machine
@@ -61,13 +76,16 @@ size_t gemm_scratch_bytes(const struct gemm *g, int max_rank);
  * by several weights (backward: the branch's B, then W). Valid until the next input or
  * gemm_reserve. */
 void gemm_input(struct gemm *g, const float *x, int ldx, int M, int K);
-/* The same, and u (M, rank), end to end, = X·Aᵀ of a (rank, K), rank ≤ max_rank; its rounding is
- * kept as the input's inner product. */
-void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K, const struct packed *a,
-                      float *u);
-/* u (M, rank), computed elsewhere, is the inner product of the input that was given before. */
+/* The same, and up to GEMM_MOST inner products; their roundings are kept beside the input. */
+void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K,
+                      const struct gemm_inner *inner, int n);
+/* u (M, rank), computed elsewhere, is the first inner product of the input that was given before.
+ */
 void gemm_inner(struct gemm *g, const float *u, int rank);
 void gemm_forward(struct gemm *g, float *y, int ldy, const struct gemm_sum *sum);
+/* Several weights of the same K, one after the other, as one piece of work; the i-th sum's branch
+ * goes with the i-th inner product. */
+void gemm_forward_all(struct gemm *g, const struct gemm_result *results, int n);
 void gemm_backward(struct gemm *g, float *x, int ldx,
                    const struct gemm_sum *sum); /* after gemm_input of Y (M, N); no bias */
 

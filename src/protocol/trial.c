@@ -224,11 +224,34 @@ int stage_smoke(struct protocol *p, struct gate_record *g, struct err *err)
 
 enum { PROBE_STEPS = 10, PROBE_NEEDS = 3 }; /* steps; of these must show what is asked */
 
+/* Of the steps that have it: a step that trains on an earlier step's samples has no reward. */
+struct mean {
+    double sum;
+    int n;
+};
+
 struct probe {
+    bool on_policy, by_signal;  /* what is asked for: signal, or else clipping */
+    int needed;                 /* steps that must show it */
     int steps, clipped, signal; /* signal: steps with an informative group and a gradient */
-    double informative, groups, entropy, length, cut, reward, clip, norm; /* sums over steps */
+    double informative, groups; /* groups, over the steps that sampled */
+    bool has_informative;       /* the generation that is trained on */
+    struct mean entropy, length, cut, reward;
     json_t *each;
 };
+
+static void mean_add(struct mean *m, double value)
+{
+    if (isnan(value))
+        return;
+    m->sum += value;
+    m->n++;
+}
+
+static double mean_of(const struct mean *m)
+{
+    return m->n ? m->sum / m->n : NAN;
+}
 
 static int look_at_metrics(void *user, const struct grpo *g, int step, struct err *err)
 {
@@ -250,88 +273,92 @@ static int look_at_metrics(void *user, const struct grpo *g, int step, struct er
     }
     if (json_array_append_new(out->each, line))
         return err_no_memory(err, "the probe", 0);
+    if (!isnan(v[2])) {
+        out->informative += v[2];
+        out->groups += g->gen.batch.count;
+        out->has_informative = v[2] > 0;
+    }
     out->steps++;
     out->clipped += v[6] > 0;
-    out->signal += v[2] > 0 && v[7] > 0;
-    out->reward += v[0];
-    out->informative += v[2];
-    out->groups += g->gen.batch.count;
-    out->entropy += v[3];
-    out->length += v[4];
-    out->cut += v[5];
+    out->signal += out->has_informative && v[7] > 0;
+    mean_add(&out->reward, v[0]);
+    mean_add(&out->entropy, v[3]);
+    mean_add(&out->length, v[4]);
+    mean_add(&out->cut, v[5]);
     return ERR_NONE;
 }
 
-static void put_probe(struct gate_record *g, struct probe *r, bool on_policy, int needed)
+static void put_probe(struct gate_record *g, struct probe *r)
 {
-    double n = r->steps;
     gate_put(g, g->figures, "steps", json_integer(r->steps));
-    gate_put(g, g->figures, "on_policy", json_boolean(on_policy));
-    gate_put(g, g->figures, "steps_needed", json_integer(needed));
+    gate_put(g, g->figures, "on_policy", json_boolean(r->on_policy));
+    gate_put(g, g->figures, "steps_needed", json_integer(r->needed));
     gate_put(g, g->figures, "steps_with_clipping", json_integer(r->clipped));
     gate_put(g, g->figures, "steps_with_signal", json_integer(r->signal));
-    gate_put(g, g->figures, "reward", number(r->reward / n));
+    gate_put(g, g->figures, "reward", number(mean_of(&r->reward)));
     gate_put(g, g->figures, "informative_groups", number(r->informative / r->groups));
-    gate_put(g, g->figures, "entropy", number(r->entropy / n));
-    gate_put(g, g->figures, "mean_length", number(r->length / n));
-    gate_put(g, g->figures, "eos_rate", number(1 - r->cut / n));
+    gate_put(g, g->figures, "entropy", number(mean_of(&r->entropy)));
+    gate_put(g, g->figures, "mean_length", number(mean_of(&r->length)));
+    gate_put(g, g->figures, "eos_rate", number(1 - mean_of(&r->cut)));
     gate_put(g, g->figures, "by_step", json_incref(r->each));
 }
 
 /* Oddities that stop nothing. */
 static const char *odd(const struct probe *r)
 {
-    if (r->cut >= r->steps)
+    if (mean_of(&r->cut) >= 1)
         return "; no completion ended by itself: raise max_completion_length";
-    if (!(r->entropy / r->steps > 0.01))
+    if (!(mean_of(&r->entropy) > 0.01))
         return "; the policy is all but certain of every token: it explores nothing";
     return "";
 }
 
-static int judge_probe(struct gate_record *g, const struct probe *r, bool on_policy, int needed,
-                       struct err *err)
+static int judge_probe(struct gate_record *g, const struct probe *r, struct err *err)
 {
     const char *more = odd(r);
+    const char *why = r->on_policy
+                          ? "the setup is on-policy, where the ratio is 1 and nothing can clip"
+                          : "cispo's clip takes no gradient away";
     if (*more)
         g->verdict = OUTCOME_WARN;
     gate_record_say(g,
-                    "%s on %d of %d steps%s; %.0f%% of the groups informative, entropy %.2f, "
+                    "%s on %d of %d steps%s%s%s; %.0f%% of the groups informative, entropy %.2f, "
                     "length %.0f, EOS %.0f%%%s",
-                    on_policy ? "gradient signal" : "clip_ratio > 0",
-                    on_policy ? r->signal : r->clipped, r->steps,
-                    on_policy ? " (on-policy: the ratio is 1, nothing clips)" : "",
-                    100 * r->informative / r->groups, r->entropy / r->steps, r->length / r->steps,
-                    100 * (1 - r->cut / r->steps), more);
-    if ((on_policy ? r->signal : r->clipped) >= needed)
+                    r->by_signal ? "gradient signal" : "clip_ratio > 0",
+                    r->by_signal ? r->signal : r->clipped, r->steps, r->by_signal ? " (" : "",
+                    r->by_signal ? why : "", r->by_signal ? ")" : "",
+                    100 * r->informative / r->groups, mean_of(&r->entropy), mean_of(&r->length),
+                    100 * (1 - mean_of(&r->cut)), more);
+    if ((r->by_signal ? r->signal : r->clipped) >= r->needed)
         return ERR_NONE;
-    if (on_policy)
+    if (r->by_signal)
         return err_set(err, ERR_GATE, "probe",
                        "expected an informative group and a gradient on %d of %d steps or more, "
-                       "found %d (the setup is on-policy, where the ratio is 1 and nothing can "
-                       "clip, so signal is asked instead): all completions of a prompt earn the "
-                       "same; raise num_generations, temperature or prompts_per_step, or give a "
-                       "reward that tells them apart",
-                       needed, r->steps, r->signal);
+                       "found %d (%s, so signal is asked instead): all completions of a prompt "
+                       "earn the same; raise num_generations, temperature or prompts_per_step, or "
+                       "give a reward that tells them apart",
+                       r->needed, r->steps, r->signal, why);
     return err_set(err, ERR_GATE, "probe",
                    "expected clip_ratio > 0 on %d of %d steps or more, found %d: the policy does "
                    "not move enough for clipping to act; raise learning_rate or num_iterations, or "
                    "lower epsilon",
-                   needed, r->steps, r->clipped);
+                   r->needed, r->steps, r->clipped);
 }
 
 int stage_probe(struct protocol *p, struct gate_record *g, struct err *err)
 {
     struct probe r = {.each = json_array()};
     int status = r.each ? need_plan(p, err) : err_no_memory(err, "the probe", 0);
-    bool on_policy = plan_on_policy(&p->d.o);
+    r.on_policy = plan_on_policy(&p->d.o);
+    r.by_signal = r.on_policy || p->d.o.loss_type == LOSS_CISPO;
     int steps = p->d.setup.plan.max_steps < PROBE_STEPS ? p->d.setup.plan.max_steps : PROBE_STEPS;
-    int needed = (steps * PROBE_NEEDS + PROBE_STEPS - 1) / PROBE_STEPS;
+    r.needed = (steps * PROBE_NEEDS + PROBE_STEPS - 1) / PROBE_STEPS;
     struct trial t = {.s = &p->d.setup, .steps = steps, .each = look_at_metrics, .user = &r};
     if (!status)
         status = trial_run(&t, err);
     if (!status) {
-        put_probe(g, &r, on_policy, needed);
-        status = judge_probe(g, &r, on_policy, needed, err);
+        put_probe(g, &r);
+        status = judge_probe(g, &r, err);
     }
     json_decref(r.each);
     return status;

@@ -290,6 +290,18 @@ static void the_probe_says_no(void **state)
     assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") == 0);
     run(&g, 0, "--skip-audit --seeds 7 --to probe --set learning_rate=0.3 --set max_grad_norm=0");
     assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") >= 2);
+    /* Every other step has no samples of its own. */
+    double eos = figure(&g, "seed-7", "probe", "eos_rate");
+    double informative = figure(&g, "seed-7", "probe", "informative_groups");
+    assert_true(eos >= 0 && eos <= 1);
+    assert_true(informative > 0 && informative <= 1);
+    assert_true(figure(&g, "seed-7", "probe", "mean_length") >= 1);
+    assert_true(figure(&g, "seed-7", "probe", "reward") >= 0);
+
+    /* cispo's weights are cut, its gradient is not: off-policy, too, it is signal that counts. */
+    run(&g, 0, "--skip-audit --seeds 7 --to probe --set loss_type=cispo --set epsilon_high=5");
+    assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") == 0);
+    assert_true(figure(&g, "seed-7", "probe", "steps_with_signal") >= 2);
     temp_folder_remove(g.folder);
 }
 

@@ -188,22 +188,30 @@ int peft_config_parse(struct peft_config *config, const void *json, size_t size,
     return status;
 }
 
+int peft_config_read(struct peft_config *config, const char *folder, struct err *err)
+{
+    *config = (struct peft_config){0};
+    struct str path = {0}, text = {0};
+    path_join(&path, folder, "adapter_config.json");
+    int status = path.failed ? err_no_memory(err, folder, strlen(folder))
+                             : file_read(&text, str_text(&path), err);
+    if (!status)
+        status = peft_config_parse(config, str_text(&text), text.length, str_text(&path), err);
+    str_free(&path);
+    str_free(&text);
+    return status;
+}
+
 int peft_open(struct peft_config *config, struct tensor_set *tensors, const char *folder,
               struct err *err)
 {
-    *config = (struct peft_config){0};
-    struct str path = {0}, tensors_path = {0}, text = {0};
-    path_join(&path, folder, "adapter_config.json");
-    path_join(&tensors_path, folder, "adapter_model.safetensors");
-    int status = path.failed || tensors_path.failed ? err_no_memory(err, folder, strlen(folder))
-                                                    : file_read(&text, str_text(&path), err);
+    struct str path = {0};
+    int status = peft_config_read(config, folder, err);
+    path_join(&path, folder, "adapter_model.safetensors");
     if (!status)
-        status = peft_config_parse(config, str_text(&text), text.length, str_text(&path), err);
-    if (!status)
-        status = safetensors_open(tensors, str_text(&tensors_path), err);
+        status = path.failed ? err_no_memory(err, folder, strlen(folder))
+                             : safetensors_open(tensors, str_text(&path), err);
     str_free(&path);
-    str_free(&tensors_path);
-    str_free(&text);
     return status;
 }
 

@@ -26,6 +26,8 @@ float peft_scale(const struct peft_config *config);
  * DoRA, rank_pattern, alpha_pattern, modules_to_save, bias other than none: ERR_INPUT naming it. */
 int peft_config_parse(struct peft_config *config, const void *json, size_t size, const char *where,
                       struct err *err);
+/* FOLDER's adapter_config.json. */
+int peft_config_read(struct peft_config *config, const char *folder, struct err *err);
 /* Reads FOLDER's two files. */
 int peft_open(struct peft_config *config, struct tensor_set *tensors, const char *folder,
               struct err *err);

@@ -92,7 +92,7 @@ static int compare_all(struct kv_check *out, const struct setup *s, model *m, ad
     struct both *b = mem_calloc(1, sizeof *b);
     rollout *r = NULL;
     int context = model_max_context(m), room = context < LONGEST ? context : LONGEST;
-    int status = b ? rollout_create(&r, m, &s->lora, 1, room, room, err)
+    int status = b ? rollout_create(&r, m, adapter_config(a), 1, room, room, err)
                    : err_no_memory(err, "the comparison", sizeof *b);
     for (int i = 0; i < PROMPTS && !status; i++) {
         struct ids prompt = {0};

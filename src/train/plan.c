@@ -62,16 +62,16 @@ static void add_up(struct plan *p, const struct plan_input *in)
     add_part(p, "base weights", model_weight_bytes(d, c, in->max_context));
     add_part(p, "adapter, moments",
              adapter_bytes(d, c, in->lora) + 2 * adapter_floats(c, in->lora) * sizeof(float));
-    if (in->o->ref_adapter)
-        add_part(p, "reference adapter", adapter_bytes(d, c, in->lora));
+    if (in->reference)
+        add_part(p, "reference adapter", adapter_bytes(d, c, in->reference));
     add_part(p, "rollout",
-             rollout_bytes(d, c, in->lora, p->max_sequences, p->prompt_room,
+             rollout_bytes(d, c, in->largest, p->max_sequences, p->prompt_room,
                            in->o->max_completion_length));
     add_part(p, "gradient",
              gradient_bytes(d, c, in->lora, adapter_floats(c, in->lora), &p->gradient));
     add_part(p, "completions",
              generation_bytes(in->groups, in->per_group, in->o->max_completion_length));
-    add_part(p, "device scratch", model_scratch_bytes(d, c, in->lora, rows, in->max_context));
+    add_part(p, "device scratch", model_scratch_bytes(d, c, in->largest, rows, in->max_context));
 }
 
 /* Halves what can be halved, the sequences first where they are many, until it fits. */

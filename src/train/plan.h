@@ -29,6 +29,8 @@ struct plan_input {
     const struct device *d;
     const struct hf_config *config;
     const struct peft_config *lora;
+    const struct peft_config *reference; /* of ref_adapter, or NULL */
+    const struct peft_config *largest;   /* that of larger rank */
     const struct train_options *o;
     int groups, per_group;  /* of a generation */
     int max_prompt_tokens;  /* over all rows that are sampled from */

@@ -161,9 +161,32 @@ void setup_begin(struct setup *s, const struct setup_spec *spec)
     *s = (struct setup){.spec = *spec, .o = spec->o};
 }
 
+/* What training goes on from must have the recipe's shape: saved, it is described by it. */
+static int check_init_adapter(const struct setup *s, struct err *err)
+{
+    struct peft_config c;
+    const struct peft_config *want = &s->lora;
+    int status = peft_config_read(&c, s->o->init_adapter, err);
+    if (status)
+        return status;
+    bool others = memcmp(c.targets, want->targets, sizeof c.targets) != 0;
+    if (!others && c.r == want->r && c.lora_alpha == want->lora_alpha &&
+        c.use_rslora == want->use_rslora)
+        return ERR_NONE;
+    return err_set(err, ERR_USAGE, s->o->init_adapter,
+                   "has r %d, lora_alpha %g, use_rslora %s; the recipe's lora says r %d, "
+                   "lora_alpha %g, use_rslora %s%s: make them equal",
+                   c.r, c.lora_alpha, c.use_rslora ? "true" : "false", want->r, want->lora_alpha,
+                   want->use_rslora ? "true" : "false", others ? ", and other target_modules" : "");
+}
+
 int setup_open_model(struct setup *s, struct err *err)
 {
     int status = train_peft_config(&s->lora, s->o, err);
+    if (!status && s->o->init_adapter)
+        status = check_init_adapter(s, err);
+    if (!status && s->o->ref_adapter)
+        status = peft_config_read(&s->reference_lora, s->o->ref_adapter, err);
     if (!status)
         status = hf_config_open(&s->config, s->o->model, s->ignored, sizeof s->ignored, err);
     if (!status)
@@ -329,6 +352,12 @@ static int open_dealer(struct setup *s, struct err *err)
     return status ? status : check_watched(s, err);
 }
 
+/* The adapter of larger rank: what passes without gradient are made for. */
+static const struct peft_config *largest_adapter(const struct setup *s)
+{
+    return s->reference_lora.r > s->lora.r ? &s->reference_lora : &s->lora;
+}
+
 static int make_plan(struct setup *s, struct plan_input *in, struct err *err)
 {
     s->max_context = in->max_prompt_tokens + s->o->max_completion_length;
@@ -350,7 +379,12 @@ static int make_plan(struct setup *s, struct plan_input *in, struct err *err)
 
 int setup_plan(struct setup *s, struct err *err)
 {
-    struct plan_input in = {.d = s->spec.device, .config = &s->config, .lora = &s->lora, .o = s->o};
+    struct plan_input in = {.d = s->spec.device,
+                            .config = &s->config,
+                            .lora = &s->lora,
+                            .reference = s->o->ref_adapter ? &s->reference_lora : NULL,
+                            .largest = largest_adapter(s),
+                            .o = s->o};
     int status = generation_sizes(s, &in, err);
     s->longest_prompt = in.max_prompt_tokens;
     return status ? status : make_plan(s, &in, err);
@@ -400,24 +434,10 @@ void setup_print_remarks(struct str *out, const struct setup *s)
 static int open_adapters(struct grpo *g, struct setup *s, struct err *err)
 {
     int status;
-    if (s->o->init_adapter) {
+    if (s->o->init_adapter)
         status = adapter_open(&g->a, g->m, s->o->init_adapter, err);
-        const struct peft_config *c = status ? NULL : adapter_config(g->a);
-        if (c && (c->r != s->lora.r || c->lora_alpha != s->lora.lora_alpha ||
-                  c->use_rslora != s->lora.use_rslora ||
-                  memcmp(c->targets, s->lora.targets, sizeof c->targets) != 0))
-            status = err_set(
-                err, ERR_USAGE, s->o->init_adapter,
-                "has r %d, lora_alpha %g, use_rslora %s; the recipe's lora says r %d, lora_alpha "
-                "%g, use_rslora %s%s: make them equal",
-                c->r, c->lora_alpha, c->use_rslora ? "true" : "false", s->lora.r,
-                s->lora.lora_alpha, s->lora.use_rslora ? "true" : "false",
-                memcmp(c->targets, s->lora.targets, sizeof c->targets) != 0
-                    ? ", and other target_modules"
-                    : "");
-    } else {
+    else
         status = adapter_create(&g->a, g->m, &s->lora, (uint64_t)s->o->seed, err);
-    }
     if (!status && s->o->ref_adapter)
         status = adapter_open(&s->reference, g->m, s->o->ref_adapter, err);
     return status;
@@ -469,7 +489,7 @@ int setup_engine(struct grpo *g, struct setup *s, struct err *err)
     if (!status)
         status = open_adapters(g, s, err);
     if (!status)
-        status = rollout_create(&g->episode.rollout, g->m, &s->lora, plan->max_sequences,
+        status = rollout_create(&g->episode.rollout, g->m, largest_adapter(s), plan->max_sequences,
                                 plan->prompt_room, s->o->max_completion_length, err);
     if (!status && !s->o->speculation)
         rollout_speculate(g->episode.rollout, SPECULATION_OFF);

@@ -21,7 +21,7 @@ struct setup {
     struct setup_spec spec;
     const struct train_options *o; /* spec.o */
     struct hf_config config;
-    struct peft_config lora;
+    struct peft_config lora, reference_lora; /* the latter with ref_adapter only */
     struct text_codec codec;
     struct stop_strings stops;
     struct reward_set rewards;

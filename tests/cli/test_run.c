@@ -340,6 +340,11 @@ static void the_smoke_says_no(void **state)
     snprintf(arguments, sizeof arguments,
              "--skip-audit --seeds 7 --to smoke --set init_adapter='%s/init'", g.folder);
     run(&g, 0, arguments);
+    /* Of another rank it is told before anything is made of it. */
+    char other[900];
+    snprintf(other, sizeof other, "%s --set lora.r=2", arguments);
+    run(&g, 2, other);
+    assert_true(holds(&g, "err", "make them equal"));
     zero_one_a(in_folder(g.folder, "init/adapter_model.safetensors"));
     run(&g, 1, arguments);
     assert_true(holds(&g, "err", "layers.0.self_attn.q_proj.lora_B"));

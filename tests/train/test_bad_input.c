@@ -133,9 +133,11 @@ static void adapters_of_something_else(void **state)
     struct bench b;
     struct err err;
     open_bench(&b, "");
-    expect_error(try_run(&b, "init_adapter=tests/oracle/model/llama_tied/adapter", &err), ERR_INPUT,
-                 &err, "llama_tied/adapter", NULL);
-    shell("mkdir -p '%s/other'", b.folder);
+    struct train_run strange = {.recipe = b.recipe,
+                                .run = in_folder(b.folder, "strange"),
+                                .set = {"init_adapter=tests/oracle/model/llama_tied/adapter",
+                                        "lora.r=16", "lora.lora_alpha=32"}};
+    expect_error(train_run(&strange, NULL, &err), ERR_INPUT, &err, "llama_tied/adapter", NULL);
     /* Of this model, but of another rank than the recipe's. */
     char made[600], set[700];
     snprintf(made, sizeof made, "%s/made", b.folder);

@@ -145,11 +145,15 @@ static void resume_kl_with_reference(void **state)
     char made[600];
     snprintf(made, sizeof made, "%s/made", folder);
     train_ok(&(struct train_run){.recipe = in_folder(folder, "r.yaml"), .run = made});
+    char wide[600]; /* a reference of larger rank than what is trained */
+    snprintf(wide, sizeof wide, "%s/wide", folder);
+    train_ok(&(struct train_run){
+        .recipe = in_folder(folder, "r.yaml"), .run = wide, .set = {"lora.r=40", "max_steps=1"}});
     snprintf(text, sizeof text,
              TRAIN_RECIPE EVERY_STEP "max_steps: 4\nnum_iterations: 2\nbeta: 0.2\n"
                                      "ref_adapter: %s/checkpoints/step-1\n"
                                      "init_adapter: %s/checkpoints/step-2\n",
-             made, made);
+             wide, made);
     continue_everywhere(&(struct plot){.name = "reference", .text = text, .steps = 4});
     temp_folder_remove(folder);
 }

@@ -334,7 +334,8 @@ void episode_score(const struct reward_set *set, const struct row *row, const st
 {
     out->total = 0;
     out->failed = 0;
-    bool any = false, broken = false;
+    out->broken = false;
+    bool any = false;
     for (int i = 0; i < set->count; i++) {
         const struct task_reward *item = &set->items[i];
         struct reward_result local, *result = out->results ? &out->results[i] : &local;
@@ -349,7 +350,7 @@ void episode_score(const struct reward_set *set, const struct row *row, const st
             reward_evaluate(item->reward, &in, result, NULL);
         if (result->status == REWARD_FAILED) {
             out->failed++;
-            broken = broken || item->weight != 0;
+            out->broken = out->broken || item->weight != 0;
         } else if (result->status == REWARD_OK) {
             out->values[i] = result->score;
             if (item->weight != 0) {
@@ -358,7 +359,7 @@ void episode_score(const struct reward_set *set, const struct row *row, const st
             }
         }
     }
-    out->valid = any && !broken;
+    out->valid = any && !out->broken;
     if (!out->valid)
         out->total = NAN;
 }

@@ -47,11 +47,11 @@ int reward_set_columns(const struct reward_set *set, struct reward_column *out, 
 
 /* What a scored completion is worth under a set. values[i] belongs to set->items[i]; NaN: that
  * reward does not apply or failed. total: Σ weight·value over applicable ones; valid is false when
- * any weighted reward failed (machinery) or none applies. */
+ * any weighted reward failed (machinery: broken) or none applies. */
 struct scored {
     double total;
-    bool valid;
-    int failed;                    /* number of machinery failures */
+    bool valid, broken;
+    int failed;                    /* number of machinery failures, unweighted rewards' too */
     double *values;                /* (set->count), caller's */
     struct reward_result *results; /* (set->count), caller's; NULL: components not wanted */
     const bool *ready; /* (set->count): results[i] is there already (asker.h); NULL: none is */

@@ -173,6 +173,14 @@ static void warn_end(struct findings *f, int run)
                       (long long)json_integer_value(most));
 }
 
+static double sum_of(const struct series *s)
+{
+    double sum = 0;
+    for (size_t k = 0; s && k < s->n; k++)
+        sum += s->value[k];
+    return sum;
+}
+
 /* --- the run --- */
 
 static void warn_identity(struct findings *f, int run)
@@ -193,15 +201,16 @@ static void warn_identity(struct findings *f, int run)
                           "byte for byte.",
                           label ? label : "?");
     }
-    const struct series *failed = series_find(&r->metrics, "reward_failures");
-    double sum = 0;
-    for (size_t k = 0; failed && k < failed->n; k++)
-        sum += failed->value[k];
-    if (sum > 0)
+    double failed = sum_of(series_find(&r->metrics, "reward_failures"));
+    double apart = sum_of(series_find(&r->metrics, "reward_not_applicable"));
+    if (failed > 0)
         findings_warn(f, run,
-                      "%.0f rewards failed (the machinery, not the completions) and are "
-                      "left out.",
-                      sum);
+                      "the rewards of %.0f completions failed (the machinery, not the "
+                      "completions): they are left out.",
+                      failed);
+    if (apart > 0)
+        findings_warn(
+            f, run, "no reward applied to %.0f completions: nothing was learnt from them.", apart);
 }
 
 /* Between a run and the first of its side: two recipes that are compared may differ as they like,

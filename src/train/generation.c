@@ -26,6 +26,7 @@ int generation_create(struct generation *g, int groups, int per_group, int max_c
         return status;
     g->reward = mem_calloc(n, sizeof *g->reward);
     g->valid = mem_calloc(n, sizeof *g->valid);
+    g->failed = mem_calloc(n, sizeof *g->failed);
     g->advantage = mem_calloc(n, sizeof *g->advantage);
     g->slice_of = mem_calloc(n, sizeof *g->slice_of);
     g->columns.sum = mem_calloc(n, sizeof *g->columns.sum);
@@ -40,9 +41,9 @@ int generation_create(struct generation *g, int groups, int per_group, int max_c
     g->lengths = mem_calloc((size_t)per_group, sizeof *g->lengths);
     g->logp_out = mem_calloc((size_t)per_group, sizeof *g->logp_out);
     g->entropy_out = mem_calloc((size_t)per_group, sizeof *g->entropy_out);
-    if (!g->reward || !g->valid || !g->advantage || !g->slice_of || !g->order || !g->storage ||
-        !g->ids || !g->lengths || !g->logp_out || !g->entropy_out || !g->columns.sum || !g->task ||
-        !g->deck || !g->again || !g->refilled) {
+    if (!g->reward || !g->valid || !g->failed || !g->advantage || !g->slice_of || !g->order ||
+        !g->storage || !g->ids || !g->lengths || !g->logp_out || !g->entropy_out ||
+        !g->columns.sum || !g->task || !g->deck || !g->again || !g->refilled) {
         generation_free(g);
         return err_no_memory(err, "a generation", 5 * tokens * sizeof(float));
     }
@@ -59,6 +60,7 @@ void generation_free(struct generation *g)
     episode_batch_free(&g->batch);
     mem_free(g->reward);
     mem_free(g->valid);
+    mem_free(g->failed);
     mem_free(g->advantage);
     mem_free(g->slice_of);
     mem_free(g->order);
@@ -130,6 +132,7 @@ void generation_take_scores(struct generation *g, int i)
         any = any || isfinite(x);
     }
     g->valid[i] = s->valid && any;
+    g->failed[i] = s->broken;
 }
 
 /* gdpo_flat's tasks as numbers: that of the first group that has it. */

@@ -18,6 +18,7 @@ struct generation {
     int first_step;   /* the optimizer step it was sampled for (1-based); 0: none yet */
     double *reward;   /* (completions) */
     bool *valid;      /* (completions): has a reward */
+    bool *failed;     /* (completions): has none because a reward's machinery failed */
     float *advantage; /* (completions): over the whole generation */
     int slices;       /* steps_per_generation */
     int slice;        /* the one the current step trains */

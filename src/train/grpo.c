@@ -246,7 +246,11 @@ static void compute_advantage(struct grpo *g)
     metrics_add(&g->metrics, (double)stats.zero_variance / gen->batch.count,
                 "frac_reward_zero_std");
     metrics_add(&g->metrics, gen->batch.count - stats.zero_variance, "informative_groups");
-    metrics_add(&g->metrics, stats.invalid, "reward_failures");
+    int failed = 0;
+    for (int i = 0; i < generation_count(gen); i++)
+        failed += gen->failed[i];
+    metrics_add(&g->metrics, failed, "reward_failures");
+    metrics_add(&g->metrics, stats.invalid - failed, "reward_not_applicable");
     column_metrics(g, &in);
     sampling_metrics(g);
     length_metrics(g);
@@ -392,7 +396,7 @@ static void count_step(struct grpo *g, int step)
         g->num_tokens +=
             (long long)gen->batch.groups[i / gen->per_group].prompt.count + s->completion.length;
         g->rewards++;
-        g->reward_failures += !gen->valid[i];
+        g->reward_failures += gen->failed[i];
     }
     if (g->data && !g->replay) {
         if (grpo_generates(g, step))

@@ -141,7 +141,10 @@ void samples_show(struct str *out, const struct generation *gen, int i,
         str_puts(out, ", ");
     }
     log_printable(out, group->row->id, strlen(group->row->id), 60);
-    show_value(out, "): ", "reward", gen->valid[i] ? gen->reward[i] : NAN);
+    if (gen->valid[i] || gen->failed[i])
+        show_value(out, "): ", "reward", gen->valid[i] ? gen->reward[i] : NAN);
+    else
+        str_puts(out, "): no reward applies");
     for (int r = 0; rewards && r < rewards->count; r++) {
         if (s->scored.results[r].status == REWARD_NOT_APPLICABLE)
             continue;
@@ -233,6 +236,7 @@ static int read_components(const struct reading *in, const json_t *o, struct rep
     json_t *components = json_object_get(o, "components"), *value;
     const char *key;
     size_t room = json_object_size(components);
+    line->failed = !isfinite(line->reward) && !json_is_object(components);
     if (!room)
         return ERR_NONE;
     line->values = arena_alloc(in->arena, room * sizeof *line->values);
@@ -240,6 +244,9 @@ static int read_components(const struct reading *in, const json_t *o, struct rep
         return err_no_memory(in->err, in->where, room * sizeof *line->values);
     json_object_foreach(components, key, value)
     {
+        line->failed =
+            line->failed || (!isfinite(line->reward) && json_is_null(value) &&
+                             !strchr(key, '/')); /* a reward, not one of its components */
         if (!json_is_number(value))
             continue;
         struct replay_value *out = &line->values[line->n_values++];
@@ -316,8 +323,8 @@ static int read_line(const struct reading *in, const json_t *o, struct replay_li
     if (!status)
         status = read_slice(in, o, line);
     if (!status)
-        status = read_components(in, o, line);
-    return status ? status : read_reward(in, o, line);
+        status = read_reward(in, o, line);
+    return status ? status : read_components(in, o, line);
 }
 
 int replay_begin(struct replay *r, const char *path, size_t lines, struct err *err)
@@ -572,6 +579,7 @@ static int take_line(const struct replay *r, const struct replay_line *line,
     gen->has_old = gen->has_old && line->logprobs;
     gen->reward[i] = line->reward;
     gen->valid[i] = isfinite(line->reward);
+    gen->failed[i] = line->failed;
     gen->slice_of[i] = line->slice;
     return take_columns(r, line, gen, i, err);
 }

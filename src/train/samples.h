@@ -26,7 +26,8 @@ struct replay_line {
     int *prompt_ids, n_prompt_ids; /* n 0: not given */
     int *ids, n_ids;
     float *logprobs; /* (n_ids), or NULL */
-    double reward;   /* NaN: failed */
+    double reward;   /* NaN: null */
+    bool failed; /* … because the machinery did: not where "components" say that none applied */
     /* numbers of "components", for gdpo: name and value; those that are null or no number left out
      */
     struct replay_value {

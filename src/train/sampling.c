@@ -72,7 +72,7 @@ static void note_replaced(struct grpo *g, int group)
     g->report.refilled++;
     for (int i = group * gen->per_group; i < (group + 1) * gen->per_group; i++) {
         g->report.replaced++;
-        g->report.replaced_failures += !gen->valid[i];
+        g->report.replaced_failures += gen->failed[i];
     }
 }
 

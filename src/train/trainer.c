@@ -272,7 +272,8 @@ static int check_failures(const struct trainer *t, struct err *err)
             if (generation_sample(&g->gen, i)->scored.results[r].status == REWARD_FAILED)
                 why = generation_sample(&g->gen, i)->scored.results[r].reason;
     return err_set(err, ERR_GATE, "rewards",
-                   "%lld of %lld rewards failed, more than max_reward_failure_rate %g: %.200s",
+                   "the rewards of %lld of %lld completions failed, more than "
+                   "max_reward_failure_rate %g: %.200s",
                    g->reward_failures, g->rewards, t->o->max_reward_failure_rate, why);
 }
 

@@ -142,6 +142,34 @@ static void test_some_fail(void **state)
     temp_folder_remove(folder);
 }
 
+/* A completion that no reward applies to is left out too, but nothing has failed: no rate stops the
+ * run. Replayed, it is the same. */
+static void test_some_do_not_apply(void **state)
+{
+    (void)state;
+    if (no_python())
+        skip();
+    char *folder = temp_folder(), rewards[600];
+    struct made m, again;
+    snprintf(rewards, sizeof rewards,
+             "  - {command: [%s, %s, none_if_even], name: odd}\nmax_reward_failure_rate: 0\n",
+             python, WORKER);
+    struct train_run how = make_run(&m, folder, "apart", rewards);
+    train_ok(&how);
+    struct train_run replay = make_run(&again, folder, "again", rewards);
+    replay.replay = in_folder(m.run, "samples.jsonl");
+    train_ok(&replay);
+    for (int step = 1; step <= STEPS; step++) {
+        double apart = metric_at(m.run, step, "reward_not_applicable");
+        assert_true(apart > 0 && apart < PER_STEP);
+        assert_true(metric_at(m.run, step, "reward_failures") == 0);
+        assert_true(metric_at(again.run, step, "reward_not_applicable") == apart);
+        assert_true(metric_at(again.run, step, "reward_failures") == 0);
+        assert_true(metric_at(again.run, step, "reward") == metric_at(m.run, step, "reward"));
+    }
+    temp_folder_remove(folder);
+}
+
 /* Without a word in the recipe, a reward that keeps failing ends the run, and the run says why. */
 static void test_rate(void **state)
 {
@@ -245,9 +273,9 @@ static void test_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_workers), cmocka_unit_test(test_some_fail),
-        cmocka_unit_test(test_rate),        cmocka_unit_test(test_same_bytes),
-        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_bad_workers),       cmocka_unit_test(test_some_fail),
+        cmocka_unit_test(test_some_do_not_apply), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_same_bytes),        cmocka_unit_test(test_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,9 @@ for line in sys.stdin:
     if mode == "error_if_even" and score % 2 == 0:
         write(json.dumps({"id": request["id"], "error": "an even length"}) + "\n")
         continue
+    if mode == "none_if_even" and score % 2 == 0:
+        write(json.dumps({"id": request["id"], "not_applicable": "an even length"}) + "\n")
+        continue
     if mode == "garbage":
         write("hello\n")
         continue

@@ -12,6 +12,7 @@
 
 struct grpo_times {                   /* seconds of the last step */
     double rollout, gradient, update; /* rollout: with the reference's scores and the rewards */
+    double judging;                   /* of it, texts and rewards behind the last token */
     struct rollout_counts decoding;   /* of its rollout alone */
 };
 

@@ -47,7 +47,10 @@ static int run_batch(struct grpo *g, struct episode_batch *b, struct err *err)
                                       .eos = g->episode.codec->eos,
                                       .n_eos = g->episode.codec->n_eos};
     int status = episode_encode(&g->episode, b, g->max_prompt_tokens, err);
-    return status ? status : episode_run(&g->episode, g->a, &options, b, err);
+    if (!status)
+        status = episode_run(&g->episode, g->a, &options, b, err);
+    g->times.judging += b->judge_seconds;
+    return status;
 }
 
 /* Takes over the scores of a group that was just judged, and writes down what it showed. */

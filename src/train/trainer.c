@@ -195,8 +195,7 @@ static int write_timing(struct trainer *t, double seconds, double eval_seconds, 
     struct metric list[] = {
         {"step_time", seconds},
         {"rollout_time", times->rollout},
-        {"reward_time",
-         gen->batch.judge_seconds}, /* the part of rollout_time behind the last token */
+        {"reward_time", times->judging}, /* the part of rollout_time behind the last token */
         {"gradient_time", times->gradient},
         {"update_time", times->update},
         {"eval_time", eval_seconds},

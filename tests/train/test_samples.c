@@ -46,6 +46,7 @@ static void make_generation(struct generation *gen, struct reward_set *rewards)
         episode_score(rewards, &rows[i / PER_GROUP], &alone, 1, 0, &s->scored);
         gen->reward[i] = 0.1 * (i + 1);
         gen->valid[i] = i != 2;
+        gen->failed[i] = i == 2;
         gen->advantage[i] = 0.3f * (float)(i - 1);
     }
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 #include "base/mem.h"
 
-/* Room for `extra` more bytes and the final NUL. */
-static bool reserve(struct str *s, size_t extra)
+/* Room for `extra` more bytes and the final NUL, by doubling or exact. */
+static bool reserve(struct str *s, size_t extra, bool exact)
 {
     if (s->failed)
         return false;
@@ -15,7 +15,7 @@ static bool reserve(struct str *s, size_t extra)
         goto fail;
     if (need <= s->capacity)
         return true;
-    size_t capacity = s->capacity ? s->capacity : 32;
+    size_t capacity = exact ? need : s->capacity ? s->capacity : 32;
     while (capacity < need)
         if (!mem_mul(&capacity, capacity, 2))
             goto fail;
@@ -30,9 +30,14 @@ fail:
     return false;
 }
 
+void str_reserve(struct str *s, size_t more)
+{
+    reserve(s, more, true);
+}
+
 void str_append(struct str *s, const void *bytes, size_t length)
 {
-    if (!reserve(s, length))
+    if (!reserve(s, length, false))
         return;
     if (length)
         memcpy(s->data + s->length, bytes, length);
@@ -58,7 +63,7 @@ void str_printf(struct str *s, const char *format, ...)
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (length >= 0 && reserve(s, (size_t)length)) {
+    if (length >= 0 && reserve(s, (size_t)length, false)) {
         vsnprintf(s->data + s->length, (size_t)length + 1, format, again);
         s->length += (size_t)length;
     }

@@ -23,6 +23,8 @@ void str_puts(struct str *s, const char *text);
 void str_putc(struct str *s, char c);
 void str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_put_utf8(struct str *s, uint32_t codepoint);
+/* Room for so many bytes more, and none beside: for what is large and known beforehand. */
+void str_reserve(struct str *s, size_t more);
 void str_clear(struct str *s); /* keeps the memory */
 void str_free(struct str *s);
 const char *str_text(const struct str *s); /* "" when empty */

@@ -507,6 +507,7 @@ int safetensors_write(struct str *out, const struct tensor_out *tensors, size_t 
     uint8_t length[8];
     for (int i = 0; i < 8; i++)
         length[i] = (uint8_t)(header.length >> 8 * i);
+    str_reserve(out, 8 + header.length + offset);
     str_append(out, length, 8);
     str_append(out, str_text(&header), header.length);
     for (size_t i = 0; i < count; i++)

@@ -72,6 +72,8 @@ static void add_up(struct plan *p, const struct plan_input *in)
     add_part(p, "completions",
              generation_bytes(in->groups, in->per_group, in->o->max_completion_length));
     add_part(p, "device scratch", model_scratch_bytes(d, c, in->largest, rows, in->max_context));
+    /* Both moments on the host and their file. */
+    add_part(p, "saving", 4 * adapter_floats(c, in->lora) * sizeof(float));
 }
 
 /* Halves what can be halved, the sequences first where they are many, until it fits. */

@@ -6,7 +6,7 @@
 #include "train/gradient.h"
 #include "train/options.h"
 
-enum { PLAN_PARTS = 9 };
+enum { PLAN_PARTS = 10 };
 
 struct plan_part {
     const char *name;

@@ -113,13 +113,20 @@ static void check_parts(const char *isa, enum precision precision, int micro_bat
     size_t gradients = allocated(&before);
     assert_int_equal(
         generation_create(&gen, in.groups, in.per_group, o.max_completion_length, NULL, &err), 0);
-    size_t completions = allocated(&before), all = before - start;
+    size_t completions = allocated(&before);
+    struct trainable params = trainable_adapter(a);
+    struct str file = {0}; /* made of both moments, which are on the host beside it */
+    assert_int_equal(optimizer_write(&optimizer, &params, &file, &err), 0);
+    size_t saving = allocated(&before) + 2 * adapter_size(a) * sizeof(float);
+    size_t all = before - start + 2 * adapter_size(a) * sizeof(float);
+    str_free(&file);
     expect_part(&plan, "base weights", weights);
     expect_part(&plan, "adapter, moments", adapters);
     expect_part(&plan, "rollout", rollouts);
     expect_part(&plan, "gradient", gradients);
     expect_part(&plan, "completions", completions);
     expect_part(&plan, "device scratch", scratch);
+    expect_part(&plan, "saving", saving);
     double off = (double)all / (double)plan.total - 1;
     print_message("%s, %s: planned %zu bytes, allocated %+.3f%%\n", isa,
                   precision == PRECISION_F32 ? "f32" : "bf16", plan.total, 100 * off);

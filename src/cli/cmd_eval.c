@@ -184,7 +184,7 @@ static int plan(struct evaluating *e, int *sequences, int *prompt_room, struct e
                        row->id, row->line, longest, e->o.max_tokens ? e->o.max_tokens : 1, context);
     *sequences = e->o.batch ? e->o.batch : session_sequences(&e->s, e->o.max_tokens);
     int side_by_side = *sequences / e->o.n > 1 ? *sequences / e->o.n : 1;
-    *prompt_room = longest * side_by_side;
+    *prompt_room = rollout_prompt_room(side_by_side, longest);
     return ERR_NONE;
 }
 

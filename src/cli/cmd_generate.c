@@ -140,10 +140,11 @@ static int enqueue(struct generating *g, json_t *line, long number, struct err *
 /* Caches for the batch's prompts side by side; they grow with the longest batch so far. */
 static int make_room(struct generating *g, struct err *err)
 {
-    int wanted = 0, room = g->prompt_room ? g->prompt_room : 256;
+    int room = g->prompt_room ? g->prompt_room : 256;
+    long long wanted = 0;
     for (int i = 0; i < g->batch.count; i++)
-        wanted += (int)g->batch.groups[i].prompt.count;
-    while (room < wanted)
+        wanted += (long long)g->batch.groups[i].prompt.count;
+    while (room < wanted && room < 1 << 30) /* more is refused: rollout_create */
         room *= 2;
     if (g->rollout && room == g->prompt_room)
         return ERR_NONE;

@@ -200,7 +200,7 @@ static int open_engine(struct validating *v, const struct dataset *test, struct 
                          longest, s->o->max_completion_length, s->config.max_position_embeddings);
     struct str path = {0};
     v->sequences = s->plan.max_sequences;
-    v->prompt_room = s->plan.prompt_room / s->longest_prompt * longest;
+    v->prompt_room = rollout_prompt_room(s->plan.prompt_room / s->longest_prompt, longest);
     if (!status)
         status = model_open(&v->m, v->p->d.device, s->o->model, context, err);
     if (!status)

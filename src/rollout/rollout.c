@@ -17,7 +17,8 @@
 #include "base/mem.h"
 #include "rollout/speculate.h"
 
-enum { COLD_PASSES = 2 }; /* of a wave: other work has the caches, their times say nothing */
+enum { KV_MOST_ROWS = 1 << 30 }; /* of a cache */
+enum { COLD_PASSES = 2 };        /* of a wave: other work has the caches, their times say nothing */
 enum { PASS_ROWS = 512 }; /* rows of a prefill or scoring pass: enough to keep the kernels busy */
 
 struct sequence {
@@ -70,6 +71,12 @@ int rollout_pass_rows(int max_sequences, int max_prompt_tokens, int max_new_toke
     return rows > max_sequences ? rows : max_sequences;
 }
 
+int rollout_prompt_room(int prompts, int longest)
+{
+    long long tokens = (long long)prompts * longest;
+    return tokens < KV_MOST_ROWS ? (int)tokens : KV_MOST_ROWS;
+}
+
 static int whole_blocks(int rows)
 {
     return (rows + KV_ALIGN - 1) / KV_ALIGN * KV_ALIGN;
@@ -82,8 +89,10 @@ static int kv_rows_for(int max_sequences, int max_prompt_tokens, int max_new_tok
 {
     enum { GROUPS = 4 };
     int groups = max_sequences < GROUPS ? max_sequences : GROUPS;
-    return whole_blocks(max_prompt_tokens) + max_sequences * whole_blocks(max_new_tokens) +
-           groups * 2 * KV_ALIGN;
+    long long rows = whole_blocks(max_prompt_tokens) +
+                     (long long)max_sequences * whole_blocks(max_new_tokens) +
+                     groups * 2 * KV_ALIGN;
+    return rows < KV_MOST_ROWS ? (int)rows : KV_MOST_ROWS;
 }
 
 /* Sets of seen ids: one of each sequence, others for rows that are fed guesses. */
@@ -151,6 +160,11 @@ int rollout_create(rollout **out, model *m, const struct peft_config *lora, int 
 {
     *out = NULL;
     CHECK(max_sequences > 0 && max_prompt_tokens > 0 && max_new_tokens > 0);
+    if (kv_rows_for(max_sequences, max_prompt_tokens, max_new_tokens) == KV_MOST_ROWS)
+        return err_set(err, ERR_MACHINE, "rollout",
+                       "%d sequences of %d tokens side by side are more than a cache can hold: "
+                       "decode fewer at a time, or make them shorter",
+                       max_sequences, max_new_tokens);
     rollout *r = mem_calloc(1, sizeof *r);
     if (!r)
         return err_no_memory(err, "the rollout", sizeof *r);

@@ -320,6 +320,8 @@ static int is_multiple(const recipe *r, const char *key, long size, const char *
                    "%ld completions are no multiple of %s %ld", size, of, unit);
 }
 
+enum { MOST_COMPLETIONS = 1 << 28 }; /* of a generation */
+
 /* A step of `size` completions. */
 static int step_of_trl(const recipe *r, struct train_options *o, const char *key, long size,
                        struct err *err)
@@ -330,6 +332,8 @@ static int step_of_trl(const recipe *r, struct train_options *o, const char *key
         status = err_set(err, ERR_USAGE, recipe_where(r, NULL, key),
                          "makes %ld prompts a step, prompts_per_step is %d: remove one", prompts,
                          o->prompts_per_step);
+    if (!status && prompts > MOST_COMPLETIONS)
+        return complain(r, key, err, "makes a step of more completions than can be counted");
     o->prompts_per_step = (int)prompts;
     return status;
 }
@@ -383,8 +387,8 @@ static int from_trl_sizes(const recipe *r, struct train_options *o, struct err *
         o->steps_per_generation /= accumulation;
     if (!status)
         status = generation_of_trl(r, o, by_parts || given(r, "prompts_per_step"), err);
-    if (!status &&
-        (double)o->prompts_per_step * o->num_generations * o->steps_per_generation > 1 << 28)
+    if (!status && (double)o->prompts_per_step * o->num_generations * o->steps_per_generation >
+                       MOST_COMPLETIONS)
         return complain(r, "steps_per_generation", err,
                         "makes a generation of more completions than can be counted: lower it");
     if (by_parts && !given(r, "micro_batch"))

@@ -48,7 +48,7 @@ static int prompt_slots(const struct plan *p, const struct plan_input *in)
 
 static void add_up(struct plan *p, const struct plan_input *in)
 {
-    p->prompt_room = prompt_slots(p, in) * in->max_prompt_tokens;
+    p->prompt_room = rollout_prompt_room(prompt_slots(p, in), in->max_prompt_tokens);
     const struct device *d = in->d;
     const struct hf_config *c = in->config;
     int rows = p->gradient.micro_batch * p->gradient.max_completion_length;

@@ -94,6 +94,35 @@ static int open_codec(struct setup *s, struct err *err)
 enum { MOST_COLUMNS = 128 };
 
 /* Names that only the tasks and rewards at hand decide about. */
+/* Each task of the evaluation makes two metrics, eval/TASK and eval/TASK_se, beside those of all.
+ */
+static int check_tasks(const struct setup *s, struct err *err)
+{
+    enum { MOST_TASKS = 256, MOST_BYTES = 80 };
+    static const char *const taken[] = {"mean_reward", "mean_reward_se", "clipped_ratio",
+                                        "mean_length"};
+    const char *names[MOST_TASKS + 1], *path = s->eval_data.path;
+    int n = dataset_tasks(&s->eval_data, names, MOST_TASKS + 1);
+    if (n > MOST_TASKS)
+        return err_set(err, ERR_INPUT, path, "has more than %d tasks: name fewer", MOST_TASKS);
+    for (int i = 0; i < n; i++) {
+        size_t length = strlen(names[i]);
+        bool clash = false;
+        for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
+            clash = clash || strcmp(names[i], taken[k]) == 0;
+        for (int k = 0; k < n; k++)
+            clash = clash || (strncmp(names[k], names[i], length) == 0 &&
+                              strcmp(names[k] + length, "_se") == 0);
+        if (clash || length > MOST_BYTES)
+            return err_set(err, ERR_INPUT, path,
+                           "has a task \"%.100s\", whose metrics would be eval/%.100s and "
+                           "eval/%.100s_se: %s; rename the task",
+                           names[i], names[i], names[i],
+                           clash ? "another metric has that name" : "that is too long");
+    }
+    return ERR_NONE;
+}
+
 static int check_names(const struct setup *s, struct err *err)
 {
     const char *metric = s->o->metric_for_best_model;
@@ -209,6 +238,8 @@ int setup_check(struct setup *s, struct err *err)
         status = reward_set_covers(&s->rewards, &s->eval_data, err);
     if (status)
         place_error(s, err);
+    if (!status && s->has_eval)
+        status = check_tasks(s, err);
     if (!status)
         status = check_names(s, err);
     return status ? status : open_rules(s, err);
@@ -333,18 +364,23 @@ static void start_sampler(struct setup *s)
 
 static int open_dealer(struct setup *s, struct err *err)
 {
+    enum { MOST_GROUPS = 1 << 24 };
     const struct train_options *o = s->o;
     struct task_weights weights;
     bool own = !o->task_weights && o->task_sampler >= 0;
     const char *where = recipe_where(s->spec.recipe, NULL, own ? "task_sampler" : "task_weights");
     int generations = o->update_interval / train_generation_steps(o);
-    int stretch = (generations ? generations : 1) * s->plan.gradient.groups;
+    long long stretch = (generations ? generations : 1LL) * s->plan.gradient.groups;
+    if (stretch > MOST_GROUPS)
+        return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "update_interval"),
+                       "%d steps of %d prompts are more than can be dealt at a time, %d: lower it",
+                       o->update_interval, o->prompts_per_step, MOST_GROUPS);
     int status = own ? task_weights_of_data(&weights, &s->data,
                                             o->task_sampler == SAMPLER_PROPORTIONAL, where, err)
                      : task_weights_read(&weights, o->task_weights, where, err);
     if (!status)
-        status =
-            dealer_create(&s->dealer, &s->data, &weights, stretch, (uint64_t)o->seed, where, err);
+        status = dealer_create(&s->dealer, &s->data, &weights, (int)stretch, (uint64_t)o->seed,
+                               where, err);
     if (!status)
         status = check_bounds(s, s->dealer.n_decks, err);
     if (!status)

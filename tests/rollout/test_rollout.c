@@ -745,15 +745,37 @@ static void test_refusals(void **state)
     tiny_close(&t);
 }
 
+/* 2^33 rows of a cache are 0 in 32 bits. */
+static void test_too_much(void **state)
+{
+    struct tiny t;
+    struct err err = {0};
+    rollout *r;
+    (void)state;
+    tiny_open(&t, "llama_tied", best_isa(), PRECISION_F32, 1);
+    refused(rollout_create(&r, t.m, adapter_config(t.a), 1 << 16, 24, 1 << 17, &err), &err,
+            ERR_MACHINE, "more than a cache can hold", "");
+    assert_null(r);
+    assert_int_equal(rollout_prompt_room(1 << 16, 1 << 17), 1 << 30);
+    tiny_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agreement),    cmocka_unit_test(test_neighbours),
-        cmocka_unit_test(test_stale_cache),  cmocka_unit_test(test_longer_than_a_pass),
-        cmocka_unit_test(test_ends),         cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_warpers),
-        cmocka_unit_test(test_penalty),      cmocka_unit_test(test_finished),
+        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_stale_cache),
+        cmocka_unit_test(test_longer_than_a_pass),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_warpers),
+        cmocka_unit_test(test_penalty),
+        cmocka_unit_test(test_finished),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

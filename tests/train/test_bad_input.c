@@ -106,6 +106,36 @@ static void evaluation_rows_in_training_rows(void **state)
     close_bench(&b);
 }
 
+/* Tasks of the evaluation are names of metrics. */
+static void tasks_of_the_evaluation(void **state)
+{
+    static const struct {
+        const char *edit, *says; /* what sed does to four rows */
+    } cases[] = {
+        {"1s/\"push\"/\"mean_reward\"/", "eval/mean_reward_se"},
+        {"1s/\"task\": \"push\"/\"task\": \"push_se\"/", "another metric has that name"},
+    };
+    (void)state;
+    struct bench b;
+    struct err err;
+    open_bench(&b, "");
+    FILE *file = fopen(b.recipe, "a");
+    fprintf(file, "eval_data: %s/eval.jsonl\neval_steps: 1\n", b.folder);
+    fclose(file);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shell("head -n 4 tests/demo/eval.jsonl | sed '%s' > '%s/eval.jsonl'", cases[i].edit,
+              b.folder);
+        expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "eval.jsonl", cases[i].says, NULL);
+    }
+    shell("for i in $(seq 257); do echo \"{\\\"id\\\": \\\"$i\\\", \\\"task\\\": \\\"t$i\\\", "
+          "\\\"prompt\\\": [{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"oi $i\\\"}]}\"; "
+          "done > '%s/eval.jsonl'",
+          b.folder);
+    expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "eval.jsonl", "more than 256 tasks",
+                 NULL);
+    close_bench(&b);
+}
+
 static void models(void **state)
 {
     (void)state;
@@ -332,6 +362,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(data_files),
         cmocka_unit_test(long_prompts),
         cmocka_unit_test(evaluation_rows_in_training_rows),
+        cmocka_unit_test(tasks_of_the_evaluation),
         cmocka_unit_test(models),
         cmocka_unit_test(adapters_of_something_else),
         cmocka_unit_test(run_folders),

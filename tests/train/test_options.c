@@ -333,6 +333,10 @@ static const struct {
     {"per_device_train_batch_size: 0\n", "recipe.yaml:5", "is 0"},
     {"gradient_accumulation_steps: 0\n", "recipe.yaml:5", "is 0"},
     {"generation_batch_size: 0\n", "recipe.yaml:5", "is 0"},
+    /* 2^33 completions are 2^32 prompts, which an int would hold as 0 */
+    {"per_device_train_batch_size: 16777216\ngradient_accumulation_steps: 512\n"
+     "num_generations: 2\n",
+     "recipe.yaml:5", "more completions than can be counted"},
     {"warmup_steps: 2.5\n", "recipe.yaml:5", "whole number"},
     {"warmup_steps: 5\nwarmup_ratio: 0.1\n", "recipe.yaml:5", "warmup_ratio"},
     {"warmup_steps: 0.2\nwarmup_ratio: 0.1\n", "recipe.yaml:5", "warmup_ratio"},

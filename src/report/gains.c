@@ -5,8 +5,8 @@
  *
  * A verdict other than "cannot tell" needs all of them on one side of zero: the paired interval
  * over prompts by t and by BCa, the bootstrap over prompts and seeds, with several seeds the t
- * interval over seeds, and for a task Holm's p below 0.05. Several readings of one number that
- * disagree are no finding.
+ * interval over seeds, and a permutation test's p below 0.05, of a task after Holm's correction.
+ * Several readings of one number that disagree are no finding.
  */
 #include "report/gains.h"
 #include <math.h>
@@ -320,7 +320,8 @@ static void judge(struct gain_line *l, int seeds)
     else if (side(l->gain_both.ci) != where)
         l->why = "the interval over prompts and seeds holds 0";
     else if (!(l->p_holm < POWER_ALPHA))
-        l->why = "Holm's p is not below 0.05";
+        l->why =
+            l->name ? "Holm's p is not below 0.05" : "the permutation test's p is not below 0.05";
     bool told = !*l->why;
     l->verdict = !told ? VERDICT_CANNOT_TELL : where > 0 ? VERDICT_IMPROVED : VERDICT_WORSE;
     if (told)

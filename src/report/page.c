@@ -254,8 +254,8 @@ static void put_set(struct doc *d, const struct findings *f, const struct result
     doc_text(
         d,
         "Mean: the unweighted mean of the tasks' means. \"Improved\" and \"worse\" rest on all "
-        "of: the 95%% intervals of the gain over prompts (t, BCa)%s on one side of 0, and for "
-        "a task p below 0.05 after Holm's correction for %d tasks.",
+        "of: the 95%% intervals of the gain over prompts (t, BCa)%s on one side of 0, and p "
+        "below 0.05, a task's after Holm's correction for %d tasks.",
         set->gains.seeds > 1 ? ", over seeds and over both" : "", set->gains.n_tasks);
     doc_fold_begin(d,
                    "All the 95%% intervals of these means, side by side (a t interval may pass the "
@@ -488,9 +488,9 @@ static void put_method(struct doc *d)
     doc_item(
         d,
         "\"Improved\" or \"worse\" is said only when the intervals over prompts (t and BCa), "
-        "over seeds and over both lie on one side of 0 and Holm's p is below 0.05; else \"cannot "
-        "tell\", with the number of prompts or seeds that would find a difference as large "
-        "as this one 4 times in 5.");
+        "over seeds and over both lie on one side of 0 and p is below 0.05; else \"cannot "
+        "tell\", with the reason and, where one can be given, the number of prompts or seeds that "
+        "would find a difference as large as this one 4 times in 5.");
     doc_list_end(d);
 }
 

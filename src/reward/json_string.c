@@ -465,9 +465,13 @@ static void open_quote(struct json_reader *r, enum json_quote quote, enum json_c
     if (context == JSON_AS_KEY && begins) {
         r->doubled_quotes = true;
     } else if (context != JSON_AS_KEY && r->doubled_quotes) {
-        size_t unused, at = json_skip(r, r->at + bytes, NULL);
-        begins = at < r->length && !strchr(",;:]})", r->text[at]) &&
-                 json_quote_at(r, at, &unused) != quote;
+        size_t more, at = r->at + bytes, start = at; /* a comment's sign may begin the text */
+        while (at < r->length && (unsigned char)r->text[at] <= ' ')
+            at++;
+        bool empty = at == start && json_quote_at(r, at, &more) == quote &&
+                     json_quote_at(r, at + more, &more) == quote; /* """" */
+        begins = empty || (at < r->length && !strchr(",;:]})", r->text[at]) &&
+                           json_quote_at(r, at, &more) != quote);
     }
     if (r->doubled_quotes && begins) {
         json_note(r, JSON_QUOTES);

@@ -1,6 +1,7 @@
 /* sql_find.c: the SQL in a completion; see sql_find.h. In prose a statement ends at the first ;
  * outside of quotes: what follows it there is prose again, unless it begins like one more statement
- * ("; DROP TABLE …"), which is said and not swallowed. */
+ * ("; DROP TABLE …"), which is said and not swallowed. Between single backquotes it ends there, and
+ * the full stop of a sentence is no part of it. */
 #include "reward/sql_find.h"
 #include <string.h>
 #include "base/check.h"
@@ -140,6 +141,22 @@ static size_t paragraph_end(struct slice t, size_t i)
     return end ? (size_t)(end - t.data) : t.length;
 }
 
+/* The mark that closes `SELECT …` whose statement is t[i, end), or its end: the first ` that opens
+ * no name of its own ("FROM `pedidos`") and stands in no quotes. */
+static size_t inline_end(struct slice t, size_t i, size_t end)
+{
+    char quote = 0;
+    for (; i < end; i++) {
+        char c = t.data[i];
+        bool opens = !quote && strchr(" \t\r\n,(.=", t.data[i - 1]);
+        if (c == '`' && !quote && !opens)
+            return i;
+        if (quote ? c == quote : c == '\'' || c == '"' || c == '`')
+            quote = quote ? 0 : c;
+    }
+    return end;
+}
+
 struct sql_found sql_find(const char *text, size_t length)
 {
     struct slice t = {text, length};
@@ -158,8 +175,13 @@ struct sql_found sql_find(const char *text, size_t length)
             line--;
         line = skip_white(t, line);
         i = line < i && statement_at(t, line) ? line : i;
+        size_t close = i && text[i - 1] == '`' ? inline_end(t, i, end) : end;
+        semicolon = semicolon && close == end;
+        end = close;
         out.place = SQL_PROSE;
         out.sql = trimmed((struct slice){text + i, end - i});
+        while (!semicolon && out.sql.length && out.sql.data[out.sql.length - 1] == '.')
+            out.sql.length--; /* of the sentence: no query ends with one that it needs */
         out.stacked = semicolon && statement_at(t, skip_white(t, end + 1));
         return out;
     }

@@ -14,7 +14,8 @@ struct sql_found {
 
 /* The whole of the first ``` fence that is marked sql or begins with a statement; else from the
  * first word SELECT, or WITH and a name, (or the statement that its line begins with) to its ; or
- * to an empty line or the end. Linear. */
+ * to an empty line or the end, or to the backquote that closes one before it; without the full stop
+ * of a sentence. Linear. */
 struct sql_found sql_find(const char *text, size_t length);
 
 #endif

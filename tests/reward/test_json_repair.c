@@ -231,6 +231,17 @@ static void test_doubled_quotes(void **state)
                false);
 }
 
+/* Full-width digits are digits where a value stands, and text in a text. */
+static void test_wide_digits(void **state)
+{
+    (void)state;
+    check_read("{\"a\": \uFF14, \"b\": \uFF11\uFF10,\uFF15, \"c\": \"\uFF14\"}",
+               "{\"a\": 4, \"b\": 10.5, \"c\": \"\uFF14\"}", JSON_WHOLE, false);
+    check_read("\uFF5B\"a\"\uFF1A\uFF14\uFF0C\"b\"\uFF1A\uFF11\uFF0C\uFF15\uFF5D",
+               "{\"a\": 4, \"b\": 1.5}", JSON_WHOLE, false);
+    check_read("{\"n\": [1, \uFF12, \uFF13]}", "{\"n\": [1, 2, 3]}", JSON_WHOLE, false);
+}
+
 /* The parser of the reference experiment's first four versions read "nota": 4,5 as broken JSON, and
  * every such answer as worth nothing. */
 static void test_v1_to_v4_decimal_comma_bug(void **state)
@@ -472,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_what_was_repaired),
         cmocka_unit_test(test_valid_is_found),
         cmocka_unit_test(test_doubled_quotes),
+        cmocka_unit_test(test_wide_digits),
         cmocka_unit_test(test_v1_to_v4_decimal_comma_bug),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_hostile_megabytes),

@@ -75,6 +75,8 @@ static const struct plain signs[] = {
     {"\xE2\x89\x88", "="}, /* approximately */
     {"\xE2\x80\x9C", ""},  /* quotes */
     {"\xE2\x80\x9D", ""},
+    {"\xE2\x80\x98", "'"}, /* apostrophes */
+    {"\xE2\x80\x99", "'"},
     {"{,}", ","},
     {"**", ""},
     {"__", ""},

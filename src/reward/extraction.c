@@ -159,7 +159,9 @@ static void read_values(struct extraction *e)
 /* The reference's values. false: it is not what the schema says, and nobody can be judged by it. */
 static bool read_truth(struct extraction *e, struct reward_result *out)
 {
-    const json_t *reference = e->in->row ? json_object_get(e->in->row, "reference") : NULL;
+    const json_t *reference;
+    if (!reward_reference(&reference, e->in, out))
+        return false;
     for (int i = 0; i < e->schema->n_fields; i++) {
         const struct schema_field *f = &e->schema->fields[i];
         const json_t *value = json_object_get(reference, f->name);

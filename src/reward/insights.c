@@ -364,7 +364,18 @@ static size_t prompt_length(const struct reward_input *in)
 /* false: the row's reference is not what it should be; out says so. */
 static bool read_data(struct findings *f, const struct reward_input *in, struct reward_result *out)
 {
-    return grounding_read_data(&f->ground, in, prompt_length(in), out);
+    const json_t *domain = json_object_get(json_object_get(in->row, "reference"), "domain");
+    bool list = !domain || json_is_null(domain) || json_is_array(domain);
+    if (!list)
+        reward_set_failed(out, "reference.domain is %s, expected a list of words",
+                          json_type_name(domain));
+    for (size_t i = 0; i < json_array_size(domain); i++)
+        if (!json_is_string(json_array_get(domain, i))) {
+            reward_set_failed(out, "reference.domain has %s as item %zu, expected a word",
+                              json_type_name(json_array_get(domain, i)), i);
+            return false;
+        }
+    return list && grounding_read_data(&f->ground, in, prompt_length(in), out);
 }
 
 /* false when memory is out. */

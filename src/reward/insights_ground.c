@@ -294,7 +294,9 @@ static void derive(struct grounding *g)
 bool grounding_read_data(struct grounding *g, const struct reward_input *in, size_t length,
                          struct reward_result *out)
 {
-    const json_t *reference = in->row ? json_object_get(in->row, "reference") : NULL;
+    const json_t *reference;
+    if (!reward_reference(&reference, in, out))
+        return false;
     const json_t *numbers = json_object_get(reference, "numbers");
     const char *key;
     json_t *value;

@@ -170,7 +170,7 @@ static json_t *number(struct json_reader *r, struct slice t, bool cut_off)
     bool real;
     char buffer[48];
     struct slice plain, rest = without_stub(t);
-    if (!t.length || !strchr("0123456789+-.RrUuB$\xE2", t.data[0]) || !t.data[0])
+    if (!t.length || !strchr("0123456789+-.RrUuB$\xE2\xEF", t.data[0]) || !t.data[0])
         return NULL;
     if (json_number_end(t, &real) == t.length)
         return json_number(r, t, real);
@@ -208,6 +208,13 @@ static bool digit_at(const struct json_reader *r, size_t at)
 {
     int c = json_byte(r, at);
     return c >= '0' && c <= '9';
+}
+
+/* A full-width digit. */
+static bool wide_digit_at(const struct json_reader *r, size_t at)
+{
+    int c = json_byte(r, at + 2);
+    return json_byte(r, at) == 0xEF && json_byte(r, at + 1) == 0xBC && c >= 0x90 && c <= 0x99;
 }
 
 /* The comma at `at` in a list is a decimal one: R$ 10,00 or 12,5%. */
@@ -256,7 +263,8 @@ static bool member_follows(const struct json_reader *r, size_t at, bool apart)
 static bool sign_ends(const struct json_reader *r, size_t at, enum json_context context)
 {
     size_t bytes;
-    int c = json_sign_at(r, at, &bytes), next = json_byte(r, at + bytes);
+    int c = json_sign_at(r, at, &bytes);
+    bool digit = digit_at(r, at + bytes) || wide_digit_at(r, at + bytes);
     if ((c == '}' && r->objects) || (c == ']' && r->arrays))
         return true;
     if (c == ',' && context == JSON_IN_ARRAY)
@@ -266,7 +274,7 @@ static bool sign_ends(const struct json_reader *r, size_t at, enum json_context 
         return true;
     if (c == ')')
         return (context == JSON_IN_ARRAY && r->tuples) || json_scalar_in(r, r->at, at);
-    return (c == ']' || (c == ',' && context == JSON_IN_OBJECT && !(next >= '0' && next <= '9'))) &&
+    return (c == ']' || (c == ',' && context == JSON_IN_OBJECT && !digit)) &&
            json_scalar_in(r, r->at, at);
 }
 

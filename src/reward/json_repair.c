@@ -107,6 +107,19 @@ static bool long_key_at(const struct json_reader *r, size_t at)
     return json_quote_at(r, i, &bytes) || c == '[' || c == '{' || json_whole_value_at(r, i);
 }
 
+/* A key as JSON has it, of whatever signs and length ("" too), and its colon. Linear over all
+ * calls: each begins at a quote that opens a string and ends at the next one that could. */
+static bool strict_key_at(const struct json_reader *r, size_t at)
+{
+    if (json_byte(r, at) != '"')
+        return false;
+    for (at++; at < r->length && r->text[at] != '"'; at++)
+        at += r->text[at] == '\\';
+    for (at++; at < r->length && r->text[at] && strchr(" \t\r\n", r->text[at]);)
+        at++;
+    return json_byte(r, at) == ':';
+}
+
 /* What stands at `at` begins an object or a list. sure: prose is around, be strict. */
 static bool begins(struct region where, size_t at, bool sure)
 {
@@ -125,7 +138,8 @@ static bool begins(struct region where, size_t at, bool sure)
     if (!sure && c == '{' && lost_colon_at(&r, next))
         return true;
     if (c == '{')
-        return first == '}' || json_key_at(&r, next, false) || long_key_at(&r, next) ||
+        return first == '}' || json_key_at(&r, next, false) || strict_key_at(&r, next) ||
+               long_key_at(&r, next) ||
                (!sure && (json_member_at(&r, next, false) || json_bullet_at(&r, next) ||
                           first == ':' || (first == '{' && json_key_at(&r, next + bytes, false))));
     if (first == '{')
@@ -355,6 +369,26 @@ static bool lacks_brace(struct region where, size_t *from)
            json_key_at(&r, at, true);
 }
 
+/* Valid JSON goes on past marks in one of its strings ({"a": "[]```"}) and ends before others: the
+ * fence to there, else as it was. Looks to the end of the text, so for one fence only. false:
+ * memory is out. */
+static bool past_marks(struct region *fence, size_t from, struct region all)
+{
+    struct region rest = {fence->text, (size_t)(all.text + all.length - fence->text), 0};
+    size_t end = strict_end(rest, from), at = end;
+    while (at < rest.length && rest.text[at] && strchr(" \t\r\n", rest.text[at]))
+        at++;
+    if (end <= fence->length || at == rest.length || !marks_at(rest, at))
+        return true;
+    json_t *value;
+    unsigned unused = 0;
+    bool ok = read_strict(&value, &unused, rest.text + from, end - from);
+    if (value)
+        *fence = (struct region){rest.text, end, 0};
+    json_decref(value);
+    return ok;
+}
+
 static bool search_fences(struct json_repaired *out, struct region all)
 {
     struct fences fences = {.all = all};
@@ -371,7 +405,7 @@ static bool search_fences(struct json_repaired *out, struct region all)
         if (from)
             out->repairs |= 1U << JSON_COMMENTS;
         from = brace ? from : key;
-        return read_from(out, fence, from, !brace);
+        return past_marks(&fence, from, all) && read_from(out, fence, from, !brace);
     }
     return true;
 }

@@ -454,16 +454,26 @@ static bool at_quote(struct json_reader *r, struct cut *cut, size_t bytes,
     return ends;
 }
 
-/* Behind the opening quote, or two of them where keys have two. */
+/* Behind the opening quote, or two of them where keys have two: what may follow an empty string
+ * tells it from a text that begins with a sign. */
 static void open_quote(struct json_reader *r, enum json_quote quote, enum json_context context)
 {
     size_t bytes;
     if (json_quote_at(r, r->at, &bytes) != quote)
         return;
-    bool word = json_is_word_byte(json_byte(r, r->at + bytes));
-    if (context == JSON_AS_KEY && word)
+    bool begins = json_is_word_byte(json_byte(r, r->at + bytes));
+    if (context == JSON_AS_KEY && begins) {
         r->doubled_quotes = true;
-    if (r->doubled_quotes && word) {
+    } else if (context != JSON_AS_KEY && r->doubled_quotes) {
+        size_t more, at = r->at + bytes, start = at; /* a comment's sign may begin the text */
+        while (at < r->length && (unsigned char)r->text[at] <= ' ')
+            at++;
+        bool empty = at == start && json_quote_at(r, at, &more) == quote &&
+                     json_quote_at(r, at + more, &more) == quote; /* """" */
+        begins = empty || (at < r->length && !strchr(",;:]})", r->text[at]) &&
+                           json_quote_at(r, at, &more) != quote);
+    }
+    if (r->doubled_quotes && begins) {
         json_note(r, JSON_QUOTES);
         r->at += bytes;
     }

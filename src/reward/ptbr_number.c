@@ -229,7 +229,10 @@ static size_t read_at(struct ptbr_number *out, const char *t, size_t length, siz
     struct digits d;
     bool negative, negative_inside = false;
     *out = (struct ptbr_number){0};
-    size_t at = skip_sign(t, length, i, &negative), money = skip_currency(t, length, at);
+    size_t at = skip_sign(t, length, i, &negative);
+    if (whole && at > i) /* "- 10"; in running text that is a list's mark */
+        at = skip_spaces(t, length, at);
+    size_t money = skip_currency(t, length, at);
     out->currency = money > at;
     at = money;
     if (!negative && out->currency)
@@ -285,11 +288,31 @@ static size_t points_for_spaces(char *out, size_t capacity, const char *t, size_
     return found && !memchr(t, '.', length) ? n : 0;
 }
 
+/* The full-width digits and signs of a short text as those of ASCII: "４,５". 0: it has none. */
+static size_t narrow(char *out, size_t capacity, struct slice t)
+{
+    size_t n = 0, wide = 0;
+    for (size_t i = 0; i < t.length && n < capacity; n++) {
+        int32_t c;
+        size_t bytes = (size_t)utf8_decode(t.data + i, t.length - i, &c);
+        bool full = c >= 0xFF04 && c <= 0xFF19;
+        wide += full;
+        out[n] = full ? (char)(c - 0xFEE0) : t.data[i];
+        i += full ? bytes : 1;
+        if (i >= t.length)
+            return wide ? n + 1 : 0;
+    }
+    return 0;
+}
+
 bool ptbr_number_read(struct ptbr_number *out, const char *text, size_t length)
 {
-    char points[MAX_DIGITS + 1];
+    char points[MAX_DIGITS + 1], narrowed[2 * MAX_DIGITS];
     struct slice t = reward_trim(text, length);
-    size_t n = word_at(t.data, t.length, 0, "mil");
+    size_t n = narrow(narrowed, sizeof narrowed, t);
+    if (n)
+        t = (struct slice){narrowed, n};
+    n = word_at(t.data, t.length, 0, "mil");
     if (n && n == t.length) {
         *out = (struct ptbr_number){.value = 1000, .unit = 1000, .integer = true};
         return true;

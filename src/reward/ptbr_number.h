@@ -14,6 +14,7 @@
  * "BRL"
  *
  * Spaces (no-break ones too) may stand before digits, scale, percent and money. Words in any case.
+ * A text that is one number may have full-width digits and signs: "４,５".
  * No number: "4,", ",5", "1.23.456", dates, hours, ranges, "4,5 estrelas". */
 #ifndef REWARD_PTBR_NUMBER_H
 #define REWARD_PTBR_NUMBER_H

@@ -2,7 +2,8 @@
  *
  * A word is a letter and the letters and marks after it, with hyphens and apostrophes inside; a
  * number is a digit and the digits, letters, points and commas after it ("10x", "4,5"). "R$" is no
- * word. Everything else parts words, and all of it but white space, quotes, % and $ ends a clause.
+ * word. A letter and a combining accent are the one letter that they show. Everything else parts
+ * words, and all of it but white space, quotes, % and $ ends a clause.
  *
  * Spelling: no list of a size one can read holds every word, so an unknown word is judged by its
  * letters. Portuguese words end in a vowel or s, m, r, l, z, x; double only r and s; do without k,
@@ -239,6 +240,23 @@ static bool new_token(struct push_text *t, size_t start, size_t source, bool num
     return !t->lowered.failed;
 }
 
+/* The letter of the lists for a lower-case letter and a combining mark; 0: none. */
+static int32_t composed(int32_t letter, int32_t mark)
+{
+    static const struct {
+        int32_t mark, letter, composed;
+    } pairs[] = {
+        {0x300, 'a', 0xE0}, {0x300, 'e', 0xE8}, {0x301, 'a', 0xE1}, {0x301, 'e', 0xE9},
+        {0x301, 'i', 0xED}, {0x301, 'o', 0xF3}, {0x301, 'u', 0xFA}, {0x302, 'a', 0xE2},
+        {0x302, 'e', 0xEA}, {0x302, 'o', 0xF4}, {0x303, 'a', 0xE3}, {0x303, 'n', 0xF1},
+        {0x303, 'o', 0xF5}, {0x308, 'u', 0xFC}, {0x327, 'c', 0xE7},
+    };
+    for (size_t i = 0; mark >= 0x300 && i < sizeof pairs / sizeof *pairs; i++)
+        if (pairs[i].mark == mark && pairs[i].letter == letter)
+            return pairs[i].composed;
+    return 0;
+}
+
 static bool read_token(struct reading *r, int32_t c, size_t next)
 {
     struct push_text *t = r->t;
@@ -247,8 +265,11 @@ static bool read_token(struct reading *r, int32_t c, size_t next)
     do {
         if (is_letter(c))
             count_letter(t, c);
-        str_put_utf8(&t->lowered, c == 0x2019 ? '\'' : (uint32_t)utf8proc_tolower(c));
-        r->at = next;
+        size_t behind;
+        int32_t lower = c == 0x2019 ? '\'' : utf8proc_tolower(c),
+                whole = composed(lower, peek(r, next, &behind));
+        str_put_utf8(&t->lowered, (uint32_t)(whole ? whole : lower));
+        r->at = whole ? behind : next;
         c = peek(r, r->at, &next);
     } while (r->at < r->length && goes_on(r, number, c, next));
     return !t->lowered.failed && new_token(t, start, source, number);

@@ -289,8 +289,15 @@ int reward_create(reward **out, const char *name, const json_t *params, struct e
     if (!r)
         return err_no_memory(err, "a reward", sizeof *r);
     r->definition = definition;
-    int status = definition->configure ? definition->configure(&r->state, params, err) : ERR_NONE;
+    static const char params_are[] = "params of reward ";
+    struct err why = {0}; /* the caller may have passed none, and it is needed */
+    int status = definition->configure ? definition->configure(&r->state, params, &why) : ERR_NONE;
+    /* A wrong value in a recipe or on the command line is no bad file. */
+    if (status == ERR_INPUT && strncmp(why.where, params_are, sizeof params_are - 1) == 0)
+        why.code = status = ERR_USAGE;
     if (status) {
+        if (err)
+            *err = why;
         mem_free(r);
         return status;
     }
@@ -362,6 +369,18 @@ void reward_set_failed(struct reward_result *out, const char *format, ...)
     vsnprintf(out->reason, sizeof out->reason, format, args);
     va_end(args);
     reward_end_text(out->reason);
+}
+
+bool reward_reference(const json_t **reference, const struct reward_input *in,
+                      struct reward_result *out)
+{
+    const json_t *value = json_object_get(in->row, "reference");
+    *reference = json_is_object(value) ? value : NULL;
+    if (*reference || !value || json_is_null(value))
+        return true;
+    reward_set_failed(out, "the row's \"reference\" is %s, expected an object",
+                      json_type_name(value));
+    return false;
 }
 
 void reward_total(const char *name, const struct reward_component *list, int n,

@@ -125,6 +125,11 @@ void reward_end_text(char *text);
 void reward_set_failed(struct reward_result *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The row's object "reference", NULL where it has none (or null). false: it is something else,
+ * nobody can be judged by it, and out says so. */
+bool reward_reference(const json_t **reference, const struct reward_input *in,
+                      struct reward_result *out);
+
 /* What reward_evaluate does after `evaluate`: the total, and the checks on it. */
 void reward_total(const char *name, const struct reward_component *list, int n,
                   struct reward_result *out);

@@ -1,6 +1,7 @@
 /* sql_find.c: the SQL in a completion; see sql_find.h. In prose a statement ends at the first ;
  * outside of quotes: what follows it there is prose again, unless it begins like one more statement
- * ("; DROP TABLE …"), which is said and not swallowed. */
+ * ("; DROP TABLE …"), which is said and not swallowed. Between single backquotes it ends there, and
+ * the full stop of a sentence is no part of it. */
 #include "reward/sql_find.h"
 #include <string.h>
 #include "base/check.h"
@@ -69,13 +70,35 @@ static struct slice trimmed(struct slice t)
     return reward_trim(t.data, t.length);
 }
 
-/* Where the next ``` at or after i stands; the text's end: nowhere. */
-static size_t next_fence(struct slice t, size_t i)
+/* Three or more backquotes, or tildes that begin a line, at i: how many; else 0. */
+static size_t marks_at(struct slice t, size_t i)
 {
-    for (; i + 3 <= t.length; i++)
-        if (t.data[i] == '`' && t.data[i + 1] == '`' && t.data[i + 2] == '`')
-            return i;
-    return t.length;
+    size_t n = 0, before = i;
+    char c = t.data[i];
+    if ((c != '`' && c != '~') || (c == '~' && i > 0 && t.data[i - 1] == '~')) /* linear */
+        return 0;
+    while (i + n < t.length && t.data[i + n] == c)
+        n++;
+    while (n >= 3 && before > 0 && (t.data[before - 1] == ' ' || t.data[before - 1] == '\t'))
+        before--;
+    bool line = before == 0 || t.data[before - 1] == '\n';
+    return n >= 3 && (c == '`' || line) ? n : 0;
+}
+
+bool sql_fence_next(struct sql_fence *f, struct slice t, size_t at)
+{
+    size_t n = 0, closing = 0;
+    while (at < t.length && !(n = marks_at(t, at)))
+        at++;
+    f->open = at;
+    f->close = f->inside = at + n;
+    if (!n)
+        return false;
+    while (f->close < t.length &&
+           !(t.data[f->close] == t.data[at] && (closing = marks_at(t, f->close)) >= n))
+        f->close += closing ? closing : 1, closing = 0;
+    f->behind = f->close + closing;
+    return true;
 }
 
 static struct slice between(struct slice t, size_t from, size_t to)
@@ -85,17 +108,19 @@ static struct slice between(struct slice t, size_t from, size_t to)
 
 static bool find_fence(struct sql_found *out, struct slice t)
 {
-    for (size_t open = next_fence(t, 0), close; open < t.length;
-         open = next_fence(t, close < t.length ? close + 3 : close)) {
-        size_t mark = open + 3, from = mark;
-        while (from < t.length && is_word_byte(t.data[from]))
+    struct sql_fence f;
+    for (size_t at = 0; sql_fence_next(&f, t, at); at = f.behind) {
+        size_t mark = f.inside;
+        while (mark < f.close && (t.data[mark] == ' ' || t.data[mark] == '\t'))
+            mark++;
+        size_t from = mark;
+        while (from < f.close && is_word_byte(t.data[from]))
             from++;
-        close = next_fence(t, from);
         bool marked = from > mark && (word_at(t, mark, "SQL") || word_at(t, mark, "SQLITE"));
         /* ```SELECT 1``` has no mark: its first word is the statement's */
         if (from > mark && !marked && statement_at(t, mark))
             from = mark;
-        struct slice inside = between(t, from, close);
+        struct slice inside = between(t, from, f.close);
         if (inside.length && (marked || statement_at(inside, 0))) {
             *out = (struct sql_found){.place = SQL_FENCE, .sql = inside};
             return true;
@@ -104,10 +129,12 @@ static bool find_fence(struct sql_found *out, struct slice t)
     return false;
 }
 
-/* The end of the statement at i: its ; (*semicolon), an empty line, a fence, or the end. */
+/* The end of the statement at i: its ; (*semicolon), an empty line, a fence, what closes a bracket
+ * or a tag (<sql>…</sql>) around it, or the end. */
 static size_t statement_end(struct slice t, size_t i, bool *semicolon)
 {
     char quote = 0;
+    size_t depth = 0;
     *semicolon = false;
     for (; i < t.length; i++) {
         char c = t.data[i];
@@ -126,9 +153,12 @@ static size_t statement_end(struct slice t, size_t i, bool *semicolon)
                 next++;
             if (next == t.length || t.data[next] == '\n')
                 return i;
-        } else if (c == '`' && t.length - i >= 3 && memcmp(t.data + i, "```", 3) == 0) {
+        } else if ((c == '`' && marks_at(t, i)) || (c == ')' && depth == 0) ||
+                   (c == '<' && i + 1 < t.length && t.data[i + 1] == '/')) {
             return i;
         }
+        depth += c == '(';
+        depth -= c == ')';
     }
     return t.length;
 }
@@ -138,6 +168,22 @@ static size_t paragraph_end(struct slice t, size_t i)
 {
     const char *end = memmem(t.data + i, t.length - i, "\n\n", 2);
     return end ? (size_t)(end - t.data) : t.length;
+}
+
+/* The mark that closes `SELECT …` whose statement is t[i, end), or its end: the first ` that opens
+ * no name of its own ("FROM `pedidos`") and stands in no quotes. */
+static size_t inline_end(struct slice t, size_t i, size_t end)
+{
+    char quote = 0;
+    for (; i < end; i++) {
+        char c = t.data[i];
+        bool opens = !quote && strchr(" \t\r\n,(.=", t.data[i - 1]);
+        if (c == '`' && !quote && !opens)
+            return i;
+        if (quote ? c == quote : c == '\'' || c == '"' || c == '`')
+            quote = quote ? 0 : c;
+    }
+    return end;
 }
 
 struct sql_found sql_find(const char *text, size_t length)
@@ -158,8 +204,17 @@ struct sql_found sql_find(const char *text, size_t length)
             line--;
         line = skip_white(t, line);
         i = line < i && statement_at(t, line) ? line : i;
+        size_t close = i && text[i - 1] == '`' ? inline_end(t, i, end) : end;
+        semicolon = semicolon && close == end;
+        end = close;
         out.place = SQL_PROSE;
         out.sql = trimmed((struct slice){text + i, end - i});
+        while (!semicolon && out.sql.length && out.sql.data[out.sql.length - 1] == '.')
+            out.sql.length--; /* of the sentence: no query ends with one that it needs */
+        bool bold = i >= 2 && memcmp(text + i - 2, "**", 2) == 0;
+        const char *stars = bold ? memmem(out.sql.data, out.sql.length, "**", 2) : NULL;
+        if (stars)
+            out.sql.length = (size_t)(stars - out.sql.data);
         out.stacked = semicolon && statement_at(t, skip_white(t, end + 1));
         return out;
     }

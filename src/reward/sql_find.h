@@ -12,9 +12,18 @@ struct sql_found {
     bool stacked;     /* in prose: another statement follows (in a fence it is part of `sql`) */
 };
 
-/* The whole of the first ``` fence that is marked sql or begins with a statement; else from the
+/* What stands between marks: three or more ` or, where they begin a line, ~, and as many again or
+ * the end of the text. Bytes: where the first ones begin and end, the last ones begin and end. */
+struct sql_fence {
+    size_t open, inside, close, behind;
+};
+/* The next one at or after `at`. false: none. */
+bool sql_fence_next(struct sql_fence *f, struct slice t, size_t at);
+
+/* The whole of the first fence that is marked sql or begins with a statement; else from the
  * first word SELECT, or WITH and a name, (or the statement that its line begins with) to its ; or
- * to an empty line or the end. Linear. */
+ * to an empty line or the end, or to the backquote that closes one before it; without the full stop
+ * of a sentence. Linear. */
 struct sql_found sql_find(const char *text, size_t length);
 
 #endif

@@ -38,21 +38,18 @@ static double ramp(double x, double zero, double one)
 
 /* --- the text --- */
 
-/* Appends the text without what stands between ``` and ```. */
+/* Appends the text without its fences. */
 static void put_outside_fences(struct str *out, const char *text, size_t length)
 {
-    for (size_t i = 0; i < length;) {
-        const char *open = memmem(text + i, length - i, "```", 3);
-        size_t end = open ? (size_t)(open - text) : length;
-        str_append(out, text + i, end - i);
+    struct slice t = {text, length};
+    struct sql_fence f;
+    size_t at = 0;
+    for (; sql_fence_next(&f, t, at); at = f.behind) {
+        str_append(out, text + at, f.open - at);
         str_putc(out, '\n');
-        if (!open)
-            return;
-        const char *close = memmem(open + 3, length - end - 3, "```", 3);
-        if (!close)
-            return;
-        i = (size_t)(close - text) + 3;
     }
+    str_append(out, text + at, length - at);
+    str_putc(out, '\n');
 }
 
 void sql_prose_text(struct str *out, struct slice answer, const struct sql_found *found)

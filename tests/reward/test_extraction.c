@@ -287,6 +287,16 @@ static void test_rows(void **state)
     out = score_row(r, "{\"reference\": {\"nota\": \"muitas\"}}", "{\"nota\": 5}");
     assert_int_equal(out.status, REWARD_FAILED);
     assert_non_null(strstr(out.reason, "nota"));
+    /* what is no object is not read as if there were none */
+    static const char *const wrong[] = {"\"{}\"", "[{\"nota\": 5}]", "5", "true"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char row[60];
+        snprintf(row, sizeof row, "{\"reference\": %s}", wrong[i]);
+        out = score_row(r, row, "{\"nota\": 5}");
+        assert_int_equal(out.status, REWARD_FAILED);
+        assert_non_null(strstr(out.reason, "\"reference\" is "));
+    }
+    assert_int_equal(score_row(r, "{\"reference\": null}", "{\"nota\": 5}").status, REWARD_OK);
     reward_free(r);
 }
 

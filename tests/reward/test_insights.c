@@ -222,9 +222,12 @@ static void test_reference(void **state)
         {"{\"reference\": {\"numbers\": [77]}}", "a list"},
         {"{\"reference\": {\"numbers\": {\"x\": \"77\"}}}", "\"x\""},
         {"{\"reference\": null}", NULL},
+        {"{\"reference\": [77]}", "\"reference\" is a list"},
+        {"{\"reference\": {\"domain\": \"frete\"}}", "reference.domain is a string"},
+        {"{\"reference\": {\"domain\": [\"frete\", 7]}}", "an integer as item 1"},
     };
     static const char text[] = "São 77 casos que a equipe precisa revisar com calma.";
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_t *row = json_read(rows[i].row, strlen(rows[i].row), 0, "", &err);
         struct reward_input in = {
             .prompt = "", .completion = text, .completion_length = strlen(text), .row = row};

@@ -177,6 +177,71 @@ static void test_what_was_repaired(void **state)
                         (k == other));
 }
 
+static void check_read(const char *text, const char *meant, enum json_place place, bool strict)
+{
+    struct json_repaired r;
+    assert_true(json_repair(&r, text, strlen(text)));
+    json_t *value = json_loads(meant, 0, NULL);
+    assert_non_null(value);
+    if (!same_value(r.value, value) || r.place != place || r.strict != strict)
+        fail_msg("%s: %s, repairs %#x, in place of %s", text, json_place_name(r.place), r.repairs,
+                 meant);
+    json_decref(value);
+    json_repaired_free(&r);
+}
+
+/* Whatever its first key is, valid JSON in a fence or in prose is found and taken as it stands. */
+static void test_valid_is_found(void **state)
+{
+    (void)state;
+    static const char *const valid[] = {
+        "{\"\": 1, \"nota\": 5}",
+        "{\"\" : {}}",
+        "{\"a\\\"b\": [1]}",
+        "{\"a\\\\\":\"x\"}",
+        "[{\"\": null}]",
+        "{\n  \"uma chave que \u00e9 mais longa do que cento e vinte bytes, como as que um modelo "
+        "faz "
+        "quando repete a pergunta inteira no lugar do nome do campo\": true\n}",
+    };
+    for (size_t i = 0; i < sizeof valid / sizeof *valid; i++) {
+        struct str text = {0};
+        check_read(valid[i], valid[i], JSON_WHOLE, true);
+        str_printf(&text, "Segue:\n```json\n%s\n```\nFim.", valid[i]);
+        check_read(str_text(&text), valid[i], JSON_FENCE, true);
+        str_clear(&text);
+        str_printf(&text, "Segue: %s\n\nFim.", valid[i]);
+        check_read(str_text(&text), valid[i], JSON_PROSE, false);
+        str_free(&text);
+    }
+    check_read("```json\n{\"a\": \"[]```\", \"b\": \"{}```\"}\n```\nFim {x}.",
+               "{\"a\": \"[]```\", \"b\": \"{}```\"}", JSON_FENCE, true);
+    check_read("```\n{\"a\": 1}\n```\n```\n{\"b\": 2}\n```", "{\"a\": 1}", JSON_FENCE, true);
+}
+
+/* Where keys have two quotes, texts have two as well, whatever they begin with. */
+static void test_doubled_quotes(void **state)
+{
+    (void)state;
+    check_read("{\"\"a\"\": \"\"(veio errado)\"\", \"\"b\"\": \"\"\\u00e1gua\"\"}",
+               "{\"a\": \"(veio errado)\", \"b\": \"\u00e1gua\"}", JSON_WHOLE, false);
+    check_read("{\"\"a\"\": \"\"'x'\"\", \"\"b\"\": \"\"#1\"\", \"\"c\"\": \"\"\"\"}",
+               "{\"a\": \"'x'\", \"b\": \"#1\", \"c\": \"\"}", JSON_WHOLE, false);
+    check_read("{\"\"a\"\": \"\", \"\"b\"\": \"\"}", "{\"a\": \"\", \"b\": \"\"}", JSON_WHOLE,
+               false);
+}
+
+/* Full-width digits are digits where a value stands, and text in a text. */
+static void test_wide_digits(void **state)
+{
+    (void)state;
+    check_read("{\"a\": \uFF14, \"b\": \uFF11\uFF10,\uFF15, \"c\": \"\uFF14\"}",
+               "{\"a\": 4, \"b\": 10.5, \"c\": \"\uFF14\"}", JSON_WHOLE, false);
+    check_read("\uFF5B\"a\"\uFF1A\uFF14\uFF0C\"b\"\uFF1A\uFF11\uFF0C\uFF15\uFF5D",
+               "{\"a\": 4, \"b\": 1.5}", JSON_WHOLE, false);
+    check_read("{\"n\": [1, \uFF12, \uFF13]}", "{\"n\": [1, 2, 3]}", JSON_WHOLE, false);
+}
+
 /* The parser of the reference experiment's first four versions read "nota": 4,5 as broken JSON, and
  * every such answer as worth nothing. */
 static void test_v1_to_v4_decimal_comma_bug(void **state)
@@ -366,6 +431,13 @@ static void test_hostile_megabytes(void **state)
         "prosa {com} chaves [e] mais, ",
         "\"\xC3\xA9\": \xC3\xA9, ",
         "\", \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" 1",
+        "{\"\"",
+        "{\"\":",
+        "{\"\\\"",
+        "{\"a\" \n",
+        "\"\"a\"\": \"\" ",
+        "\"\"a\"\": \"\"#",
+        "```{\"\": 1\n",
     };
     double worst = 0;
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++)
@@ -409,6 +481,9 @@ int main(void)
         cmocka_unit_test(test_fixture),
         cmocka_unit_test(test_corpus),
         cmocka_unit_test(test_what_was_repaired),
+        cmocka_unit_test(test_valid_is_found),
+        cmocka_unit_test(test_doubled_quotes),
+        cmocka_unit_test(test_wide_digits),
         cmocka_unit_test(test_v1_to_v4_decimal_comma_bug),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_hostile_megabytes),

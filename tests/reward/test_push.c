@@ -242,6 +242,22 @@ static void test_length_counts_what_a_phone_shows(void **state)
     reward_free(r);
 }
 
+/* "é" may be one character or e and an accent: nobody sees the difference. */
+static void test_accents_apart(void **state)
+{
+    (void)state;
+    reward *r = make_reward("push", NULL);
+    static const char prompt[] = "Escreva um push sobre o pre\u00E7o do caf\u00E9.",
+                      one[] = "Promo\u00E7\u00E3o de caf\u00E9 s\u00F3 at\u00E9 amanh\u00E3: "
+                              "voc\u00EA j\u00E1 viu o pre\u00E7o?",
+                      two[] = "Promoc\u0327a\u0303o de cafe\u0301 so\u0301 ate\u0301 amanha\u0303: "
+                              "voce\u0302 ja\u0301 viu o prec\u0327o?";
+    struct reward_result a = evaluate(r, prompt, one, strlen(one)),
+                         b = evaluate(r, prompt, two, strlen(two));
+    assert_true(a.score > 0.9 && a.score == b.score);
+    reward_free(r);
+}
+
 static void test_topic_is_absent_without_a_subject(void **state)
 {
     (void)state;
@@ -631,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_empty_is_zero),
         cmocka_unit_test(test_slope),
         cmocka_unit_test(test_length_counts_what_a_phone_shows),
+        cmocka_unit_test(test_accents_apart),
         cmocka_unit_test(test_topic_is_absent_without_a_subject),
         cmocka_unit_test(test_word_lists_are_sorted),
         cmocka_unit_test(test_words),

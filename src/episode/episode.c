@@ -379,11 +379,12 @@ static void add_eos(struct text_codec *c, int id, enum eos_source from)
     c->eos_from[i] |= from;
 }
 
-/* eos_token of tokenizer_config.json: text, or {"content": text}. */
-static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
+/* eos_token of one of the folder's files, if it is there: text, or {"content": text}. */
+static int add_eos_of_file(struct text_codec *c, const char *folder, const char *name, bool *found,
+                           struct err *err)
 {
     struct str path = {0}, text = {0};
-    path_join(&path, folder, "tokenizer_config.json");
+    path_join(&path, folder, name);
     int status = path.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
     if (!status && file_exists(str_text(&path))) {
         status = file_read(&text, str_text(&path), err);
@@ -395,7 +396,8 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
         const json_t *eos = json_object_get(root, "eos_token");
         if (json_is_object(eos))
             eos = json_object_get(eos, "content");
-        if (json_is_string(eos))
+        *found = json_is_string(eos);
+        if (*found)
             add_eos(
                 c,
                 tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)),
@@ -405,6 +407,15 @@ static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct er
     str_free(&path);
     str_free(&text);
     return status;
+}
+
+/* Older folders name it in special_tokens_map.json alone. */
+static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
+{
+    bool found = false;
+    int status = add_eos_of_file(c, folder, "tokenizer_config.json", &found, err);
+    return status || found ? status
+                           : add_eos_of_file(c, folder, "special_tokens_map.json", &found, err);
 }
 
 /* What ends an assistant's turn under the template, when it is a special token, ends a completion.
@@ -508,7 +519,8 @@ static int with_system(const struct text_codec *c, const char *task,
     struct chat_message *all = mem_calloc(*n + 1, sizeof *all);
     if (!all)
         return err_no_memory(err, "messages", *n * sizeof *all);
-    all[0] = (struct chat_message){"system", json_string_value(system), json_string_length(system)};
+    all[0] = (struct chat_message){"system", json_string_value(system), json_string_length(system),
+                                   NULL};
     if (*n)
         memcpy(all + 1, *messages, *n * sizeof *all);
     *messages = *freed = all;

@@ -238,6 +238,29 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
 
 /* --- rendering --- */
 
+int chat_row_check(const json_t *row, const char *where, struct err *err)
+{
+    static const char *const keys[] = {"tools", "chat_template_kwargs"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *value = json_object_get(row, keys[i]);
+        if (value && !json_is_null(value) &&
+            ((!json_is_array(value) && !json_is_object(value)) || json_array_size(value) ||
+             json_object_size(value)))
+            return err_set(err, ERR_INPUT, where,
+                           "has \"%s\", which is not passed to the chat template: the prompt would "
+                           "be another one; leave it out or null, and give what all prompts share "
+                           "as chat_template_kwargs of the recipe or command line",
+                           keys[i]);
+    }
+    return ERR_NONE;
+}
+
+static bool set_message(json_t *item, const struct chat_message *m)
+{
+    return json_object_set_new(item, "role", json_string(m->role)) ||
+           json_object_set_new(item, "content", json_stringn(m->content, m->content_length));
+}
+
 static json_t *message_list(const struct chat_message *messages, size_t n, struct err *err,
                             int *status)
 {
@@ -248,10 +271,8 @@ static json_t *message_list(const struct chat_message *messages, size_t n, struc
             *status = err_set(err, ERR_INPUT, "messages", "message %zu is not valid UTF-8", i);
             break;
         }
-        json_t *item = json_object();
-        if (!item || json_object_set_new(item, "role", json_string(m->role)) ||
-            json_object_set_new(item, "content", json_stringn(m->content, m->content_length)) ||
-            json_array_append(list, item))
+        json_t *item = m->json ? json_incref((json_t *)(uintptr_t)m->json) : json_object();
+        if (!item || (!m->json && set_message(item, m)) || json_array_append(list, item))
             *status = err_no_memory(err, "messages", m->content_length);
         json_decref(item);
     }
@@ -286,8 +307,8 @@ int chat_render(struct str *out, const chat_template *t, const struct chat_messa
 void chat_turn_end(struct str *out, const chat_template *t)
 {
     static const char question[] = "question", answer[] = "an answer to a probe";
-    const struct chat_message messages[] = {{"user", question, sizeof question - 1},
-                                            {"assistant", answer, sizeof answer - 1}};
+    const struct chat_message messages[] = {{"user", question, sizeof question - 1, NULL},
+                                            {"assistant", answer, sizeof answer - 1, NULL}};
     struct str text = {0};
     struct err ignored = {0};
     if (!chat_render(&text, t, messages, 2, false, &ignored)) {

@@ -255,10 +255,39 @@ int chat_row_check(const json_t *row, const char *where, struct err *err)
     return ERR_NONE;
 }
 
-static bool set_message(json_t *item, const struct chat_message *m)
+/* As transformers has it: one name of a message's reasoning stands for all, so that a template
+ * finds it whichever it reads. */
+static json_t *with_reasoning(const json_t *message, json_t *reasoning)
 {
-    return json_object_set_new(item, "role", json_string(m->role)) ||
-           json_object_set_new(item, "content", json_stringn(m->content, m->content_length));
+    json_t *item = json_object();
+    if (item && (json_object_set(item, "thinking", reasoning) ||
+                 json_object_update(item, (json_t *)(uintptr_t)message) ||
+                 json_object_set(item, "reasoning_content", reasoning))) {
+        json_decref(item);
+        return NULL;
+    }
+    return item;
+}
+
+/* A message as the template sees it; NULL: no memory. */
+static json_t *message_object(const struct chat_message *m)
+{
+    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *reasoning = json_object_get(m->json, names[i]);
+        if (reasoning && !json_is_null(reasoning))
+            return with_reasoning(m->json, reasoning);
+    }
+    if (m->json)
+        return json_incref((json_t *)(uintptr_t)m->json);
+    json_t *item = json_object();
+    if (item &&
+        (json_object_set_new(item, "role", json_string(m->role)) ||
+         json_object_set_new(item, "content", json_stringn(m->content, m->content_length)))) {
+        json_decref(item);
+        return NULL;
+    }
+    return item;
 }
 
 static json_t *message_list(const struct chat_message *messages, size_t n, struct err *err,
@@ -271,8 +300,8 @@ static json_t *message_list(const struct chat_message *messages, size_t n, struc
             *status = err_set(err, ERR_INPUT, "messages", "message %zu is not valid UTF-8", i);
             break;
         }
-        json_t *item = m->json ? json_incref((json_t *)(uintptr_t)m->json) : json_object();
-        if (!item || (!m->json && set_message(item, m)) || json_array_append(list, item))
+        json_t *item = message_object(m);
+        if (!item || json_array_append(list, item))
             *status = err_no_memory(err, "messages", m->content_length);
         json_decref(item);
     }

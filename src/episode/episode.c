@@ -379,43 +379,43 @@ static void add_eos(struct text_codec *c, int id, enum eos_source from)
     c->eos_from[i] |= from;
 }
 
-/* eos_token of one of the folder's files, if it is there: text, or {"content": text}. */
-static int add_eos_of_file(struct text_codec *c, const char *folder, const char *name, bool *found,
-                           struct err *err)
+/* One of the folder's JSON files; *out stays NULL when it is not there. */
+static int read_tokens(json_t **out, const char *folder, const char *name, struct err *err)
 {
     struct str path = {0}, text = {0};
     path_join(&path, folder, name);
     int status = path.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
     if (!status && file_exists(str_text(&path))) {
         status = file_read(&text, str_text(&path), err);
-        json_t *root = status ? NULL
-                              : json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
-                                          str_text(&path), err);
-        if (!status && !root)
+        if (!status && !(*out = json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
+                                          str_text(&path), err)))
             status = err ? (int)err->code : ERR_INPUT;
-        const json_t *eos = json_object_get(root, "eos_token");
-        if (json_is_object(eos))
-            eos = json_object_get(eos, "content");
-        *found = json_is_string(eos);
-        if (*found)
-            add_eos(
-                c,
-                tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)),
-                EOS_OF_TOKENIZER);
-        json_decref(root);
     }
     str_free(&path);
     str_free(&text);
     return status;
 }
 
-/* Older folders name it in special_tokens_map.json alone. */
+/* eos_token of tokenizer_config.json: text, or {"content": text}. A config that does not list the
+ * added tokens is an older one: special_tokens_map.json says more there, as in transformers. */
 static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
 {
-    bool found = false;
-    int status = add_eos_of_file(c, folder, "tokenizer_config.json", &found, err);
-    return status || found ? status
-                           : add_eos_of_file(c, folder, "special_tokens_map.json", &found, err);
+    json_t *config = NULL, *map = NULL;
+    int status = read_tokens(&config, folder, "tokenizer_config.json", err);
+    if (!status && !json_object_get(config, "added_tokens_decoder"))
+        status = read_tokens(&map, folder, "special_tokens_map.json", err);
+    const json_t *eos = json_object_get(map, "eos_token");
+    if (!eos)
+        eos = json_object_get(config, "eos_token");
+    if (json_is_object(eos))
+        eos = json_object_get(eos, "content");
+    if (!status && json_is_string(eos))
+        add_eos(c,
+                tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)),
+                EOS_OF_TOKENIZER);
+    json_decref(config);
+    json_decref(map);
+    return status;
 }
 
 /* What ends an assistant's turn under the template, when it is a special token, ends a completion.

@@ -90,19 +90,39 @@ static const json_t *config_template(const json_t *config, const char *folder, i
     return json_is_string(found) ? found : NULL;
 }
 
-/* Names that transformers passes on from the tokenizer. */
+static int add_token(json_t *variables, const char *name, json_t *value, const char *folder,
+                     struct err *err)
+{
+    if (json_is_object(value)) /* an AddedToken */
+        value = json_object_get(value, "content");
+    if (json_is_string(value) && json_object_set(variables, name, value))
+        return err_no_memory(err, folder, 0);
+    return ERR_NONE;
+}
+
+/* The names that transformers passes on from the tokenizer: every "…_token" (bos_token, a model's
+ * own image_token), and those of the two maps from name to token. */
 static int add_tokens(json_t *variables, const json_t *from, const char *folder, struct err *err)
 {
-    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                        "pad_token", "cls_token", "mask_token"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        json_t *value = json_object_get(from, names[i]);
-        if (json_is_object(value)) /* an AddedToken */
-            value = json_object_get(value, "content");
-        if (json_is_string(value) && json_object_set(variables, names[i], value))
-            return err_no_memory(err, folder, 0);
+    static const char ending[] = "_token";
+    static const char *const maps[] = {"extra_special_tokens", "model_specific_special_tokens"};
+    const char *key;
+    json_t *value;
+    int status = ERR_NONE;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        size_t n = strlen(key), tail = sizeof ending - 1;
+        if (!status && n > tail && strcmp(key + n - tail, ending) == 0)
+            status = add_token(variables, key, value, folder, err);
     }
-    return ERR_NONE;
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        json_object_foreach(json_object_get(from, maps[i]), key, value)
+        {
+            if (!status)
+                status = add_token(variables, key, value, folder, err);
+        }
+    }
+    return status;
 }
 
 /* --- opening --- */
@@ -218,9 +238,11 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
     if (!status)
         status = read_object(&config, folder, "tokenizer_config.json", err);
     if (!status)
-        status = add_tokens(variables, map, folder, err);
-    if (!status) /* the newer file wins */
         status = add_tokens(variables, config, folder, err);
+    /* As transformers has it: a config that lists the added tokens is complete, else the map wins.
+     */
+    if (!status && !json_object_get(config, "added_tokens_decoder"))
+        status = add_tokens(variables, map, folder, err);
     if (!status)
         status = copy_kwargs(variables, o->kwargs, err);
     if (!status)

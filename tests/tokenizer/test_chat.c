@@ -236,7 +236,8 @@ static void refused(const char *folder, const struct chat_options *options, int 
 }
 
 /* chat_template.jinja before tokenizer_config.json; a name or a path given by hand beats both;
- * special tokens from the config (text or AddedToken) before special_tokens_map.json. */
+ * special tokens from the config (text or AddedToken), and from special_tokens_map.json where the
+ * config does not list the added tokens: as transformers 5.23 renders these folders. */
 static void test_open(void **state)
 {
     (void)state;
@@ -249,7 +250,19 @@ static void test_open(void **state)
                "\"bos_token\": \"<s>\", \"pad_token\": null, \"model_max_length\": 1e30}");
     write_file(folder, "special_tokens_map.json",
                "{\"bos_token\": \"<old>\", \"unk_token\": {\"content\": \"<unk>\"}}");
-    expect(folder, NULL, "<s></s><unk>False");
+    expect(folder, NULL, "<old></s><unk>False");
+    write_file(
+        folder, "tokenizer_config.json",
+        "{\"chat_template\": \"{{ bos_token }}{{ unk_token is defined }}{{ image_token }}"
+        "{{ tool }}{{ call }}{{ add_bos_token is defined }}\", \"added_tokens_decoder\": {}, "
+        "\"bos_token\": \"<s>\", \"image_token\": {\"content\": \"<img>\"}, "
+        "\"extra_special_tokens\": {\"tool\": \"<tool>\"}, \"add_bos_token\": true, "
+        "\"model_specific_special_tokens\": {\"call\": \"<call>\"}}");
+    expect(folder, NULL, "<s>False<img><tool><call>False");
+    write_file(folder, "tokenizer_config.json",
+               "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ unk_token }}"
+               "{{ pad_token is defined }}\", \"eos_token\": {\"content\": \"</s>\"}, "
+               "\"bos_token\": \"<s>\", \"added_tokens_decoder\": {}, \"unk_token\": \"<unk>\"}");
     json_t *kwargs = json_pack("{s:s}", "eos_token", "<mine>");
     expect(folder, &(struct chat_options){.kwargs = kwargs}, "<s><mine><unk>False");
     json_decref(kwargs);
@@ -473,7 +486,7 @@ static void copy_file(const char *folder, const char *name)
     str_free(&from);
 }
 
-/* The tokenizer's EOS: of tokenizer_config.json, else of special_tokens_map.json. */
+/* The tokenizer's EOS: of the file that transformers takes it from. */
 static void test_tokenizer_eos(void **state)
 {
     (void)state;
@@ -482,7 +495,10 @@ static void test_tokenizer_eos(void **state)
     } cases[] = {
         {NULL, "{\"eos_token\": {\"content\": \"<|im_end|>\"}}", "<|im_end|>"},
         {"{\"eos_token\": null}", "{\"eos_token\": \"<|im_end|>\"}", "<|im_end|>"},
-        {"{\"eos_token\": \"<|im_start|>\"}", "{\"eos_token\": \"<|im_end|>\"}", "<|im_start|>"},
+        {"{\"eos_token\": \"<|im_start|>\"}", "{\"eos_token\": \"<|im_end|>\"}", "<|im_end|>"},
+        {"{\"eos_token\": \"<|im_start|>\"}", "{\"pad_token\": \"x\"}", "<|im_start|>"},
+        {"{\"eos_token\": \"<|im_start|>\", \"added_tokens_decoder\": {}}",
+         "{\"eos_token\": \"<|im_end|>\"}", "<|im_start|>"},
         {NULL, NULL, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};

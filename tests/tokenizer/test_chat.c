@@ -346,16 +346,18 @@ static void test_other_keys(void **state)
     chat_template *c;
     json_t *m = json_pack("{s:s,s:n,s:s,s:s,s:[{s:{s:s}}]}", "reasoning", "hum", "thinking", "role",
                           "assistant", "content", "Oi", "tool_calls", "function", "name", "frete");
-    struct chat_message messages[] = {{"user", "?", 1, NULL}, {"assistant", "Oi", 2, m}};
+    json_t *user = json_pack("{s:s,s:s,s:s}", "name", "Ana", "role", "user", "content", "?");
+    struct chat_message messages[] = {{"user", "?", 1, user}, {"assistant", "Oi", 2, m}};
     ok(chat_template_parse(&c, template, sizeof template - 1, "keys", NULL, &err), &err);
     ok(chat_render(&out, c, messages, 2, true, &err), &err);
-    assert_string_equal(
-        str_text(&out),
-        "{\"role\": \"user\", \"content\": \"?\"}{\"thinking\": null, \"reasoning\": \"hum\", "
-        "\"role\": \"assistant\", \"content\": \"Oi\", \"tool_calls\": "
-        "[{\"function\": {\"name\": \"frete\"}}], \"reasoning_content\": \"hum\"}"
-        "hum<frete>");
+    assert_string_equal(str_text(&out),
+                        "{\"name\": \"Ana\", \"role\": \"user\", \"content\": \"?\"}{\"thinking\": "
+                        "null, \"reasoning\": \"hum\", "
+                        "\"role\": \"assistant\", \"content\": \"Oi\", \"tool_calls\": "
+                        "[{\"function\": {\"name\": \"frete\"}}], \"reasoning_content\": \"hum\"}"
+                        "hum<frete>");
     json_decref(m);
+    json_decref(user);
     chat_template_free(c);
     str_free(&out);
 }

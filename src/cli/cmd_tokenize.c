@@ -43,8 +43,10 @@ static int encode_messages(struct tokenizing *t, struct lines *l, const json_t *
 {
     struct chat_message *messages = NULL;
     size_t n;
-    int status =
-        messages_from_json(&messages, &n, json_object_get(line, "messages"), "messages", err);
+    int status = chat_row_check(line, "", err);
+    if (!status)
+        status =
+            messages_from_json(&messages, &n, json_object_get(line, "messages"), "messages", err);
     if (!status)
         status = need_chat(t, err);
     if (!status)

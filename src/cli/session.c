@@ -192,7 +192,7 @@ int messages_from_json(struct chat_message **messages, size_t *n, const json_t *
                            key);
         }
         m[i] = (struct chat_message){json_string_value(role), json_string_value(content),
-                                     json_string_length(content)};
+                                     json_string_length(content), item};
     }
     *messages = m;
     return ERR_NONE;
@@ -217,9 +217,11 @@ int prompt_from_json(struct session *s, struct ids *out, const json_t *line, str
     if (json_is_string(prompt))
         return tokenizer_encode(codec->tokenizer, out, json_string_value(prompt),
                                 json_string_length(prompt), false, err);
-    struct chat_message *messages;
+    struct chat_message *messages = NULL;
     size_t n;
-    status = messages_from_json(&messages, &n, prompt, "prompt", err);
+    status = chat_row_check(line, "", err);
+    if (!status)
+        status = messages_from_json(&messages, &n, prompt, "prompt", err);
     if (!status)
         status = text_codec_prompt(
             codec, out, NULL, json_string_value(json_object_get(line, "task")), messages, n, err);

@@ -53,7 +53,7 @@ struct claims {
 /* *taken is false when the row's content or prompt is claimed already. */
 static int claim(bool *taken, struct claims *c, const struct olist_row *row, struct err *err)
 {
-    struct chat_message message = {"user", str_text(&row->prompt), row->prompt.length};
+    struct chat_message message = {"user", str_text(&row->prompt), row->prompt.length, NULL};
     struct row as_row = {.messages = &message, .n_messages = 1, .user_text = message.content};
     *taken = false;
     if (map_get(&c->keys, str_text(&row->key), row->key.length, NULL))

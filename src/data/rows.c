@@ -41,6 +41,7 @@ static int read_message(const struct opening *o, struct chat_message *m, const j
     m->role = json_string_value(role);
     m->content = json_string_value(content);
     m->content_length = json_string_length(content);
+    m->json = value;
     return ERR_NONE;
 }
 
@@ -56,12 +57,15 @@ static int read_prompt(const struct opening *o, struct row *row)
             "\"prompt\" is %s; expected a list of messages with at least one, or text",
             json_type_name(prompt));
     }
+    struct err local = {0};
+    if (chat_row_check(row->json, "", &local))
+        return line_error(o, row->line, "%s", local.message);
     struct chat_message *messages = arena_alloc(o->arena, n * sizeof *messages);
     if (!messages)
         return err_no_memory(o->err, o->d->path, n * sizeof *messages);
     if (json_is_string(prompt))
-        messages[0] =
-            (struct chat_message){"user", json_string_value(prompt), json_string_length(prompt)};
+        messages[0] = (struct chat_message){"user", json_string_value(prompt),
+                                            json_string_length(prompt), NULL};
     for (size_t i = 0; i < n && !json_is_string(prompt); i++) {
         int status = read_message(o, &messages[i], json_array_get(prompt, i), row->line);
         if (status)

@@ -53,7 +53,7 @@ static void clear(struct candidate *c)
 static int fingerprint(struct synth *s, struct err *err)
 {
     const struct str *prompt = &s->candidate.prompt;
-    struct chat_message message = {"user", str_text(prompt), prompt->length};
+    struct chat_message message = {"user", str_text(prompt), prompt->length, NULL};
     struct row row = {.messages = &message, .n_messages = 1, .user_text = message.content};
     str_clear(&s->print);
     return row_fingerprint(&s->print, &row, err);

@@ -54,6 +54,18 @@ static int get_architecture(const struct source *s, struct hf_config *c)
     return ERR_NONE;
 }
 
+/* A decoder that is not causal sees what it is to predict. */
+static int check_causal(const struct source *s)
+{
+    bool causal = true;
+    int status = json_get_bool(&causal, s->root, "is_causal", false, s->where, s->err);
+    if (!status && !causal)
+        status = err_set(s->err, ERR_INPUT, s->where,
+                         "\"is_causal\" is false: attention to later tokens is not built; expected "
+                         "true or nothing");
+    return status;
+}
+
 /* A key that must be absent, null, false or have this one value. */
 static int refuse_unless(const struct source *s, const char *key, const char *accepted)
 {
@@ -300,7 +312,8 @@ static int get_rest(const struct source *s, struct hf_config *c)
         (status = refuse_unless(s, "mlp_bias", NULL)) ||
         (status = refuse_unless(s, "use_sliding_window", NULL)) ||
         (status = refuse_unless(s, "rope_interleaved", NULL)) ||
-        (status = refuse_unless(s, "use_mrope", NULL)) || (status = check_layer_types(s, c)) ||
+        (status = refuse_unless(s, "use_mrope", NULL)) || (status = check_causal(s)) ||
+        (status = check_layer_types(s, c)) ||
         (status = refuse_unless(s, "quantization_config", NULL)))
         return status;
     if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))

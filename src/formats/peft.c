@@ -42,6 +42,15 @@ static int add_target(struct peft_config *config, const char *name, const char *
     return ERR_NONE;
 }
 
+/* PEFT lists "q_proj", or the whole path of each module ("model.layers.0.self_attn.q_proj": what
+ * all-linear leaves on a model of few layers). Which layers the paths name needs no check here:
+ * loading asks for the tensors of every layer and takes no others. */
+static const char *last_of_path(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && find_projection(dot + 1) >= 0 ? dot + 1 : name;
+}
+
 static int read_targets(struct peft_config *config, const json_t *root, const char *where,
                         struct err *err)
 {
@@ -56,7 +65,7 @@ static int read_targets(struct peft_config *config, const json_t *root, const ch
         if (!name)
             return err_set(err, ERR_INPUT, where,
                            "\"target_modules\" holds something that is no string");
-        int status = add_target(config, name, where, err);
+        int status = add_target(config, last_of_path(name), where, err);
         if (status)
             return status;
     }

@@ -165,7 +165,9 @@ static int take_tensor(const adapter *a, float *host, const struct adapter_tenso
 {
     const struct tensor *t = tensor_find(set, want->name);
     if (!t)
-        return err_set(err, ERR_INPUT, want->name, "is missing from adapter_model.safetensors");
+        return err_set(err, ERR_INPUT, want->name,
+                       "is missing from adapter_model.safetensors; a projection has an adapter in "
+                       "every layer or in none");
     if (t->n_dims != 2 || t->shape[0] != (uint64_t)want->rows ||
         t->shape[1] != (uint64_t)want->cols)
         return err_set(err, ERR_INPUT, want->name,

@@ -404,7 +404,7 @@ static int put_data(struct doctor *d, struct err *err)
 static int sample_text(struct doctor *d, struct str *text, struct ids *ids, struct err *err)
 {
     static const char hello[] = "Quantos pedidos houve em maio?";
-    const struct chat_message user = {"user", hello, sizeof hello - 1};
+    const struct chat_message user = {"user", hello, sizeof hello - 1, NULL};
     return text_codec_prompt(&d->setup.codec, ids, text, NULL, &user, 1, err);
 }
 

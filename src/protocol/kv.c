@@ -21,7 +21,7 @@ static const char *const texts[PROMPTS] = {
 /* Through the template where there is one; else ids as good as any. */
 static int make_prompt(struct ids *out, const struct setup *s, int i, struct err *err)
 {
-    const struct chat_message user = {"user", texts[i], strlen(texts[i])};
+    const struct chat_message user = {"user", texts[i], strlen(texts[i]), NULL};
     if (s->codec.tokenizer && s->codec.chat)
         return text_codec_prompt(&s->codec, out, NULL, NULL, &user, 1, err);
     for (int t = 0; t < 4 + 9 * i; t++)

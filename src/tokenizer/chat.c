@@ -90,19 +90,39 @@ static const json_t *config_template(const json_t *config, const char *folder, i
     return json_is_string(found) ? found : NULL;
 }
 
-/* Names that transformers passes on from the tokenizer. */
+static int add_token(json_t *variables, const char *name, json_t *value, const char *folder,
+                     struct err *err)
+{
+    if (json_is_object(value)) /* an AddedToken */
+        value = json_object_get(value, "content");
+    if (json_is_string(value) && json_object_set(variables, name, value))
+        return err_no_memory(err, folder, 0);
+    return ERR_NONE;
+}
+
+/* The names that transformers passes on from the tokenizer: every "…_token" (bos_token, a model's
+ * own image_token), and those of the two maps from name to token. */
 static int add_tokens(json_t *variables, const json_t *from, const char *folder, struct err *err)
 {
-    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                        "pad_token", "cls_token", "mask_token"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        json_t *value = json_object_get(from, names[i]);
-        if (json_is_object(value)) /* an AddedToken */
-            value = json_object_get(value, "content");
-        if (json_is_string(value) && json_object_set(variables, names[i], value))
-            return err_no_memory(err, folder, 0);
+    static const char ending[] = "_token";
+    static const char *const maps[] = {"extra_special_tokens", "model_specific_special_tokens"};
+    const char *key;
+    json_t *value;
+    int status = ERR_NONE;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        size_t n = strlen(key), tail = sizeof ending - 1;
+        if (!status && n > tail && strcmp(key + n - tail, ending) == 0)
+            status = add_token(variables, key, value, folder, err);
     }
-    return ERR_NONE;
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        json_object_foreach(json_object_get(from, maps[i]), key, value)
+        {
+            if (!status)
+                status = add_token(variables, key, value, folder, err);
+        }
+    }
+    return status;
 }
 
 /* --- opening --- */
@@ -218,9 +238,11 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
     if (!status)
         status = read_object(&config, folder, "tokenizer_config.json", err);
     if (!status)
-        status = add_tokens(variables, map, folder, err);
-    if (!status) /* the newer file wins */
         status = add_tokens(variables, config, folder, err);
+    /* As transformers has it: a config that lists the added tokens is complete, else the map wins.
+     */
+    if (!status && !json_object_get(config, "added_tokens_decoder"))
+        status = add_tokens(variables, map, folder, err);
     if (!status)
         status = copy_kwargs(variables, o->kwargs, err);
     if (!status)
@@ -238,6 +260,58 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
 
 /* --- rendering --- */
 
+int chat_row_check(const json_t *row, const char *where, struct err *err)
+{
+    static const char *const keys[] = {"tools", "chat_template_kwargs"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *value = json_object_get(row, keys[i]);
+        if (value && !json_is_null(value) &&
+            ((!json_is_array(value) && !json_is_object(value)) || json_array_size(value) ||
+             json_object_size(value)))
+            return err_set(err, ERR_INPUT, where,
+                           "has \"%s\", which is not passed to the chat template: the prompt would "
+                           "be another one; leave it out or null, and give what all prompts share "
+                           "as chat_template_kwargs of the recipe or command line",
+                           keys[i]);
+    }
+    return ERR_NONE;
+}
+
+/* As transformers has it: one name of a message's reasoning stands for all, so that a template
+ * finds it whichever it reads. */
+static json_t *with_reasoning(const json_t *message, json_t *reasoning)
+{
+    json_t *item = json_object();
+    if (item && (json_object_set(item, "thinking", reasoning) ||
+                 json_object_update(item, (json_t *)(uintptr_t)message) ||
+                 json_object_set(item, "reasoning_content", reasoning))) {
+        json_decref(item);
+        return NULL;
+    }
+    return item;
+}
+
+/* A message as the template sees it; NULL: no memory. */
+static json_t *message_object(const struct chat_message *m)
+{
+    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *reasoning = json_object_get(m->json, names[i]);
+        if (reasoning && !json_is_null(reasoning))
+            return with_reasoning(m->json, reasoning);
+    }
+    if (m->json)
+        return json_incref((json_t *)(uintptr_t)m->json);
+    json_t *item = json_object();
+    if (item &&
+        (json_object_set_new(item, "role", json_string(m->role)) ||
+         json_object_set_new(item, "content", json_stringn(m->content, m->content_length)))) {
+        json_decref(item);
+        return NULL;
+    }
+    return item;
+}
+
 static json_t *message_list(const struct chat_message *messages, size_t n, struct err *err,
                             int *status)
 {
@@ -248,10 +322,8 @@ static json_t *message_list(const struct chat_message *messages, size_t n, struc
             *status = err_set(err, ERR_INPUT, "messages", "message %zu is not valid UTF-8", i);
             break;
         }
-        json_t *item = json_object();
-        if (!item || json_object_set_new(item, "role", json_string(m->role)) ||
-            json_object_set_new(item, "content", json_stringn(m->content, m->content_length)) ||
-            json_array_append(list, item))
+        json_t *item = message_object(m);
+        if (!item || json_array_append(list, item))
             *status = err_no_memory(err, "messages", m->content_length);
         json_decref(item);
     }
@@ -286,8 +358,8 @@ int chat_render(struct str *out, const chat_template *t, const struct chat_messa
 void chat_turn_end(struct str *out, const chat_template *t)
 {
     static const char question[] = "question", answer[] = "an answer to a probe";
-    const struct chat_message messages[] = {{"user", question, sizeof question - 1},
-                                            {"assistant", answer, sizeof answer - 1}};
+    const struct chat_message messages[] = {{"user", question, sizeof question - 1, NULL},
+                                            {"assistant", answer, sizeof answer - 1, NULL}};
     struct str text = {0};
     struct err ignored = {0};
     if (!chat_render(&text, t, messages, 2, false, &ignored)) {

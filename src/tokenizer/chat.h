@@ -15,6 +15,9 @@ struct chat_message {
     const char *role; /* "system", "user", "assistant" */
     const char *content;
     size_t content_length;
+    /* The object that role and content stand in, borrowed: the template sees its other keys too
+     * (tool_calls, reasoning_content, name …). NULL: there are none. */
+    const json_t *json;
 };
 
 /* How prompts are made, as a recipe or a command line says; all may be NULL. */
@@ -45,6 +48,10 @@ const char *chat_template_token(const chat_template *t, const char *name);
 bool chat_template_is_path(const char *template);
 /* Appends the names of our own templates: "chatml, llama3, …". */
 void chat_template_names(struct str *out);
+
+/* ERR_INPUT when a row or line brings "tools" or "chat_template_kwargs" of its own (neither null
+ * nor empty): TRL renders both into that row's prompt, here every prompt has the same variables. */
+int chat_row_check(const json_t *row, const char *where, struct err *err);
 
 /* Appends the rendering. A template's raise_exception is ERR_INPUT with its message. */
 int chat_render(struct str *out, const chat_template *t, const struct chat_message *messages,

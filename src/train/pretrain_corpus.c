@@ -77,7 +77,8 @@ static int find_tail(struct reading *r, struct err *err)
     if (!codec->chat)
         return ids_push(&r->tail, codec->eos[0]) ? err_no_memory(err, r->rules->folder, 4)
                                                  : ERR_NONE;
-    const struct chat_message turn[] = {{"user", word, 4}, {"assistant", word, sizeof word - 1}};
+    const struct chat_message turn[] = {{"user", word, 4, NULL},
+                                        {"assistant", word, sizeof word - 1, NULL}};
     struct str text = {0};
     int status = chat_render(&text, codec->chat, turn, 2, false, err);
     const char *found = status ? NULL : strstr(str_text(&text), word);
@@ -130,7 +131,7 @@ static int read_messages(struct reading *r, const json_t *list, const char *key,
                               "message %zu of \"%s\" is not {\"role\": text, \"content\": text}",
                               i + 1, key);
         r->chat[i] = (struct chat_message){json_string_value(role), json_string_value(content),
-                                           json_string_length(content)};
+                                           json_string_length(content), item};
     }
     if (!r->rules->codec->chat)
         return line_error(r, err,
@@ -196,8 +197,8 @@ static int read_prompt_completion(struct reading *r, const json_t *prompt, const
     else if (reserve_chat(r, 1))
         status = err_no_memory(err, r->c->path, sizeof *r->chat);
     else
-        r->chat[0] =
-            (struct chat_message){"user", json_string_value(prompt), json_string_length(prompt)};
+        r->chat[0] = (struct chat_message){"user", json_string_value(prompt),
+                                           json_string_length(prompt), NULL};
     return status ? status
                   : read_pair(r, n, plain, json_string_value(completion),
                               json_string_length(completion), prompt_tokens, err);
@@ -229,6 +230,9 @@ static int read_row(struct reading *r, const json_t *row, size_t *prompt_tokens,
                           "expected exactly one",
                           text || messages || prompt ? "several" : "none");
     *prompt_tokens = 0;
+    struct err local = {0};
+    if ((messages || json_is_array(prompt)) && chat_row_check(row, "", &local))
+        return line_error(r, err, "%s", local.message);
     if (messages)
         return read_chat(r, messages, prompt_tokens, err);
     if (prompt)

@@ -383,6 +383,31 @@ static void test_lines(void **state)
     release(&o);
 }
 
+/* What else a message holds reaches the template; what a line alone would set is refused. */
+static void test_message_keys(void **state)
+{
+    (void)state;
+    static const char input[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"oi\", \"name\": \"Ana\"}]}\n"
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"oi\"}], \"tools\": [{\"name\": "
+        "\"f\"}]}\n"
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"oi\"}], \"tools\": []}\n";
+    struct output o = run_lines(input, "tokenize --model " MODEL
+                                       " --chat-template tests/oracle/chat/templates/keys.jinja");
+    assert_int_equal(o.status, 3);
+    assert_string_equal(text_of(o.lines[0], "text"), "Ana: oi");
+    assert_line_error(o.lines[1], 2, "\"tools\", which is not passed to the chat template");
+    assert_string_equal(text_of(o.lines[2], "text"), ": oi");
+    release(&o);
+    o = run_lines(
+        "{\"prompt\": [{\"role\": \"user\", \"content\": \"oi\"}], \"completion\": \"a\", "
+        "\"chat_template_kwargs\": {\"enable_thinking\": false}}\n",
+        "logprob --model " MODEL);
+    assert_int_equal(o.status, 3);
+    assert_line_error(o.lines[0], 1, "\"chat_template_kwargs\", which is not passed");
+    release(&o);
+}
+
 /* What a terminal would act on is escaped in the output. */
 static void test_controls(void **state)
 {
@@ -990,6 +1015,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_message_keys),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_controls),
         cmocka_unit_test(test_interactive),

@@ -124,6 +124,8 @@ static void test_refused(void **state)
             "a message of \"prompt\" is not");
     refused("{\"prompt\": \"a\", \"id\": 1.5}\n", 1,
             "\"id\" is a number, expected text or an integer");
+    refused("{\"prompt\": \"a\", \"tools\": null}\n{\"prompt\": \"b\", \"tools\": [{}]}\n", 2,
+            "has \"tools\", which is not passed to the chat template");
     refused("{\"prompt\": \"a\", \"task\": 1}\n", 1, "\"task\" is an integer, expected text");
     refused("{\"prompt\": \"a\", \"id\": \"x\"}\n{\"prompt\": \"b\", \"id\": \"y\"}\n"
             "{\"prompt\": \"c\", \"id\": \"x\"}\n",

@@ -144,6 +144,8 @@ static const struct patch bad_llama[] = {
     {"mlp_bias", "true", "\"mlp_bias\" is true"},
     {"hidden_act", "\"gelu\"", "\"hidden_act\" is \"gelu\""},
     {"rope_interleaved", "true", "\"rope_interleaved\" is true"},
+    {"is_causal", "false", "\"is_causal\" is false"},
+    {"is_causal", "0", "\"is_causal\" is an integer"},
     {"quantization_config", "{\"bits\":4}", "\"quantization_config\" is an object"},
     {"rope_scaling", "{\"type\":\"linear\",\"factor\":2.0}", "rope scaling \"linear\""},
     {"rope_scaling", "{\"rope_type\":\"dynamic\",\"factor\":8.0}", "rope scaling \"dynamic\""},
@@ -255,6 +257,7 @@ static void test_accepted(void **state)
     (void)state;
     static const struct patch good[] = {
         {"rope_scaling", "{\"rope_type\":\"default\"}", ""},
+        {"is_causal", "true", ""},
         {"rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":100000.0}", ""},
         {"quantization_config", "null", ""},
         {"num_key_value_heads", "null", ""},

@@ -172,6 +172,8 @@ static void test_refused(void **state)
         {"target_modules", "[]", "\"target_modules\" is a list"},
         {"target_modules", NULL, "\"target_modules\" is nothing"},
         {"target_modules", "[\"lm_head\"]", "\"lm_head\" is not one of q_proj"},
+        {"target_modules", "[\"model.layers.0.lm_head\"]", "\"model.layers.0.lm_head\" is not one"},
+        {"target_modules", "[\"model.q_proj.x\"]", "\"model.q_proj.x\" is not one of q_proj"},
         {"target_modules", "[1]", "no string"},
         {"target_modules", "\".*\\\\.q_proj\"", "is not one of q_proj"},
         {"target_modules", "{\"q_proj\":1}", "\"target_modules\" is an object"},
@@ -206,6 +208,11 @@ static void test_accepted(void **state)
     assert_int_equal(open_with(&c, "target_modules", "\"all-linear\"", &err), 0);
     for (int p = 0; p < N_PROJECTIONS; p++)
         assert_true(c.targets[p]);
+    static const char paths[] =
+        "[\"model.layers.0.self_attn.v_proj\",\"model.layers.1.self_attn.v_proj\"]";
+    assert_int_equal(open_with(&c, "target_modules", paths, &err), 0);
+    for (int p = 0; p < N_PROJECTIONS; p++)
+        assert_int_equal(c.targets[p], p == PROJ_V);
     assert_int_equal(open_with(&c, "x", "null", &err), 0);
     assert_true(c.lora_alpha == 8 && c.lora_dropout == 0 && !c.use_rslora && c.r == 8);
     assert_string_equal(c.base_model, "");

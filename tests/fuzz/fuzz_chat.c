@@ -37,6 +37,7 @@ static bool read_chat(struct chat *c, const uint8_t *data, size_t size)
         m->role = roles[data[at++] % 4];
         c->known = c->known && m->role != roles[3];
         m->content = (const char *)data + at;
+        m->json = NULL;
         const uint8_t *end = memchr(data + at, 0xFF, size - at);
         m->content_length = end ? (size_t)(end - data) - at : size - at;
         at += m->content_length + (end != NULL);

@@ -144,7 +144,8 @@ static int give_chat(const char *path, struct err *err)
 {
     chat_template *t = NULL;
     struct str out = {0};
-    struct chat_message m[] = {{"user", "Oi  tudo", 8}, {"assistant", "a\nb", 3}, {"user", "x", 1}};
+    struct chat_message m[] = {
+        {"user", "Oi  tudo", 8, NULL}, {"assistant", "a\nb", 3, NULL}, {"user", "x", 1, NULL}};
     struct chat_options options = {.template = strchr(path, '/') ? NULL : path};
     int status = chat_template_open(&t, strchr(path, '/') ? path : TINY, &options, err);
     if (!status)

@@ -28,7 +28,7 @@ static size_t read_messages(struct chat_message *out, const json_t *list)
     for (size_t i = 0; i < n; i++) {
         const json_t *m = json_array_get(list, i), *content = json_object_get(m, "content");
         out[i] = (struct chat_message){json_string_value(json_object_get(m, "role")),
-                                       json_string_value(content), json_string_length(content)};
+                                       json_string_value(content), json_string_length(content), m};
     }
     return n;
 }
@@ -216,7 +216,7 @@ static void expect(const char *folder, const struct chat_options *options, const
     struct err err = {0};
     chat_template *c;
     struct str out = {0};
-    struct chat_message message = {"user", "Oi", 2};
+    struct chat_message message = {"user", "Oi", 2, NULL};
     ok(chat_template_open(&c, folder, options, &err), &err);
     ok(chat_render(&out, c, &message, 1, true, &err), &err);
     assert_string_equal(str_text(&out), text);
@@ -236,7 +236,8 @@ static void refused(const char *folder, const struct chat_options *options, int 
 }
 
 /* chat_template.jinja before tokenizer_config.json; a name or a path given by hand beats both;
- * special tokens from the config (text or AddedToken) before special_tokens_map.json. */
+ * special tokens from the config (text or AddedToken), and from special_tokens_map.json where the
+ * config does not list the added tokens: as transformers 5.23 renders these folders. */
 static void test_open(void **state)
 {
     (void)state;
@@ -249,7 +250,19 @@ static void test_open(void **state)
                "\"bos_token\": \"<s>\", \"pad_token\": null, \"model_max_length\": 1e30}");
     write_file(folder, "special_tokens_map.json",
                "{\"bos_token\": \"<old>\", \"unk_token\": {\"content\": \"<unk>\"}}");
-    expect(folder, NULL, "<s></s><unk>False");
+    expect(folder, NULL, "<old></s><unk>False");
+    write_file(
+        folder, "tokenizer_config.json",
+        "{\"chat_template\": \"{{ bos_token }}{{ unk_token is defined }}{{ image_token }}"
+        "{{ tool }}{{ call }}{{ add_bos_token is defined }}\", \"added_tokens_decoder\": {}, "
+        "\"bos_token\": \"<s>\", \"image_token\": {\"content\": \"<img>\"}, "
+        "\"extra_special_tokens\": {\"tool\": \"<tool>\"}, \"add_bos_token\": true, "
+        "\"model_specific_special_tokens\": {\"call\": \"<call>\"}}");
+    expect(folder, NULL, "<s>False<img><tool><call>False");
+    write_file(folder, "tokenizer_config.json",
+               "{\"chat_template\": \"{{ bos_token }}{{ eos_token }}{{ unk_token }}"
+               "{{ pad_token is defined }}\", \"eos_token\": {\"content\": \"</s>\"}, "
+               "\"bos_token\": \"<s>\", \"added_tokens_decoder\": {}, \"unk_token\": \"<unk>\"}");
     json_t *kwargs = json_pack("{s:s}", "eos_token", "<mine>");
     expect(folder, &(struct chat_options){.kwargs = kwargs}, "<s><mine><unk>False");
     json_decref(kwargs);
@@ -309,15 +322,69 @@ static void test_bad_messages(void **state)
     chat_template *c = open_named("chatml", NULL);
     assert_int_equal(chat_render(&out, c, NULL, 0, true, &err), ERR_INPUT);
     assert_non_null(strstr(err.message, "empty list"));
-    struct chat_message tool[2] = {{"user", "a", 1}, {"tool", "b", 1}};
+    struct chat_message tool[2] = {{"user", "a", 1, NULL}, {"tool", "b", 1, NULL}};
     str_puts(&out, "before");
     assert_int_equal(chat_render(&out, c, tool, 2, true, &err), ERR_INPUT);
     assert_non_null(strstr(err.message, "role \"tool\" is not system, user or assistant"));
     assert_string_equal(str_text(&out), "before");
-    struct chat_message broken = {"user", "\xff", 1};
+    struct chat_message broken = {"user", "\xff", 1, NULL};
     assert_int_equal(chat_render(&out, c, &broken, 1, true, &err), ERR_INPUT);
     chat_template_free(c);
     str_free(&out);
+}
+
+/* The template sees a message's own object: other keys, in their order, and its reasoning under
+ * the names that transformers gives it (5.23: the expected text is its). */
+static void test_other_keys(void **state)
+{
+    (void)state;
+    static const char template[] =
+        "{% for m in messages %}{{ m | tojson }}{{ m.reasoning_content }}"
+        "{% for c in m.tool_calls %}<{{ c.function.name }}>{% endfor %}{% endfor %}";
+    struct err err = {0};
+    struct str out = {0};
+    chat_template *c;
+    json_t *m = json_pack("{s:s,s:n,s:s,s:s,s:[{s:{s:s}}]}", "reasoning", "hum", "thinking", "role",
+                          "assistant", "content", "Oi", "tool_calls", "function", "name", "frete");
+    json_t *user = json_pack("{s:s,s:s,s:s}", "name", "Ana", "role", "user", "content", "?");
+    struct chat_message messages[] = {{"user", "?", 1, user}, {"assistant", "Oi", 2, m}};
+    ok(chat_template_parse(&c, template, sizeof template - 1, "keys", NULL, &err), &err);
+    ok(chat_render(&out, c, messages, 2, true, &err), &err);
+    assert_string_equal(str_text(&out),
+                        "{\"name\": \"Ana\", \"role\": \"user\", \"content\": \"?\"}{\"thinking\": "
+                        "null, \"reasoning\": \"hum\", "
+                        "\"role\": \"assistant\", \"content\": \"Oi\", \"tool_calls\": "
+                        "[{\"function\": {\"name\": \"frete\"}}], \"reasoning_content\": \"hum\"}"
+                        "hum<frete>");
+    json_decref(m);
+    json_decref(user);
+    chat_template_free(c);
+    str_free(&out);
+}
+
+/* What a row alone would put into its prompt is refused, not left out. */
+static void test_row_check(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row;
+        const char *named;
+    } cases[] = {
+        {"{\"tools\":[{\"name\":\"f\"}]}", "\"tools\""},
+        {"{\"tools\":\"f\"}", "\"tools\""},
+        {"{\"chat_template_kwargs\":{\"enable_thinking\":false}}", "\"chat_template_kwargs\""},
+        {"{\"tools\":[],\"chat_template_kwargs\":null}", NULL},
+        {"{\"chat_template_kwargs\":{},\"documents\":[1]}", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = {0};
+        json_t *row = json_loads(cases[i].row, 0, NULL);
+        assert_non_null(row);
+        int status = chat_row_check(row, "here", &err);
+        assert_int_equal(status, cases[i].named ? ERR_INPUT : ERR_NONE);
+        if (cases[i].named)
+            assert_non_null(strstr(err.message, cases[i].named));
+        json_decref(row);
+    }
 }
 
 /* The clock is not read; a template that asks for it gets the date it is given. */
@@ -326,7 +393,7 @@ static void test_date(void **state)
     (void)state;
     struct err err = {0};
     struct str out = {0};
-    struct chat_message message = {"user", "Oi", 2};
+    struct chat_message message = {"user", "Oi", 2, NULL};
     chat_template *c = open_named("tests/oracle/chat/templates/llama31_style.jinja", NULL);
     assert_int_equal(chat_render(&out, c, &message, 1, true, &err), ERR_INPUT);
     assert_non_null(strstr(err.message, "date_string"));
@@ -354,8 +421,8 @@ static void test_system_prompt(void **state)
     (void)state;
     struct err err = {0};
     struct text_codec c;
-    struct chat_message user = {"user", "Oi", 2},
-                        own[] = {{"system", "minha", 5}, {"user", "Oi", 2}};
+    struct chat_message user = {"user", "Oi", 2, NULL},
+                        own[] = {{"system", "minha", 5, NULL}, {"user", "Oi", 2, NULL}};
     const char *const plain = "<|im_start|>user\nOi<|im_end|>\n<|im_start|>assistant\n";
     json_t *text = json_string("Seja breve."), *map = json_pack("{s:s}", "push", "Um push.");
     struct chat_options options = {.system_prompt = text};
@@ -410,12 +477,58 @@ static void test_turn_end(void **state)
     text_codec_close(&c);
 }
 
+static void copy_file(const char *folder, const char *name)
+{
+    struct err err = {0};
+    struct str text = {0}, from = {0};
+    path_join(&from, "tests/demo/model", name);
+    ok(file_read(&text, str_text(&from), &err), &err);
+    write_file(folder, name, str_text(&text));
+    str_free(&text);
+    str_free(&from);
+}
+
+/* The tokenizer's EOS: of the file that transformers takes it from. */
+static void test_tokenizer_eos(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *map, *token;
+    } cases[] = {
+        {NULL, "{\"eos_token\": {\"content\": \"<|im_end|>\"}}", "<|im_end|>"},
+        {"{\"eos_token\": null}", "{\"eos_token\": \"<|im_end|>\"}", "<|im_end|>"},
+        {"{\"eos_token\": \"<|im_start|>\"}", "{\"eos_token\": \"<|im_end|>\"}", "<|im_end|>"},
+        {"{\"eos_token\": \"<|im_start|>\"}", "{\"pad_token\": \"x\"}", "<|im_start|>"},
+        {"{\"eos_token\": \"<|im_start|>\", \"added_tokens_decoder\": {}}",
+         "{\"eos_token\": \"<|im_end|>\"}", "<|im_start|>"},
+        {NULL, NULL, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = {0};
+        struct text_codec c;
+        char *folder = temp_folder();
+        copy_file(folder, "tokenizer.json");
+        if (cases[i].config)
+            write_file(folder, "tokenizer_config.json", cases[i].config);
+        if (cases[i].map)
+            write_file(folder, "special_tokens_map.json", cases[i].map);
+        ok(text_codec_open(&c, folder, NULL, NULL, &err), &err);
+        assert_int_equal(c.n_eos, cases[i].token ? 1 : 0);
+        if (cases[i].token)
+            assert_int_equal(
+                c.eos[0], tokenizer_token_id(c.tokenizer, cases[i].token, strlen(cases[i].token)));
+        text_codec_close(&c);
+        temp_folder_remove(folder);
+    }
+}
+
 /* The n-th allocation fails: a clean error, nothing lost. */
 static void test_no_memory(void **state)
 {
     (void)state;
-    struct chat_message messages[] = {
-        {"system", "s", 1}, {"user", "Oi  tudo", 8}, {"assistant", "a\nb", 3}, {"user", "x", 1}};
+    struct chat_message messages[] = {{"system", "s", 1, NULL},
+                                      {"user", "Oi  tudo", 8, NULL},
+                                      {"assistant", "a\nb", 3, NULL},
+                                      {"user", "x", 1, NULL}};
     size_t before = mem_stats().live_blocks;
     bool done = false;
     for (long n = 0; !done; n++) {
@@ -447,7 +560,8 @@ int main(void)
         cmocka_unit_test(test_open),          cmocka_unit_test(test_config),
         cmocka_unit_test(test_bad_messages),  cmocka_unit_test(test_date),
         cmocka_unit_test(test_system_prompt), cmocka_unit_test(test_turn_end),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_other_keys),
+        cmocka_unit_test(test_row_check),     cmocka_unit_test(test_tokenizer_eos),
     };
     json_decref(json_read("{}", 2, 0, "", NULL));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,6 +161,8 @@ static void refused_rows(void **state)
         {"{\"text\": \"\"}", "empty"},
         {"{\"messages\": []}", "an empty list"},
         {"{\"messages\": [{\"role\": \"user\"}]}", "message 1"},
+        {"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": [{}]}",
+         "has \"tools\""},
         {"{\"prompt\": \"a\"}", "\"completion\" is missing"},
         {"{\"prompt\": \"a\", \"completion\": [\"b\"]}", "expected text"},
         {"{\"prompt\": 7, \"completion\": \"b\"}", "\"prompt\""},

@@ -106,6 +106,20 @@ static void evaluation_rows_in_training_rows(void **state)
     close_bench(&b);
 }
 
+/* Two metrics of one name: a task that is called as one of the evaluation's own. */
+static void metrics_of_one_name(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    open_bench(&b, "");
+    shell("sed -i '1s/\"task\": \"[^\"]*/\"task\": \"mean_reward/' '%s/eval.jsonl'", b.folder);
+    char set[700];
+    snprintf(set, sizeof set, "eval_data=%s/eval.jsonl", b.folder);
+    expect_error(try_run(&b, set, &err), ERR_USAGE, &err, "eval/mean_reward", "another name", NULL);
+    temp_folder_remove(b.folder);
+}
+
 static void models(void **state)
 {
     (void)state;
@@ -330,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(data_files),
         cmocka_unit_test(long_prompts),
         cmocka_unit_test(evaluation_rows_in_training_rows),
+        cmocka_unit_test(metrics_of_one_name),
         cmocka_unit_test(models),
         cmocka_unit_test(adapters_of_something_else),
         cmocka_unit_test(run_folders),

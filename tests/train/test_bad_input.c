@@ -120,6 +120,22 @@ static void metrics_of_one_name(void **state)
     temp_folder_remove(b.folder);
 }
 
+/* A row each its own task: more metrics than a line holds. */
+static void a_task_a_row(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    open_bench(&b, "");
+    shell("for i in $(seq 1100); do printf '{\"id\": \"%%d\", \"task\": \"t%%d\", \"prompt\": "
+          "\"Diga %%d.\"}\\n' $i $i $i; done > '%s/eval.jsonl'",
+          b.folder);
+    char set[700];
+    snprintf(set, sizeof set, "eval_data=%s/eval.jsonl", b.folder);
+    expect_error(try_run(&b, set, &err), ERR_INPUT, &err, "eval.jsonl", "tasks", NULL);
+    close_bench(&b);
+}
+
 static void models(void **state)
 {
     (void)state;
@@ -345,6 +361,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_prompts),
         cmocka_unit_test(evaluation_rows_in_training_rows),
         cmocka_unit_test(metrics_of_one_name),
+        cmocka_unit_test(a_task_a_row),
         cmocka_unit_test(models),
         cmocka_unit_test(adapters_of_something_else),
         cmocka_unit_test(run_folders),

@@ -226,20 +226,23 @@ enum { PROBE_STEPS = 10, PROBE_NEEDS = 3 }; /* steps; of these must show what is
 
 struct probe {
     int steps, clipped, signal; /* signal: steps with an informative group and a gradient */
-    double informative, groups, entropy, length, cut, reward, clip, norm; /* sums over steps */
+    int sampled, seen;          /* steps that sampled; that have an entropy */
+    double entropy;             /* sum over steps that have one */
+    double informative, groups, length, cut, reward; /* sums over steps that sampled */
     json_t *each;
 };
 
 static int look_at_metrics(void *user, const struct grpo *g, int step, struct err *err)
 {
-    static const char *const kept[] = {"reward",
-                                       "reward_std",
-                                       "informative_groups",
-                                       "entropy",
-                                       "completions/mean_length",
-                                       "completions/clipped_ratio",
-                                       "clip_ratio/region_mean",
-                                       "grad_norm"};
+    const char *const kept[] = {"reward",
+                                "reward_std",
+                                "informative_groups",
+                                "entropy",
+                                "completions/mean_length",
+                                "completions/clipped_ratio",
+                                g->loss.type == LOSS_CISPO ? "cispo_clip_ratio"
+                                                           : "clip_ratio/region_mean",
+                                "grad_norm"};
     struct probe *out = user;
     json_t *line = json_object();
     double v[sizeof kept / sizeof *kept];
@@ -253,10 +256,16 @@ static int look_at_metrics(void *user, const struct grpo *g, int step, struct er
     out->steps++;
     out->clipped += v[6] > 0;
     out->signal += v[2] > 0 && v[7] > 0;
+    if (!isnan(v[3])) {
+        out->seen++;
+        out->entropy += v[3];
+    }
+    if (isnan(v[2])) /* a later step on completions that were counted */
+        return ERR_NONE;
+    out->sampled++;
     out->reward += v[0];
     out->informative += v[2];
     out->groups += g->gen.batch.count;
-    out->entropy += v[3];
     out->length += v[4];
     out->cut += v[5];
     return ERR_NONE;
@@ -264,7 +273,7 @@ static int look_at_metrics(void *user, const struct grpo *g, int step, struct er
 
 static void put_probe(struct gate_record *g, struct probe *r, bool on_policy, int needed)
 {
-    double n = r->steps;
+    double n = r->sampled;
     gate_put(g, g->figures, "steps", json_integer(r->steps));
     gate_put(g, g->figures, "on_policy", json_boolean(on_policy));
     gate_put(g, g->figures, "steps_needed", json_integer(needed));
@@ -272,7 +281,7 @@ static void put_probe(struct gate_record *g, struct probe *r, bool on_policy, in
     gate_put(g, g->figures, "steps_with_signal", json_integer(r->signal));
     gate_put(g, g->figures, "reward", number(r->reward / n));
     gate_put(g, g->figures, "informative_groups", number(r->informative / r->groups));
-    gate_put(g, g->figures, "entropy", number(r->entropy / n));
+    gate_put(g, g->figures, "entropy", number(r->entropy / r->seen));
     gate_put(g, g->figures, "mean_length", number(r->length / n));
     gate_put(g, g->figures, "eos_rate", number(1 - r->cut / n));
     gate_put(g, g->figures, "by_step", json_incref(r->each));
@@ -281,9 +290,9 @@ static void put_probe(struct gate_record *g, struct probe *r, bool on_policy, in
 /* Oddities that stop nothing. */
 static const char *odd(const struct probe *r)
 {
-    if (r->cut >= r->steps)
+    if (r->cut >= r->sampled)
         return "; no completion ended by itself: raise max_completion_length";
-    if (!(r->entropy / r->steps > 0.01))
+    if (r->seen && !(r->entropy / r->seen > 0.01))
         return "; the policy is all but certain of every token: it explores nothing";
     return "";
 }
@@ -300,8 +309,8 @@ static int judge_probe(struct gate_record *g, const struct probe *r, bool on_pol
                     on_policy ? "gradient signal" : "clip_ratio > 0",
                     on_policy ? r->signal : r->clipped, r->steps,
                     on_policy ? " (on-policy: the ratio is 1, nothing clips)" : "",
-                    100 * r->informative / r->groups, r->entropy / r->steps, r->length / r->steps,
-                    100 * (1 - r->cut / r->steps), more);
+                    100 * r->informative / r->groups, r->entropy / r->seen, r->length / r->sampled,
+                    100 * (1 - r->cut / r->sampled), more);
     if ((on_policy ? r->signal : r->clipped) >= needed)
         return ERR_NONE;
     if (on_policy)

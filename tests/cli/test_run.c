@@ -290,6 +290,11 @@ static void the_probe_says_no(void **state)
     assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") == 0);
     run(&g, 0, "--skip-audit --seeds 7 --to probe --set learning_rate=0.3 --set max_grad_norm=0");
     assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") >= 2);
+    /* Every second step samples nothing: what it does not have is in no mean. */
+    assert_true(figure(&g, "seed-7", "probe", "mean_length") > 0);
+    /* cispo counts under a name of its own. */
+    run(&g, 0, "--skip-audit --seeds 7 --to probe --set loss_type=cispo --set epsilon_high=0.9");
+    assert_true(figure(&g, "seed-7", "probe", "steps_with_clipping") >= 2);
     temp_folder_remove(g.folder);
 }
 

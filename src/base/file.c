@@ -136,8 +136,11 @@ int dir_make(const char *path, struct err *err)
             continue;
         char saved = *p;
         *p = 0;
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST && !dir_exists(copy))
+        int why = mkdir(copy, 0777) == 0 ? 0 : errno;
+        if (why && why != EEXIST && !dir_exists(copy)) {
+            errno = why; /* of mkdir, not of the look whether it is there */
             status = write_error(err, copy, "make the folder");
+        }
         *p = saved;
         if (!saved)
             break;

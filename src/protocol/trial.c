@@ -255,14 +255,15 @@ static double mean_of(const struct mean *m)
 
 static int look_at_metrics(void *user, const struct grpo *g, int step, struct err *err)
 {
-    static const char *const kept[] = {"reward",
-                                       "reward_std",
-                                       "informative_groups",
-                                       "entropy",
-                                       "completions/mean_length",
-                                       "completions/clipped_ratio",
-                                       "clip_ratio/region_mean",
-                                       "grad_norm"};
+    const char *const kept[] = {"reward",
+                                "reward_std",
+                                "informative_groups",
+                                "entropy",
+                                "completions/mean_length",
+                                "completions/clipped_ratio",
+                                g->loss.type == LOSS_CISPO ? "cispo_clip_ratio"
+                                                           : "clip_ratio/region_mean",
+                                "grad_norm"};
     struct probe *out = user;
     json_t *line = json_object();
     double v[sizeof kept / sizeof *kept];
@@ -308,7 +309,7 @@ static const char *odd(const struct probe *r)
 {
     if (mean_of(&r->cut) >= 1)
         return "; no completion ended by itself: raise max_completion_length";
-    if (!(mean_of(&r->entropy) > 0.01))
+    if (mean_of(&r->entropy) <= 0.01)
         return "; the policy is all but certain of every token: it explores nothing";
     return "";
 }

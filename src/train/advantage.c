@@ -27,6 +27,22 @@ static bool counts(const double *x, const bool *valid, int i)
     return valid[i] && isfinite(x[i]);
 }
 
+/* √(Σ (x − mean)² / (count − 1)), also where the squares alone are beyond a double (a reward is any
+ * finite number): an infinite one would make every advantage of its group a silent 0. */
+static double deviation(const double *x, const bool *valid, int n, double mean, int count)
+{
+    double squares = 0, length = 0;
+    for (int i = 0; i < n; i++)
+        if (counts(x, valid, i))
+            squares += (x[i] - mean) * (x[i] - mean);
+    if (isfinite(squares))
+        return sqrt(squares / (count - 1));
+    for (int i = 0; i < n; i++)
+        if (counts(x, valid, i))
+            length = hypot(length, x[i] - mean);
+    return length / sqrt(count - 1);
+}
+
 /* Of the values among n that are valid and there. */
 static struct moments moments_of(const double *x, const bool *valid, int n)
 {
@@ -45,11 +61,7 @@ static struct moments moments_of(const double *x, const bool *valid, int n)
     m.mean = m.equal ? first : sum / m.n;
     if (m.n < 2)
         return m;
-    double squares = 0;
-    for (int i = 0; i < n; i++)
-        if (counts(x, valid, i))
-            squares += (x[i] - m.mean) * (x[i] - m.mean);
-    m.sd = sqrt(squares / (m.n - 1));
+    m.sd = deviation(x, valid, n, m.mean, m.n);
     return m;
 }
 
@@ -114,18 +126,16 @@ static void add_column(double *sum, const struct advantage_input *in, int k, int
 
 static void of_columns(float *advantage, const struct advantage_input *in)
 {
-    double *sum = in->scratch, squares = 0;
+    double *sum = in->scratch;
     int total = in->groups * in->per_group, n = 0;
     for (int i = 0; i < total; i++)
         sum[i] = 0;
     for (int g = 0; g < in->groups; g++)
         for (int k = 0; k < in->n_columns; k++)
             add_column(sum, in, k, g);
-    for (int i = 0; i < total; i++) {
+    for (int i = 0; i < total; i++)
         n += in->valid[i];
-        squares += in->valid[i] ? sum[i] * sum[i] : 0;
-    }
-    double divisor = n > 1 ? sqrt(squares / (n - 1)) + std_epsilon : 1;
+    double divisor = n > 1 ? deviation(sum, in->valid, total, 0, n) + std_epsilon : 1;
     for (int i = 0; i < total; i++)
         advantage[i] = n > 1 ? (float)(sum[i] / divisor) : 0;
 }

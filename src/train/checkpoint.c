@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+static const char optimizer_file[] = "optimizer.safetensors";
+
 /* RUN/checkpoints/NAME. When memory is out the text is empty and names nothing. */
 static const char *folder_of(struct str *out, const char *run, const char *format, int step)
 {
@@ -60,7 +62,25 @@ static void write_dealing(struct json_writer *w, const struct dealing *d)
         jw_null(w);
 }
 
-static void write_state(struct str *out, const struct train_state *s, const struct identity *id)
+/* SHA-256 of the files of tensors: a bit that turned over on the disk is a number like any other.
+ */
+struct digests {
+    char params[65], optimizer[65]; /* "": not known */
+};
+
+static void write_digests(struct json_writer *w, const char *params_file, const struct digests *d)
+{
+    jw_key(w, "sha256");
+    jw_object_begin(w);
+    jw_key(w, params_file);
+    jw_text(w, d->params);
+    jw_key(w, optimizer_file);
+    jw_text(w, d->optimizer);
+    jw_object_end(w);
+}
+
+static void write_state(struct str *out, const struct train_state *s, const struct identity *id,
+                        const char *params_file, const struct digests *digests)
 {
     struct json_writer w;
     jw_begin(&w, out);
@@ -84,6 +104,7 @@ static void write_state(struct str *out, const struct train_state *s, const stru
     write_count(&w, "evaluations_without_improvement", s->best.not_better);
     write_pending(&w, s->pending);
     write_dealing(&w, s->dealing);
+    write_digests(&w, params_file, digests);
     jw_key(&w, "allowed");
     jw_string(&w, str_text(&s->allowed), s->allowed.length);
     identity_write(&w, id);
@@ -132,6 +153,43 @@ static int read_dealing(const struct train_state *s, const json_t *root, const c
         status = task_sampler_read(d->sampler, json_object_get(root, "sampler"), task, where, err);
     if (!status && d->sampler->n)
         dealer_weights(d->dealer, d->sampler->weight);
+    return status;
+}
+
+/* Checkpoints from before digests have none. */
+static int read_digests(struct digests *out, const json_t *root, const char *params_file,
+                        const char *where, struct err *err)
+{
+    const json_t *object = json_object_get(root, "sha256");
+    const struct {
+        const char *file;
+        char *to;
+    } fields[] = {{params_file, out->params}, {optimizer_file, out->optimizer}};
+    *out = (struct digests){0};
+    for (size_t i = 0; object && i < sizeof fields / sizeof *fields; i++) {
+        const json_t *value = json_object_get(object, fields[i].file);
+        if (!json_is_string(value) || json_string_length(value) != 64)
+            return err_set(err, ERR_INPUT, where, "\"sha256\" holds no digest of %s",
+                           fields[i].file);
+        memcpy(fields[i].to, json_string_value(value), 65);
+    }
+    return ERR_NONE;
+}
+
+static int check_digest(const char *folder, const char *file, const char *want, struct err *err)
+{
+    struct str path = {0};
+    char found[65];
+    if (!*want)
+        return ERR_NONE;
+    path_join(&path, folder, file);
+    int status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : sha256_file(found, str_text(&path), err);
+    if (!status && strcmp(found, want) != 0)
+        status =
+            err_set(err, ERR_INPUT, str_text(&path),
+                    "is not as it was saved: its SHA-256 is %s, state.json says %s", found, want);
+    str_free(&path);
     return status;
 }
 
@@ -204,17 +262,23 @@ static int write_files(const char *folder, const struct train_state *state,
                        const struct identity *id, const struct trainable *params,
                        const struct optimizer *o, struct err *err)
 {
-    struct str text = {0};
+    struct str text = {0}, path = {0};
+    struct digests digests = {0};
     int status = params->save(params->self, folder, err);
-    if (!status)
-        status = optimizer_write(o, params, &text, err);
-    if (!status)
-        status = write_file(folder, "optimizer.safetensors", &text, err);
+    if (!status && !(status = optimizer_write(o, params, &text, err)))
+        status = write_file(folder, optimizer_file, &text, err);
+    if (!status) {
+        sha256_hex(digests.optimizer, str_text(&text), text.length);
+        path_join(&path, folder, params->file);
+        status = path.failed ? err_no_memory(err, folder, path.capacity)
+                             : sha256_file(digests.params, str_text(&path), err);
+    }
     str_clear(&text);
     if (!status) {
-        write_state(&text, state, id);
+        write_state(&text, state, id, params->file, &digests);
         status = write_file(folder, "state.json", &text, err);
     }
+    str_free(&path);
     str_free(&text);
     return status;
 }
@@ -362,7 +426,8 @@ static void add_advice(struct err *err, const char *folder)
 }
 
 static int load_state(struct train_state *state, const char *folder, int step,
-                      const struct checkpoint_check *check, struct str *noted, struct err *err)
+                      const struct checkpoint_check *check, const char *params_file,
+                      struct digests *digests, struct str *noted, struct err *err)
 {
     struct str path = {0}, text = {0};
     path_join(&path, folder, "state.json");
@@ -381,6 +446,8 @@ static int load_state(struct train_state *state, const char *folder, int step,
     if (!status && state->step != step)
         status = err_set(err, ERR_INPUT, str_text(&path), "says step %d", state->step);
     if (!status)
+        status = read_digests(digests, root, params_file, str_text(&path), err);
+    if (!status)
         status = identity_check(check->id, root, check->allow, check->n_allow, folder, noted, err);
     json_decref(root);
     str_free(&path);
@@ -393,16 +460,22 @@ int checkpoint_load(const char *run, int step, struct train_state *state,
                     struct optimizer *o, struct err *err)
 {
     struct str folder = {0}, path = {0}, noted = {0};
+    struct digests digests;
     folder_of(&folder, run, "step-%d", step);
     int status = folder.failed ? err_no_memory(err, run, folder.capacity)
-                               : load_state(state, str_text(&folder), step, check, &noted, err);
+                               : load_state(state, str_text(&folder), step, check, params->file,
+                                            &digests, &noted, err);
     if (!status)
         status = load_params(params, str_text(&folder), err);
     if (!status) {
-        path_join(&path, str_text(&folder), "optimizer.safetensors");
+        path_join(&path, str_text(&folder), optimizer_file);
         status = path.failed ? err_no_memory(err, run, path.capacity)
                              : optimizer_load(o, params, str_text(&path), err);
     }
+    if (!status) /* last: what is wrong with a file says more than that something is */
+        status = check_digest(str_text(&folder), params->file, digests.params, err);
+    if (!status)
+        status = check_digest(str_text(&folder), optimizer_file, digests.optimizer, err);
     if (!status && noted.length) {
         log_warn("continuing from step %d with allowed differences:\n%s", step, str_text(&noted));
         str_printf(&state->allowed, "from step %d: %s", step, str_text(&noted));

@@ -3,7 +3,8 @@
  *   model.safetensors                                all the parameters, f32
  *   optimizer.safetensors                            exp_avg.NAME, exp_avg_sq.NAME
  *   state.json                                       counters, best so far, log offsets, where the
- *                                                    decks and the tasks' weights stand, identity
+ *                                                    decks and the tasks' weights stand, SHA-256 of
+ *                                                    the files of tensors, identity
  * Draws are functions of counters, so no generator state exists. A folder is written under a
  * temporary name, synced and renamed: at every instant a step-N folder is whole or absent. */
 #ifndef TRAIN_CHECKPOINT_H

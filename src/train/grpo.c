@@ -121,12 +121,24 @@ static int roll_out(struct grpo *g, int step, struct err *err)
  * reader wants to know of them. Under replay the file has brought the rewards, and only the texts
  * are made. --- */
 
-static void add_mean_std(struct grpo *g, const char *label, const double *sum, long n)
+/* Mean and deviation as the values come (Welford's): Σx² − n·mean² would lose the digits of values
+ * that lie close together, and give equal ones a deviation. */
+struct running {
+    long n;
+    double mean, squares;
+};
+
+static void see_value(struct running *r, double x)
 {
-    double mean = sum[0] / (double)n;
-    metrics_add(&g->metrics, mean, "rewards/%s/mean", label);
-    metrics_add(&g->metrics,
-                n > 1 ? sqrt(fmax(0, (sum[1] - mean * sum[0]) / (double)(n - 1))) : NAN,
+    double before = x - r->mean;
+    r->mean += before / (double)++r->n;
+    r->squares += before * (x - r->mean);
+}
+
+static void add_mean_std(struct grpo *g, const char *label, const struct running *r)
+{
+    metrics_add(&g->metrics, r->mean, "rewards/%s/mean", label);
+    metrics_add(&g->metrics, r->n > 1 ? sqrt(r->squares / (double)(r->n - 1)) : NAN,
                 "rewards/%s/std", label);
 }
 
@@ -134,31 +146,23 @@ static void reward_metrics(struct grpo *g)
 {
     const struct reward_set *set = g->episode.rewards;
     for (int r = 0; set && r < set->count; r++) {
-        double sum[2] = {0, 0};
-        long n = 0;
+        struct running values = {0};
         for (int i = 0; i < generation_count(&g->gen); i++) {
             double value = generation_sample(&g->gen, i)->scored.values[r];
-            if (isnan(value))
-                continue;
-            sum[0] += value;
-            sum[1] += value * value;
-            n++;
+            if (!isnan(value))
+                see_value(&values, value);
         }
-        if (n)
-            add_mean_std(g, set->items[r].label, sum, n);
+        if (values.n)
+            add_mean_std(g, set->items[r].label, &values);
     }
 }
 
 static void overlong_metrics(struct grpo *g)
 {
-    double sum[2] = {0, 0};
-    int n = generation_count(&g->gen);
-    for (int i = 0; i < n; i++) {
-        double value = generation_overlong(&g->gen, i);
-        sum[0] += value;
-        sum[1] += value * value;
-    }
-    add_mean_std(g, SOFT_OVERLONG, sum, n);
+    struct running values = {0};
+    for (int i = 0; i < generation_count(&g->gen); i++)
+        see_value(&values, generation_overlong(&g->gen, i));
+    add_mean_std(g, SOFT_OVERLONG, &values);
 }
 
 static int score(struct grpo *g, struct err *err)

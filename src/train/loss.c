@@ -10,6 +10,9 @@
  * as automatic differentiation does, loses the digits that cancel. expm1 keeps those of k3 close to
  * the reference.
  *
+ * A ratio that is a bound itself (on-policy it is 1: epsilon 0, or delta 1) is differentiated as
+ * PyTorch does it: a clamp has no derivative there, and of two equal products it is the mean.
+ *
  * At sequence level the ratio is one number s = exp(mean(logp − old)), and each of the n tokens' l
  * holds it. The derivative of Σ l by one token's logp is the sum of n terms with s / n each:
  *   policy term  −s·A, as above with s for the ratio (cispo holds its weight: as above too)
@@ -72,7 +75,12 @@ static struct term policy_term(const struct loss_params *p, double ratio, double
     double clipped = fmin(fmax(ratio, 1 - p->epsilon), 1 + p->epsilon_high);
     /* The smaller of the two products: which factor that is depends on the advantage's sign. */
     double chosen = advantage < 0 ? fmax(capped, clipped) : fmin(capped, clipped);
-    return (struct term){-chosen * advantage, chosen == ratio ? -ratio * advantage : 0};
+    bool free = ratio > 1 - p->epsilon && ratio < 1 + p->epsilon_high;
+    bool uncapped = p->delta <= 0 || ratio < p->delta;
+    double moving = capped == clipped  ? (uncapped + free) / 2.0
+                    : chosen == capped ? uncapped
+                                       : free;
+    return (struct term){-chosen * advantage, -moving * ratio * advantage};
 }
 
 /* What the tokens of a completion share at sequence level. */

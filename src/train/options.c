@@ -667,6 +667,9 @@ static int check_combinations(const recipe *r, struct train_options *o, bool rep
                        "trainer's");
     if (o->eval_data && !o->rewards)
         return complain(r, "eval_data", err, "is given but rewards, which score it, are not");
+    if (given(r, "use_bias_correction_kl") && o->beta == 0)
+        return complain(r, "use_bias_correction_kl", err,
+                        "has no effect with beta 0: remove it or set beta");
     if (o->ref_adapter && o->beta == 0)
         return complain(r, "ref_adapter", err, "has no effect with beta 0: remove it or set beta");
     if (o->eval_num_generations > 1 && o->eval_temperature == 0)

@@ -43,6 +43,11 @@ int run_folder_unused(const char *run, bool resume, struct err *err)
 
 int run_folder_check(const char *run, bool resume, struct err *err)
 {
+    struct stat st;
+    if (!*run)
+        return err_set(err, ERR_USAGE, "--out", "is empty: name the run folder");
+    if (stat(run, &st) == 0 && !S_ISDIR(st.st_mode))
+        return err_set(err, ERR_USAGE, run, "is a file, no folder: name another --out");
     if (resume || dir_is_empty(run))
         return ERR_NONE;
     return err_set(err, ERR_USAGE, run,
@@ -54,8 +59,11 @@ int run_folder_make(const char *run, bool with_eval, struct err *err)
     static const char *const names[] = {"checkpoints", "eval"};
     struct str path = {0};
     int status = ERR_NONE;
-    for (size_t i = 0; i < 1 + (size_t)with_eval && !status; i++)
-        status = dir_make(path_join(&path, run, names[i]), err);
+    for (size_t i = 0; i < 1 + (size_t)with_eval && !status; i++) {
+        path_join(&path, run, names[i]);
+        status =
+            path.failed ? err_no_memory(err, run, path.capacity) : dir_make(str_text(&path), err);
+    }
     str_free(&path);
     return status;
 }

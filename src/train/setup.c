@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/check.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -93,18 +94,48 @@ static int open_codec(struct setup *s, struct err *err)
 
 enum { MOST_COLUMNS = 128 };
 
+/* Tasks of rows, counted until there are `most`. */
+static int count_tasks(const struct dataset *d, int most)
+{
+    int n = 0;
+    for (size_t i = 0; i < d->count && n < most; i++) {
+        size_t j = 0;
+        while (j < i && strcmp(d->rows[j].task, d->rows[i].task) != 0)
+            j++;
+        n += j == i;
+    }
+    return n;
+}
+
+/* A line of metrics holds so many: of a step itself, of gdpo's columns and of the sampler's tasks,
+ * three a reward and two a task of the evaluation. */
+static int check_room(const struct setup *s, struct err *err)
+{
+    enum { OF_STEPS = 64 + MOST_COLUMNS + 4 * DEALER_MAX_TASKS };
+    long room = METRICS_MAX - OF_STEPS - (s->has_rewards ? 3L * s->rewards.count : 0);
+    long most = room > 0 ? room / 2 : 0;
+    if (most && (!s->has_eval || count_tasks(&s->eval_data, (int)most + 1) <= most))
+        return ERR_NONE;
+    if (!most)
+        return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "rewards"),
+                       "are %d, more than a line of metrics has room for: take fewer",
+                       s->rewards.count);
+    return err_set(err, ERR_INPUT, s->eval_data.path,
+                   "has more than %ld tasks, each of which would be a metric: \"task\" names a "
+                   "kind of rows, \"id\" a row",
+                   most);
+}
+
 /* Names that only the tasks and rewards at hand decide about. */
 /* Each task of the evaluation makes two metrics, eval/TASK and eval/TASK_se, beside those of all.
  */
 static int check_tasks(const struct setup *s, struct err *err)
 {
-    enum { MOST_TASKS = 256, MOST_BYTES = 80 };
+    enum { MOST_TASKS = METRICS_MAX / 2, MOST_BYTES = 80 }; /* check_room: there are fewer */
     static const char *const taken[] = {"mean_reward", "mean_reward_se", "clipped_ratio",
                                         "mean_length"};
-    const char *names[MOST_TASKS + 1], *path = s->eval_data.path;
-    int n = dataset_tasks(&s->eval_data, names, MOST_TASKS + 1);
-    if (n > MOST_TASKS)
-        return err_set(err, ERR_INPUT, path, "has more than %d tasks: name fewer", MOST_TASKS);
+    const char *names[MOST_TASKS], *path = s->eval_data.path;
+    int n = dataset_tasks(&s->eval_data, names, MOST_TASKS);
     for (int i = 0; i < n; i++) {
         size_t length = strlen(names[i]);
         bool clash = false;
@@ -238,6 +269,8 @@ int setup_check(struct setup *s, struct err *err)
         status = reward_set_covers(&s->rewards, &s->eval_data, err);
     if (status)
         place_error(s, err);
+    if (!status)
+        status = check_room(s, err);
     if (!status && s->has_eval)
         status = check_tasks(s, err);
     if (!status)
@@ -454,8 +487,30 @@ void setup_print_plan(struct str *out, struct setup *s)
                    s->sampler.signal == SIGNAL_EVAL ? "evaluations" : "training rewards");
 }
 
+/* A map from task to something may name one that no row has: a slip, or rows still to come. */
+static void remark_tasks(struct str *out, const struct setup *s, const char *key,
+                         const struct yaml_node *node)
+{
+    const struct dataset *sets[] = {s->has_data ? &s->data : NULL,
+                                    s->has_eval ? &s->eval_data : NULL};
+    bool map = node && node->kind == YAML_MAPPING && s->has_data;
+    for (size_t k = 0; map && k < node->n_children; k++) {
+        bool there = false;
+        for (size_t d = 0; d < ARRAY_LENGTH(sets); d++)
+            for (size_t i = 0; sets[d] && i < sets[d]->count && !there; i++)
+                there = strcmp(sets[d]->rows[i].task, node->children[k].key) == 0;
+        if (there)
+            continue;
+        str_printf(out, "\nplan: %s: no row of data or eval_data has task \"", key);
+        log_printable(out, node->children[k].key, strlen(node->children[k].key), 80);
+        str_puts(out, "\": it has no effect");
+    }
+}
+
 void setup_print_remarks(struct str *out, const struct setup *s)
 {
+    remark_tasks(out, s, "system_prompt", s->o->system_prompt);
+    remark_tasks(out, s, "rewards", s->o->rewards);
     if (s->o->advantage != ADVANTAGE_GRPO)
         str_printf(out, "\nplan: advantage %s: scale_rewards has no effect",
                    advantage_names[s->o->advantage]);

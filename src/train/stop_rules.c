@@ -210,7 +210,7 @@ static int read_entry(struct stop_rule *r, const struct yaml_node *entry, const 
     if (!takes(r->kind, entry->key) || (!key && strcmp(entry->key, "rule") != 0))
         return err_set(err, ERR_USAGE, where, "line %d: rule %s has no \"%.60s\"", entry->line,
                        r->kind->name, entry->key);
-    bool quoted_number = entry->quoted && key && key->type != KEY_TEXT;
+    bool quoted_number = entry->quoted && key && (key->type == KEY_INT || key->type == KEY_NUMBER);
     if (key && (entry->kind != YAML_SCALAR || quoted_number || !set_key(r, key, entry->text)))
         return err_set(err, ERR_USAGE, where,
                        "line %d: \"%.60s\" of rule %s is \"%.60s\"; expected %s%s", entry->line,

@@ -413,6 +413,22 @@ static int recall_rules(struct trainer *t, struct err *err)
     return status;
 }
 
+/* The line of metrics. A task may be called as a metric of evaluations, and long names are cut: two
+ * under one key would leave what was best to the reader's taste. The first lines have every name.
+ */
+static int log_metrics(struct trainer *t, struct err *err)
+{
+    const struct metrics *m = &t->grpo.metrics;
+    for (int i = 0; t->state.step <= 1 && i < m->n; i++)
+        for (int j = 0; j < i; j++)
+            if (strcmp(m->list[i].name, m->list[j].name) == 0)
+                return err_set(err, ERR_USAGE, "metrics",
+                               "two are called \"%.80s\" (names are cut after %d bytes): give the "
+                               "task or the reward another name",
+                               m->list[i].name, METRIC_NAME - 1);
+    return track_metrics(&t->track, t->state.step, m->list, (size_t)m->n, err);
+}
+
 /* What follows the update: evaluation, the line of metrics, the checkpoint. A signal during the
  * evaluation leaves the step unfinished: a checkpoint says so, and a resume comes back here. */
 static int finish_step(struct trainer *t, double step_seconds, struct err *err)
@@ -423,8 +439,7 @@ static int finish_step(struct trainer *t, double step_seconds, struct err *err)
     if (!status)
         status = judge_rules(t, err);
     if (!status)
-        status =
-            track_metrics(&t->track, t->state.step, g->metrics.list, (size_t)g->metrics.n, err);
+        status = log_metrics(t, err);
     if (!status)
         status = write_timing(t, step_seconds, clock_seconds() - started, err);
     if (status)
@@ -468,8 +483,7 @@ static int start_fresh(struct trainer *t, struct err *err)
         if (!status)
             status = judge_rules(t, err);
         if (!status)
-            status =
-                track_metrics(&t->track, 0, t->grpo.metrics.list, (size_t)t->grpo.metrics.n, err);
+            status = log_metrics(t, err);
     }
     if (status == ERR_INTERRUPTED)
         status =

@@ -114,6 +114,10 @@ static void test_folders(void **state)
     assert_int_equal(dir_make(at("x/y/z"), &err), 0);
     assert_true(dir_exists(at("x/y/z")));
     assert_int_equal(dir_make("", &err), ERR_MACHINE);
+    if (dir_exists("/sys/kernel")) { /* where nobody makes folders */
+        assert_int_equal(dir_make("/sys/kernel/grpo", &err), ERR_MACHINE);
+        assert_null(strstr(err.message, "No such file")); /* mkdir's reason, not stat's */
+    }
     assert_false(dir_is_empty(at("x")));
     assert_true(dir_is_empty(at("x/y/z")));
     assert_true(dir_is_empty(at("missing")));

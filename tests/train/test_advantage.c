@@ -338,12 +338,41 @@ static void failed_rows_are_out(void **state)
     }
 }
 
+/* Rewards whose squares no double holds: the same advantages as of small ones, not 0. */
+static void huge_rewards(void **state)
+{
+    (void)state;
+    struct batch small = three_groups(), huge = three_groups();
+    for (int i = 0; i < 12; i++)
+        huge.reward[i] = 1e200 * (small.reward[i] = 1e6 * (i % 4));
+    for (int scale = SCALE_GROUP; scale <= SCALE_BATCH; scale++) {
+        small.in.kind = huge.in.kind = ADVANTAGE_GRPO;
+        small.in.scale = huge.in.scale = (enum scale_rewards)scale;
+        batch_compute(&small);
+        batch_compute(&huge);
+        assert_true(small.got[0] < -1);
+        for (int i = 0; i < 12; i++)
+            assert_true(fabsf(huge.got[i] - small.got[i]) <= 1e-6f);
+    }
+    struct batch weighed = three_groups();
+    small = three_groups();
+    for (int k = 0; k < 2; k++) {
+        small.weight[k] = 1e9 * (k + 1);
+        weighed.weight[k] = 1e199 * (k + 1);
+    }
+    batch_compute(&small);
+    batch_compute(&weighed);
+    for (int i = 0; i < 12; i++)
+        assert_true(fabsf(weighed.got[i] - small.got[i]) <= 1e-6f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trl),
         cmocka_unit_test(equal_rewards_give_zero),
         cmocka_unit_test(nothing_valid),
+        cmocka_unit_test(huge_rewards),
         cmocka_unit_test(trl_gdpo),
         cmocka_unit_test(trl_leave_one_out),
         cmocka_unit_test(the_documents_function),

@@ -127,12 +127,40 @@ static void tasks_of_the_evaluation(void **state)
               b.folder);
         expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "eval.jsonl", cases[i].says, NULL);
     }
-    shell("for i in $(seq 257); do echo \"{\\\"id\\\": \\\"$i\\\", \\\"task\\\": \\\"t$i\\\", "
-          "\\\"prompt\\\": [{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"oi $i\\\"}]}\"; "
-          "done > '%s/eval.jsonl'",
+    close_bench(&b);
+}
+
+/* Two metrics of one name: names of rewards that are cut before they differ. */
+static void metrics_of_one_name(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    open_bench(&b, "");
+    char set[700], label[100];
+    memset(label, 'x', 95);
+    label[95] = '\0';
+    snprintf(set, sizeof set,
+             "rewards=[{name: length, params: {target: 4}, label: %sA}, "
+             "{name: length, params: {target: 5}, label: %sB}]",
+             label, label);
+    expect_error(try_run(&b, set, &err), ERR_USAGE, &err, "rewards/xxx", "another name", NULL);
+    temp_folder_remove(b.folder);
+}
+
+/* A row each its own task: more metrics than a line holds. */
+static void a_task_a_row(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    open_bench(&b, "");
+    shell("for i in $(seq 1100); do printf '{\"id\": \"%%d\", \"task\": \"t%%d\", \"prompt\": "
+          "\"Diga %%d.\"}\\n' $i $i $i; done > '%s/eval.jsonl'",
           b.folder);
-    expect_error(try_run(&b, NULL, &err), ERR_INPUT, &err, "eval.jsonl", "more than 256 tasks",
-                 NULL);
+    char set[700];
+    snprintf(set, sizeof set, "eval_data=%s/eval.jsonl", b.folder);
+    expect_error(try_run(&b, set, &err), ERR_INPUT, &err, "eval.jsonl", "tasks", NULL);
     close_bench(&b);
 }
 
@@ -363,6 +391,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_prompts),
         cmocka_unit_test(evaluation_rows_in_training_rows),
         cmocka_unit_test(tasks_of_the_evaluation),
+        cmocka_unit_test(metrics_of_one_name),
+        cmocka_unit_test(a_task_a_row),
         cmocka_unit_test(models),
         cmocka_unit_test(adapters_of_something_else),
         cmocka_unit_test(run_folders),

@@ -170,6 +170,31 @@ static void test_some_do_not_apply(void **state)
     temp_folder_remove(folder);
 }
 
+/* Equal scores have no deviation, and close ones keep theirs however large they are. */
+static void test_deviation(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), rewards[1400];
+    static const char answer[] = "while IFS= read -r l; do l=${l#*: }; n=$((n + 1))\n"
+                                 "printf '{\"id\": %s, \"score\": %s%s}\\n' \"${l%%,*}\" $1 "
+                                 "$((n % 2 * $2)); done\n";
+    char script[600];
+    struct made m;
+    snprintf(script, sizeof script, "%s/answer.sh", folder);
+    write_text(script, answer);
+    snprintf(rewards, sizeof rewards,
+             "  - {command: [sh, %s, \"0.1\", \"0\"], name: same}\n"
+             "  - {command: [sh, %s, \"10000000000.\", \"5\"], name: near}\n",
+             script, script);
+    struct train_run how = make_run(&m, folder, "deviation", rewards);
+    train_ok(&how);
+    assert_true(metric_at(m.run, 1, "rewards/same/mean") == 0.1);
+    assert_true(metric_at(m.run, 1, "rewards/same/std") == 0);
+    /* Half of them 0.5 higher. */
+    assert_true(fabs(metric_at(m.run, 1, "rewards/near/std") - sqrt(0.5 / 7)) < 1e-6);
+    temp_folder_remove(folder);
+}
+
 /* Without a word in the recipe, a reward that keeps failing ends the run, and the run says why. */
 static void test_rate(void **state)
 {
@@ -222,7 +247,7 @@ static void test_same_bytes(void **state)
 static void test_identity(void **state)
 {
     (void)state;
-    char *folder = temp_folder(), rewards[900];
+    char *folder = temp_folder(), rewards[1400];
     const char *script = in_folder(folder, "reward.sh"), *data = in_folder(folder, "words");
     struct made m;
     struct err err;
@@ -273,9 +298,13 @@ static void test_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_workers),       cmocka_unit_test(test_some_fail),
-        cmocka_unit_test(test_some_do_not_apply), cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_same_bytes),        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_bad_workers),
+        cmocka_unit_test(test_some_fail),
+        cmocka_unit_test(test_some_do_not_apply),
+        cmocka_unit_test(test_deviation),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

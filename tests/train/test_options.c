@@ -287,6 +287,8 @@ static const struct {
     {"beta: .nan\n", "recipe.yaml:5", "beta"},
     {"temperature: 0\n", "recipe.yaml:5", "temperature"},
     {"use_bias_correction_kl: 3\n", "recipe.yaml:5", "use_bias_correction_kl"},
+    {"use_bias_correction_kl: false\n", "recipe.yaml:5: use_bias_correction_kl",
+     "no effect with beta 0"},
     {"loss_type: grop\n", "recipe.yaml:5", "grpo"},
     {"loss_type: vespo\n", "recipe.yaml:5", "vespo"},
     {"loss_type: cispo\n", "epsilon_high", "add \"epsilon_high: 5.0\""},

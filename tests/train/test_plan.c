@@ -13,6 +13,7 @@
 #include "formats/hf_config.h"
 #include "train/optim.h"
 #include "train/plan.h"
+#include "train/setup.h"
 
 #define MODEL "tests/demo/model"
 
@@ -469,6 +470,30 @@ static void without_eval_steps_first_and_last(void **state)
     temp_folder_remove(folder);
 }
 
+/* A map from task to something that names a task of no row is accepted, and said to be idle. */
+static void tasks_that_no_row_has(void **state)
+{
+    (void)state;
+    char *folder = temp_folder(), path[600];
+    struct err err = {0};
+    struct train_options o;
+    struct setup s = {.o = &o, .has_data = true};
+    struct str text = {0};
+    recipe *r;
+    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
+    write_text(path, TRAIN_RECIPE "max_steps: 1\nsystem_prompt: {push: Seja breve., psuh: Oi.}\n");
+    assert_int_equal(train_recipe_load(&r, &o, path, NULL, 0, false, &err), 0);
+    assert_int_equal(dataset_open(&s.data, "tests/demo/train.jsonl", &err), 0);
+    setup_print_remarks(&text, &s);
+    assert_non_null(strstr(str_text(&text), "system_prompt: no row of data or eval_data has task "
+                                            "\"psuh\": it has no effect"));
+    assert_null(strstr(str_text(&text), "\"push\""));
+    str_free(&text);
+    dataset_close(&s.data);
+    recipe_free(r);
+    temp_folder_remove(folder);
+}
+
 int main(void)
 {
     log_set_quiet(true);
@@ -480,6 +505,7 @@ int main(void)
         cmocka_unit_test(what_is_not_trained_has_no_gradient),
         cmocka_unit_test(nothing_is_allocated_after_the_first_step),
         cmocka_unit_test(without_eval_steps_first_and_last),
+        cmocka_unit_test(tasks_that_no_row_has),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }

@@ -848,6 +848,15 @@ static void damaged_checkpoints(void **state)
                   "truncate -s -4 optimizer.safetensors && "
                   "printf '\\000\\000\\200\\277' >>optimizer.safetensors",
                   "holds -1 at element");
+    /* Another number, as good as any: only its digest tells. */
+    const char *const tensors[] = {"adapter_model.safetensors", "optimizer.safetensors"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(how, sizeof how, "truncate -s -4 %s && printf '\\001\\000\\000\\000' >>%s",
+                 tensors[i], tensors[i]);
+        expect_damage(&r, how, "is not as it was saved");
+    }
+    expect_damage(&r, "sed -i 's/\"optimizer.safetensors\": \"/&0/' state.json",
+                  "no digest of optimizer.safetensors");
     /* The adapter of another rank. */
     char other[700];
     snprintf(other, sizeof other, "%s/other", folder);
@@ -886,6 +895,25 @@ static void unreadable_checkpoints_are_no_fresh_start(void **state)
     r.resume = true;
     assert_int_equal(train_run(&r, NULL, &err), ERR_MACHINE);
     assert_int_equal(count_lines(in_folder(r.run, "metrics.jsonl")), 3);
+    remove_short_run(&r, folder);
+}
+
+/* An empty name would be the root of the file system, a file none that a run could be in. */
+static void no_run_folder(void **state)
+{
+    (void)state;
+    struct train_run r;
+    struct err err;
+    char *folder = short_run(&r), file[700];
+    snprintf(file, sizeof file, "%s/recipe.yaml", folder);
+    struct train_run wrong = {.recipe = r.recipe, .isa = "c"};
+    for (int resume = 0; resume < 2; resume++) {
+        wrong.resume = resume;
+        wrong.run = "";
+        expect_error(train_run(&wrong, NULL, &err), ERR_USAGE, &err, "--out", "is empty", NULL);
+        wrong.run = file;
+        expect_error(train_run(&wrong, NULL, &err), ERR_USAGE, &err, file, "is a file", NULL);
+    }
     remove_short_run(&r, folder);
 }
 
@@ -929,6 +957,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(damaged_checkpoints),
         cmocka_unit_test(a_shortened_log_is_refused),
         cmocka_unit_test(unreadable_checkpoints_are_no_fresh_start),
+        cmocka_unit_test(no_run_folder),
     };
     return cmocka_run_group_tests_name("resume", tests, NULL, NULL);
 }

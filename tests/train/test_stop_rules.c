@@ -156,7 +156,8 @@ static void which_stops(void **state)
     read_rules(
         &s, &root,
         "[{rule: below, metric: m, value: 1, count: 1}, {rule: still, metric: m, after_step: "
-        "2, action: stop}, {rule: plateau, metric: m, action: stop, tolerance: 9, count: 4}]");
+        "2, action: stop}, {rule: plateau, metric: m, \"action\": \"stop\", tolerance: 9, count: "
+        "4}]");
     int stopped = -1;
     for (int step = 0; step < 6; step++) {
         assert_int_equal(
@@ -170,6 +171,7 @@ static void which_stops(void **state)
     assert_int_equal(stopped, 2);
     assert_int_equal(s.rules[0].fired, 1); /* after_step 0: before the first step is not after it */
     assert_int_equal(s.rules[2].fired, 4);
+    assert_int_equal(s.rules[2].action, STOP_STOP); /* quoted, as JSON has it */
     stop_rules_free(&s);
     yaml_free(&root);
 }

@@ -43,6 +43,13 @@ CASES += [{"top_entropy_quantile": quantile, **more}
                         "epsilon": 0.02, "masked": [1]},
                        {"loss_type": "cispo", "importance_sampling_level": "sequence", "epsilon_high": 1.02})]
 
+# On-policy the ratio is 1, which these make a bound: at one torch.clamp has no derivative, and torch.min
+# halves that of two equal products.
+CASES += [{"loss_type": "grpo", **more}
+          for more in ({"epsilon": 0.0, "epsilon_high": 0.2}, {"epsilon_high": 0.0}, {"epsilon": 0.0, "epsilon_high": 0.0},
+                       {"epsilon_high": 0.2, "delta": 1.0}, {"epsilon": 0.0, "epsilon_high": 0.2, "delta": 1.0},
+                       {"importance_sampling_level": "sequence", "epsilon": 0.0, "epsilon_high": 0.03})]
+
 METRICS = {"clip_low": "clip_ratio/low_mean", "clip_high": "clip_ratio/high_mean",
            "clip_low_min": "clip_ratio/low_min", "clip_high_max": "clip_ratio/high_max",
            "cispo_clip": "cispo_clip_ratio"}

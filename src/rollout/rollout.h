@@ -63,8 +63,8 @@ void rollout_free(rollout *r);
 size_t rollout_bytes(const struct device *d, const struct hf_config *config,
                      const struct peft_config *lora, int max_sequences, int max_prompt_tokens,
                      int max_new_tokens);
-/* Tokens of `prompts` prompts of `longest` tokens; more than a cache can hold is what rollout_create
- * refuses. */
+/* Tokens of `prompts` prompts of `longest` tokens; more than a cache can hold is what
+ * rollout_create refuses. */
 int rollout_prompt_room(int prompts, int longest);
 /* Rows of its widest pass: what it reserves the device's scratch for. */
 int rollout_pass_rows(int max_sequences, int max_prompt_tokens, int max_new_tokens);

@@ -20,7 +20,8 @@ struct grpo_times {                   /* seconds of the last step */
 struct sampling_report {
     int rounds, refilled; /* rounds of refilling; groups drawn to take the place of another */
     long long tokens;     /* of completions, those of groups that were replaced with them */
-    long long replaced, replaced_failures; /* completions of such groups; those whose reward failed */
+    long long replaced,
+        replaced_failures; /* completions of such groups; those whose reward failed */
     struct task_report {
         int groups, flat; /* drawn; without signal */
         int rewards;      /* valid ones */

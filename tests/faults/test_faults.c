@@ -263,7 +263,8 @@ static void rewards_that_fail(void **state)
         struct err err;
         int status = train_run(&run, NULL, &err);
         if (cases[i].fails)
-            expect_error(status, ERR_GATE, &err, "completions failed", "max_reward_failure_rate", NULL);
+            expect_error(status, ERR_GATE, &err, "completions failed", "max_reward_failure_rate",
+                         NULL);
         else
             assert_int_equal(status, 0);
         plot_close(&p);

@@ -451,14 +451,16 @@ void gemm_input_inner(struct gemm *g, const float *x, int ldx, int M, int K,
     g->x.k = K;
     g->x.k_padded = padded_k(g->kernel, K);
     g->blocks = divide_up(M, g->kernel->rows);
-    size_t work = K;
-    for (int i = 0; i < GEMM_MOST; i++) {
+    for (int i = 0; i < GEMM_MOST; i++)
         g->u[i].k = 0;
-        if (i >= n || !inner[i].a)
+    size_t work = K;
+    for (int i = 0; i < n; i++) {
+        const struct packed *a = inner[i].a;
+        if (!a)
             continue;
-        CHECK(inner[i].a->k == K && inner[i].a->precision == g->kernel->precision);
-        set_rank(g, &g->u[i], inner[i].a->n);
-        work += (size_t)K * inner[i].a->n / COPY_WORK;
+        CHECK(a->k == K && a->precision == g->kernel->precision);
+        set_rank(g, &g->u[i], a->n);
+        work += (size_t)K * a->n / COPY_WORK;
     }
     struct layout l = {g, &g->x, x, ldx, inner, n};
     team_run(g->team, lay_out_blocks, &l, g->blocks, block_grain(g, work));

@@ -122,8 +122,6 @@ static int compare_steps(struct estimate *out, const struct run *r, long before,
         return ERR_NONE;
     struct err why = {0};
     int status = pairs_make(&p, &b, &a, 1, &why);
-    if (status == ERR_MACHINE)
-        return err_set(err, ERR_MACHINE, why.where, "%s", why.message);
     size_t n = 0;
     for (size_t i = 0; !status && i < p.n; i++) {
         bool ours = !task || strcmp(p.tasks[p.task[i]], task) == 0;
@@ -134,9 +132,12 @@ static int compare_steps(struct estimate *out, const struct run *r, long before,
         n++;
     }
     struct bootstrap_table t = {p.before, 1, n, p.task, task ? 1 : p.n_tasks};
-    int made = !status && n ? estimate_make(out, &t, err) : ERR_NONE;
+    if (status == ERR_MACHINE)
+        err_set(err, ERR_MACHINE, why.where, "%s", why.message);
+    else /* rows that do not match say nothing here */
+        status = !status && n ? estimate_make(out, &t, err) : ERR_NONE;
     pairs_free(&p);
-    return made; /* rows that do not match say nothing here */
+    return status;
 }
 
 static const char *task_of_metric(const struct run *r, const char *metric)

@@ -380,42 +380,16 @@ static void add_eos(struct text_codec *c, int id, enum eos_source from)
     c->eos_from[i] |= from;
 }
 
-/* One of the folder's JSON files; *out stays NULL when it is not there. */
-static int read_tokens(json_t **out, const char *folder, const char *name, struct err *err)
-{
-    struct str path = {0}, text = {0};
-    path_join(&path, folder, name);
-    int status = path.failed ? err_no_memory(err, folder, strlen(folder)) : ERR_NONE;
-    if (!status && file_exists(str_text(&path))) {
-        status = file_read(&text, str_text(&path), err);
-        if (!status && !(*out = json_read(str_text(&text), text.length, JSON_BIG_INTEGERS,
-                                          str_text(&path), err)))
-            status = err ? (int)err->code : ERR_INPUT;
-    }
-    str_free(&path);
-    str_free(&text);
-    return status;
-}
-
-/* eos_token of tokenizer_config.json: text, or {"content": text}. A config that does not list the
- * added tokens is an older one: special_tokens_map.json says more there, as in transformers. */
 static int add_tokenizer_eos(struct text_codec *c, const char *folder, struct err *err)
 {
-    json_t *config = NULL, *map = NULL;
-    int status = read_tokens(&config, folder, "tokenizer_config.json", err);
-    if (!status && !json_object_get(config, "added_tokens_decoder"))
-        status = read_tokens(&map, folder, "special_tokens_map.json", err);
-    const json_t *eos = json_object_get(map, "eos_token");
-    if (!eos)
-        eos = json_object_get(config, "eos_token");
-    if (json_is_object(eos))
-        eos = json_object_get(eos, "content");
-    if (!status && json_is_string(eos))
+    json_t *tokens = NULL;
+    int status = chat_special_tokens(&tokens, NULL, folder, err);
+    const json_t *eos = status ? NULL : json_object_get(tokens, "eos_token");
+    if (eos)
         add_eos(c,
                 tokenizer_token_id(c->tokenizer, json_string_value(eos), json_string_length(eos)),
                 EOS_OF_TOKENIZER);
-    json_decref(config);
-    json_decref(map);
+    json_decref(tokens);
     return status;
 }
 

@@ -125,6 +125,27 @@ static int add_tokens(json_t *variables, const json_t *from, const char *folder,
     return status;
 }
 
+int chat_special_tokens(json_t **tokens, json_t **config, const char *folder, struct err *err)
+{
+    json_t *read = NULL, *map = NULL;
+    *tokens = json_object();
+    int status = *tokens ? ERR_NONE : err_no_memory(err, folder, 0);
+    if (!status)
+        status = read_object(&read, folder, "tokenizer_config.json", err);
+    if (!status)
+        status = add_tokens(*tokens, read, folder, err);
+    if (!status && !json_object_get(read, "added_tokens_decoder"))
+        status = read_object(&map, folder, "special_tokens_map.json", err);
+    if (!status)
+        status = add_tokens(*tokens, map, folder, err);
+    json_decref(map);
+    if (config)
+        *config = read;
+    else
+        json_decref(read);
+    return status;
+}
+
 /* --- opening --- */
 
 static int copy_kwargs(json_t *variables, const json_t *kwargs, struct err *err)
@@ -230,19 +251,9 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
     struct chat_options none = {0};
     const struct chat_options *o = options ? options : &none;
     struct str text = {0}, where = {0};
-    json_t *config = NULL, *map = NULL, *variables = json_object();
+    json_t *config = NULL, *variables = NULL;
     *out = NULL;
-    int status = variables ? ERR_NONE : err_no_memory(err, folder, 0);
-    if (!status)
-        status = read_object(&map, folder, "special_tokens_map.json", err);
-    if (!status)
-        status = read_object(&config, folder, "tokenizer_config.json", err);
-    if (!status)
-        status = add_tokens(variables, config, folder, err);
-    /* As transformers has it: a config that lists the added tokens is complete, else the map wins.
-     */
-    if (!status && !json_object_get(config, "added_tokens_decoder"))
-        status = add_tokens(variables, map, folder, err);
+    int status = chat_special_tokens(&variables, &config, folder, err);
     if (!status)
         status = copy_kwargs(variables, o->kwargs, err);
     if (!status)
@@ -252,7 +263,6 @@ int chat_template_open(chat_template **out, const char *folder, const struct cha
                                      err);
     json_decref(variables);
     json_decref(config);
-    json_decref(map);
     str_free(&text);
     str_free(&where);
     return status;

@@ -49,6 +49,12 @@ bool chat_template_is_path(const char *template);
 /* Appends the names of our own templates: "chatml, llama3, …". */
 void chat_template_names(struct str *out);
 
+/* What a folder's tokenizer_config.json and special_tokens_map.json call the special tokens: an
+ * object from name ("eos_token", a model's own "image_token") to text. As in transformers, a config
+ * that lists the added tokens is complete, else the map wins. config (may be NULL): receives the
+ * first file's object, NULL when there is none. */
+int chat_special_tokens(json_t **tokens, json_t **config, const char *folder, struct err *err);
+
 /* ERR_INPUT when a row or line brings "tools" or "chat_template_kwargs" of its own (neither null
  * nor empty): TRL renders both into that row's prompt, here every prompt has the same variables. */
 int chat_row_check(const json_t *row, const char *where, struct err *err);

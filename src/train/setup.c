@@ -94,27 +94,15 @@ static int open_codec(struct setup *s, struct err *err)
 
 enum { MOST_COLUMNS = 128 };
 
-/* Tasks of rows, counted until there are `most`. */
-static int count_tasks(const struct dataset *d, int most)
-{
-    int n = 0;
-    for (size_t i = 0; i < d->count && n < most; i++) {
-        size_t j = 0;
-        while (j < i && strcmp(d->rows[j].task, d->rows[i].task) != 0)
-            j++;
-        n += j == i;
-    }
-    return n;
-}
-
 /* A line of metrics holds so many: of a step itself, of gdpo's columns and of the sampler's tasks,
  * three a reward and two a task of the evaluation. */
 static int check_room(const struct setup *s, struct err *err)
 {
     enum { OF_STEPS = 64 + MOST_COLUMNS + 4 * DEALER_MAX_TASKS };
+    const char *names[METRICS_MAX / 2];
     long room = METRICS_MAX - OF_STEPS - (s->has_rewards ? 3L * s->rewards.count : 0);
     long most = room > 0 ? room / 2 : 0;
-    if (most && (!s->has_eval || count_tasks(&s->eval_data, (int)most + 1) <= most))
+    if (most && (!s->has_eval || dataset_tasks(&s->eval_data, names, METRICS_MAX / 2) <= most))
         return ERR_NONE;
     if (!most)
         return err_set(err, ERR_USAGE, recipe_where(s->spec.recipe, NULL, "rewards"),
@@ -127,33 +115,6 @@ static int check_room(const struct setup *s, struct err *err)
 }
 
 /* Names that only the tasks and rewards at hand decide about. */
-/* Each task of the evaluation makes two metrics, eval/TASK and eval/TASK_se, beside those of all.
- */
-static int check_tasks(const struct setup *s, struct err *err)
-{
-    enum { MOST_TASKS = METRICS_MAX / 2, MOST_BYTES = 80 }; /* check_room: there are fewer */
-    static const char *const taken[] = {"mean_reward", "mean_reward_se", "clipped_ratio",
-                                        "mean_length"};
-    const char *names[MOST_TASKS], *path = s->eval_data.path;
-    int n = dataset_tasks(&s->eval_data, names, MOST_TASKS);
-    for (int i = 0; i < n; i++) {
-        size_t length = strlen(names[i]);
-        bool clash = false;
-        for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-            clash = clash || strcmp(names[i], taken[k]) == 0;
-        for (int k = 0; k < n; k++)
-            clash = clash || (strncmp(names[k], names[i], length) == 0 &&
-                              strcmp(names[k] + length, "_se") == 0);
-        if (clash || length > MOST_BYTES)
-            return err_set(err, ERR_INPUT, path,
-                           "has a task \"%.100s\", whose metrics would be eval/%.100s and "
-                           "eval/%.100s_se: %s; rename the task",
-                           names[i], names[i], names[i],
-                           clash ? "another metric has that name" : "that is too long");
-    }
-    return ERR_NONE;
-}
-
 static int check_names(const struct setup *s, struct err *err)
 {
     const char *metric = s->o->metric_for_best_model;
@@ -272,7 +233,7 @@ int setup_check(struct setup *s, struct err *err)
     if (!status)
         status = check_room(s, err);
     if (!status && s->has_eval)
-        status = check_tasks(s, err);
+        status = eval_metric_check(&s->eval_data, err);
     if (!status)
         status = check_names(s, err);
     return status ? status : open_rules(s, err);

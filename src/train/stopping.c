@@ -3,6 +3,7 @@
 #include "train/stopping.h"
 #include <string.h>
 #include "base/log.h"
+#include "train/metrics.h"
 
 bool best_update(struct best_so_far *best, double value, double threshold, int step)
 {
@@ -35,17 +36,43 @@ static bool has_reward(const struct task_reward *r, const struct dataset *rows)
     return !r->task || has_task(rows, r->task, strlen(r->task));
 }
 
+/* Whether it is called like a metric that every evaluation has. */
+static bool is_of_all(const char *name)
+{
+    static const char *const of_all[] = {"mean_reward", "mean_reward_se", "clipped_ratio",
+                                         "mean_length"};
+    for (size_t i = 0; i < sizeof of_all / sizeof *of_all; i++)
+        if (strcmp(name, of_all[i]) == 0)
+            return true;
+    return false;
+}
+
+int eval_metric_check(const struct dataset *rows, struct err *err)
+{
+    enum { MOST_BYTES = METRIC_NAME - 16 };
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *task = rows->rows[i].task;
+        size_t length = strlen(task), tail = length > 3 ? length - 3 : 0;
+        bool clash = is_of_all(task) ||
+                     (tail && strcmp(task + tail, "_se") == 0 && has_task(rows, task, tail));
+        if (clash || length > MOST_BYTES)
+            return err_set(err, ERR_INPUT, rows->path,
+                           "line %ld has the task \"%.100s\", whose metric would be eval/%.100s: "
+                           "%s; rename the task",
+                           rows->rows[i].line, task, task,
+                           clash ? "another metric has that name" : "that is too long");
+    }
+    return ERR_NONE;
+}
+
 bool eval_metric_exists(const char *name, const struct dataset *rows,
                         const struct reward_set *rewards)
 {
-    static const char *const always[] = {"mean_reward", "mean_reward_se", "clipped_ratio",
-                                         "mean_length"};
     if (strncmp(name, "eval/", 5) != 0)
         return false;
     name += 5;
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        if (strcmp(name, always[i]) == 0)
-            return true;
+    if (is_of_all(name))
+        return true;
     size_t length = strlen(name);
     if (has_task(rows, name, length) ||
         (length > 3 && !strcmp(name + length - 3, "_se") && has_task(rows, name, length - 3)))

@@ -24,6 +24,9 @@ bool early_stop(const struct best_so_far *best, int patience);
  * before the first step, not after the first evaluation. */
 bool eval_metric_exists(const char *name, const struct dataset *rows,
                         const struct reward_set *rewards);
+/* ERR_INPUT naming the line whose task would make a metric that is there already (eval/TASK and
+ * eval/TASK_se stand beside those of all tasks), or one that is too long. */
+int eval_metric_check(const struct dataset *rows, struct err *err);
 /* The names worth choosing from, for messages. */
 void eval_metric_list(struct str *out, const struct dataset *rows,
                       const struct reward_set *rewards);

@@ -112,7 +112,7 @@ static void tasks_of_the_evaluation(void **state)
     static const struct {
         const char *edit, *says; /* what sed does to four rows */
     } cases[] = {
-        {"1s/\"push\"/\"mean_reward\"/", "eval/mean_reward_se"},
+        {"1s/\"push\"/\"mean_reward\"/", "line 1 has the task \"mean_reward\""},
         {"1s/\"task\": \"push\"/\"task\": \"push_se\"/", "another metric has that name"},
     };
     (void)state;

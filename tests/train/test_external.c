@@ -195,6 +195,27 @@ static void test_deviation(void **state)
     temp_folder_remove(folder);
 }
 
+/* A step on an earlier step's samples has asked nobody, and took no time to. */
+static void test_time(void **state)
+{
+    (void)state;
+    char *folder = temp_folder();
+    struct made m;
+    struct train_run how = make_run(
+        &m, folder, "time",
+        "  - {command: [sh, -c, \"while IFS= read -r l; do l=${l#*: }; sleep 0.01; printf "
+        "'{\\\"id\\\": %s, \\\"score\\\": 1}\\\\n' \\\"${l%%,*}\\\"; done\"], name: slow}\n"
+        "num_iterations: 2\n");
+    train_ok(&how);
+    for (int step = 0; step < 2; step++) {
+        json_t *line = json_line(in_folder(m.run, "timing.jsonl"), step);
+        double seconds = json_number_value(json_object_get(line, "reward_time"));
+        assert_true(step ? seconds == 0 : seconds > 0);
+        json_decref(line);
+    }
+    temp_folder_remove(folder);
+}
+
 /* Without a word in the recipe, a reward that keeps failing ends the run, and the run says why. */
 static void test_rate(void **state)
 {
@@ -302,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_some_fail),
         cmocka_unit_test(test_some_do_not_apply),
         cmocka_unit_test(test_deviation),
+        cmocka_unit_test(test_time),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_identity),
